@@ -1,0 +1,92 @@
+"""What computations return: frozen dataclasses of arrays and names, nothing else.
+
+Pictures (`render/`) and widgets (`widgets/`) are made from these and know nothing of networks.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class LayerInfo:
+    """A layer that puts out feature maps."""
+
+    path: str  # names through nested models joined by "/": "backbone/conv4_block6_out"
+    kind: str  # "convolution", "activation", "merge", "pooling", "normalization" or "other"
+    shape: tuple[int, int, int]  # (h, w, c)
+    units: int  # c
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """One class with the network's answer for it."""
+
+    index: int
+    name: str
+    probability: float
+    logit: float
+
+
+@dataclass(frozen=True)
+class Target:
+    """The class that a heatmap explains."""
+
+    index: int
+    name: str
+
+
+@dataclass(frozen=True)
+class FeatureMaps:
+    """All units of one layer on one image."""
+
+    values: np.ndarray  # (h, w, c) float32
+    layer: LayerInfo
+    network: str
+    image: np.ndarray = field(repr=False)  # RGB uint8 (H, W, 3), as given
+
+
+@dataclass(frozen=True)
+class FilterPictures:
+    """Pictures that excite units, strongest first."""
+
+    images: np.ndarray  # (n, H, W, 3) uint8
+    units: np.ndarray  # (n,) int
+    activations: np.ndarray  # (n,) float32: the mean activation reached
+    history: np.ndarray  # (n, steps) float32
+    layer: LayerInfo
+    network: str
+    recipe: str
+    seed: int
+
+
+@dataclass(frozen=True)
+class Heatmap:
+    """Where the evidence for a target lies, at the resolution of the explained layer."""
+
+    values: np.ndarray  # (h, w) float32: [0, 1], or [-1, 1] where signed; all 0 where there is no positive evidence
+    raw: np.ndarray  # (h, w) float32: the method's own numbers, unscaled
+    layer: LayerInfo
+    target: Target
+    method: str
+    score: float  # the target's logit
+    network: str
+    image: np.ndarray = field(repr=False)  # RGB uint8 (H, W, 3), as given
+    signed: bool = False
+
+    @property
+    def message(self) -> str:
+        """Said instead of a blank map, else empty."""
+        return "" if self.raw.any() else f"no positive evidence for {self.target.name!r} at {self.layer.path}"
+
+    def overlay(self, opacity: float = 0.4, colormap: str | None = None) -> np.ndarray:
+        """The heatmap over its image: RGB uint8 (H, W, 3) at the image's own size.
+
+        The coarse map is enlarged first (bilinear) and then coloured; ``opacity`` in [0, 1] is the share of
+        the heatmap's colour. Colormap: any matplotlib name; default `render.colormaps.default(signed)`.
+        """
+        from cnnvis_widgets.render.pictures import overlay
+
+        return overlay(self.image, self.values, opacity, colormap, self.signed)
