@@ -1,1 +1,1 @@
-"""Arrays -> pictures. Nothing here computes with networks or knows widgets; matplotlib is imported when first needed."""
+"""Arrays -> pictures. Nothing here computes with networks or knows widgets."""

@@ -1,6 +1,6 @@
 """Colour tables, made once by matplotlib and handed to figures and browser alike as 256 x 3 bytes.
 
-The defaults are even to the eye and safe for colour-blind readers; turbo and jet are there for whoever asks for them.
+The defaults are even to the eye and safe for colour-blind readers; turbo and jet must be asked for.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ SEQUENTIAL = ("cividis", "viridis", "magma", "gray", "turbo", "jet")
 DIVERGING = ("blue-orange", "RdBu")
 NAMES = SEQUENTIAL + DIVERGING
 
-# From the end to the middle at CIE L* 30, 46, 62, 78, 88, 95 on both sides, so that equal strength looks equally strong.
+# From end to middle, both sides equally light (CIE L*), so that equal strength looks equally strong.
 _LIGHTNESS = (30, 46, 62, 78, 88, 95)
 _BLUES = ("#00478e", "#0073c1", "#3d9edb", "#97c6ef", "#ccdff3", "#f1f1f1")
 _ORANGES = ("#7c2e14", "#b44f18", "#e27a30", "#fab175", "#f7d7b9", "#f1f1f1")
@@ -52,7 +52,8 @@ def colormap(name: str) -> Colormap:
         return _blue_orange()
     if name not in matplotlib.colormaps:
         raise CnnvisError(
-            f"There is no colormap {name!r}; did you mean {closest(str(name), (*NAMES, *matplotlib.colormaps))}? "
+            f"There is no colormap {name!r}; the closest are "
+            f"{closest(str(name), (*NAMES, *matplotlib.colormaps))}. "
             f"Any matplotlib name works, and these are at hand: {', '.join(NAMES)}."
         )
     # 256 colours from any colormap, those with fewer (Set1) or more (twilight) too.
@@ -65,7 +66,9 @@ def _blue_orange() -> Colormap:
     where = (np.array(_LIGHTNESS) - _LIGHTNESS[0]) / (_LIGHTNESS[-1] - _LIGHTNESS[0])
     strength = np.linspace(0, 1, 128)
     half = {
-        anchors: LinearSegmentedColormap.from_list("half", list(zip(where, anchors, strict=True)), N=1024)(strength)
+        anchors: LinearSegmentedColormap.from_list("half", list(zip(where, anchors, strict=True)), N=1024)(
+            strength
+        )
         for anchors in (_BLUES, _ORANGES)
     }
     return ListedColormap(np.concatenate([half[_BLUES], half[_ORANGES][::-1]]), name="blue-orange")

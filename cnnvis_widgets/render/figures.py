@@ -1,0 +1,402 @@
+"""The same pictures as in the widgets, as matplotlib figures: for papers, slides, and without a notebook.
+
+A figure is made directly, without pyplot and its global state, so any thread may draw one. All tiles are one
+image (512 axes would take 20 seconds), and every sentence is plain text (no mathtext: class names hold $).
+"""
+
+from __future__ import annotations
+
+import io
+import math
+import textwrap
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import matplotlib.figure
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.image import AxesImage
+
+from cnnvis_widgets.errors import CnnvisError
+from cnnvis_widgets.render import colormaps, tiles
+from cnnvis_widgets.render.pictures import limits
+from cnnvis_widgets.results import FeatureMaps, FilterPictures, Heatmap
+
+# Inches, and points for letters (72 to the inch).
+_WIDTH, _NARROWEST, _TALLEST, _LARGEST_TILE = 12.0, 7.0, 24.0, 3.0
+_MARGIN, _UNDER, _BAR_HEIGHT, _BAR_WIDTH = 0.25, 0.75, 0.16, 3.0
+_TITLE, _SMALL, _LEAST_LEGIBLE = 15, 11, 6
+_INK, _FAINT = "#1a1a1a", "#555555"
+
+
+class Figure(matplotlib.figure.Figure):
+    """A matplotlib figure that a notebook shows by itself, whether or not pyplot was ever imported."""
+
+    def __init__(self, width: float, height: float) -> None:
+        super().__init__(figsize=(width, height), dpi=100, facecolor="white")
+        FigureCanvasAgg(self)
+
+    def _repr_png_(self) -> bytes:
+        png = io.BytesIO()
+        self.savefig(png, format="png")
+        return png.getvalue()
+
+
+def plot_feature_maps(
+    maps: FeatureMaps,
+    units: Iterable[int] | int | None = None,
+    columns: int | None = None,
+    colormap: str | None = None,
+    scale: str = "layer",
+) -> Figure:
+    """The maps of a layer side by side, each with its unit's number.
+
+    ``units``: which ones, in this order; default all. ``scale="layer"`` shows all on one scale, so that they
+    can be compared; ``scale="map"`` shows each on its own. Dead units (zero everywhere on this image) carry a
+    stroke, those with values that are not numbers a cross, and the title counts them.
+    Raises CnnvisError for units that the layer does not have, an unknown scale or colormap.
+    """
+    if scale not in ("layer", "map"):
+        raise CnnvisError(
+            f"There is no scale {scale!r}; use 'layer' (one for all maps) or 'map' (each map its own)."
+        )
+    chosen = _check_units(units, maps)
+    signed = colormap in colormaps.DIVERGING or limits(maps.values)[0] < 0 < limits(maps.values)[1]
+    colormap = colormap or colormaps.default(signed)
+    # The scale is the whole layer's even if few units are shown: the same unit always looks the same.
+    low, high = limits(maps.values, signed)
+    values = maps.values[..., chosen]
+    sheet = _Sheet(
+        tiles.color_tiles(values, colormap, (low, high) if scale == "layer" else None, signed),
+        columns,
+        names=[str(unit) for unit in chosen],
+        consecutive=chosen == list(range(chosen[0], chosen[0] + len(chosen))),
+    )
+    broken, dead = tiles.without_numbers(values), tiles.dead(values)
+    height, width = maps.values.shape[:2]
+    counts = [
+        _count(
+            len(chosen),
+            "feature map",
+            f" of {maps.values.shape[2]}" if len(chosen) < maps.values.shape[2] else "",
+        ),
+        f"{height} x {width}",
+        f"{dead.sum()} dead (/ : zero everywhere on this image)" if dead.any() else "",
+        f"{broken.sum()} with values that are not numbers (x, magenta)" if broken.any() else "",
+    ]
+    figure = sheet.draw(f"{maps.network}  ·  {maps.layer.path}", " · ".join(filter(None, counts)), bar=True)
+    sheet.mark(dead, broken)
+    if scale == "layer":
+        ticks = {low: _short(low), 0.0: "0", high: _short(high)}
+        words = f"activation; one scale for the whole layer, {_short(low)} to {_short(high)}"
+    else:
+        low, high = (-1.0, 1.0) if signed else (low and -1.0, high and 1.0)
+        ticks = {low: "own min" if not signed else "-own max", 0.0: "0", high: "own max"}
+        words = "activation; each map on its own scale"
+    _bar(figure, sheet.left, colormap, ticks, words)
+    return figure
+
+
+def plot_filters(pictures: FilterPictures, columns: int | None = None) -> Figure:
+    """The pictures that excite a layer's units, strongest first, each with the activation it reached.
+
+    A unit that nothing excited (activation 0) carries a stroke, one whose activation is not a number a cross.
+    """
+    numbers = pictures.activations
+    sheet = _Sheet(
+        pictures.images,
+        columns,
+        names=[str(unit) for unit in pictures.units],
+        notes=[_short(number) for number in numbers],
+    )
+    broken, dead = ~np.isfinite(numbers), numbers == 0
+    steps = pictures.history.shape[1] if pictures.history.ndim == 2 else 0
+    facts = [
+        f"{_count(len(numbers), 'filter')}, strongest first, with the mean activation reached",
+        f"recipe {pictures.recipe!r}, {steps} steps, seed {pictures.seed}",
+        f"{dead.sum()} dead (/ : nothing excited them)" if dead.any() else "",
+        f"{broken.sum()} not a number (x)" if broken.any() else "",
+    ]
+    figure = sheet.draw(f"{pictures.network}  ·  {pictures.layer.path}", " · ".join(filter(None, facts)))
+    sheet.mark(dead, broken)
+    return figure
+
+
+def plot_heatmap(heatmap: Heatmap, opacity: float = 0.4, colormap: str | None = None) -> Figure:
+    """The photograph beside its heatmap, and in words what is explained, by which method and at which layer.
+
+    ``opacity`` in [0, 1] is the share of the heatmap's colour.
+    """
+    overlay = heatmap.overlay(opacity, colormap)
+    colormap = colormap or colormaps.default(heatmap.signed)
+    height, width = heatmap.image.shape[:2]
+    panel_width = (_WIDTH - 3 * _MARGIN) / 2
+    panel_height = panel_width * height / width
+    if panel_height > 0.6 * _WIDTH:  # a tall photograph: fit its height instead
+        panel_width, panel_height = panel_width * 0.6 * _WIDTH / panel_height, 0.6 * _WIDTH
+    figure_width = max(2 * panel_width + 3 * _MARGIN, _NARROWEST)
+    title = f"{heatmap.target.name}  ·  score {_short(heatmap.score)}"
+    missing = int((~np.isfinite(heatmap.values)).sum())
+    facts = [
+        f"{heatmap.network} · {heatmap.method} at {heatmap.layer.path}",
+        f"class {heatmap.target.index}",
+        f"{missing} of {heatmap.values.size} places are not numbers (magenta)" if missing else "",
+    ]
+    heading = _Heading(title, " · ".join(filter(None, facts)), figure_width)
+    figure = Figure(figure_width, heading.height + panel_height + _UNDER)
+    heading.write(figure)
+    left = (figure_width - 2 * panel_width - _MARGIN) / 2
+    for picture, start in ((heatmap.image, left), (overlay, left + panel_width + _MARGIN)):
+        axes = _axes(
+            figure, start, figure.get_figheight() - heading.height - panel_height, panel_width, panel_height
+        )
+        _show(axes, picture)
+    if heatmap.message:
+        _sentence(axes, heatmap.message, panel_width)
+    h, w = heatmap.values.shape
+    signed = heatmap.signed or colormap in colormaps.DIVERGING
+    strongest = np.abs(heatmap.raw[np.isfinite(heatmap.raw)]).max(initial=0)
+    scale = f"1 = strongest here ({_short(strongest)} unscaled)" if strongest else "none to scale"
+    words = f"evidence, {scale}; {h} x {w} places enlarged, opacity {opacity:.0%}"
+    ticks = {-1.0: "-1", 0.0: "0", 1.0: "1"} if signed else {0.0: "0", 1.0: "1"}
+    _bar(figure, left, colormap, ticks, words)
+    return figure
+
+
+class _Picture(AxesImage):
+    """An RGB picture brought to its size on paper as bytes.
+
+    matplotlib does it in floating point, which at 600 dpi takes seconds and more than a gigabyte.
+    """
+
+    def __init__(self, axes: Axes, picture: np.ndarray, extent: tuple[float, float, float, float]) -> None:
+        super().__init__(axes, origin="upper", extent=extent)
+        self.set_data(picture)
+
+    def make_image(
+        self, renderer: Any, magnification: float = 1.0, unsampled: bool = False
+    ) -> tuple[np.ndarray, float, float, Any]:
+        import cv2
+
+        corners = np.asarray(self.axes.get_window_extent(renderer).extents) * magnification
+        left, bottom, right, top = np.rint(corners).astype(int).tolist()
+        picture = np.asarray(self.get_array())
+        shrinks = right - left < picture.shape[1] or top - bottom < picture.shape[0]
+        how = cv2.INTER_AREA if shrinks else cv2.INTER_NEAREST_EXACT
+        sized = cv2.resize(picture, (max(1, right - left), max(1, top - bottom)), interpolation=how)
+        # Renderers take rows from the bottom up.
+        rows = cv2.cvtColor(sized[::-1], cv2.COLOR_RGB2RGBA)
+        return rows, left / magnification, bottom / magnification, None
+
+
+class _Sheet:
+    """Tiles, their numbers and marks, on a figure whose size follows from how many there are."""
+
+    def __init__(
+        self,
+        pictures: np.ndarray,
+        columns: int | None,
+        names: Sequence[str],
+        notes: Sequence[str] | None = None,
+        consecutive: bool = False,
+    ) -> None:
+        if len(pictures) == 0:
+            raise CnnvisError("There is nothing to draw: no units were chosen.")
+        shape = pictures.shape[1] / pictures.shape[2]
+        columns = columns or tiles.default_columns(len(pictures), shape + 0.2) if columns != 0 else 0
+        if columns < 1:
+            raise CnnvisError(f"{columns} columns cannot be drawn; ask for 1 or more.")
+        rows = math.ceil(len(pictures) / columns)
+        room = _WIDTH - 2 * _MARGIN
+        # Numbers shrink with their tiles until they stop being legible; then rows and columns have numbers.
+        self.size = min(_LARGEST_TILE, room / columns, _TALLEST / (rows * (shape + 0.2)))
+        longest = max(len(name) for name in names) + (
+            0 if notes is None else 2 + max(len(note) for note in notes)
+        )
+        self.letters = min(_SMALL, 72 * self.size * 0.9 / (0.62 * longest), 72 * self.size * 0.3)
+        self.numbered = self.letters >= _LEAST_LEGIBLE
+        self.names, self.notes, self.consecutive = names, notes, consecutive
+        if not self.numbered:
+            self.size = min(self.size, (room - 0.35) / columns)
+        label = 1.35 * self.letters / 72 / self.size if self.numbered else 0.08
+        self.atlas = tiles.arrange(pictures, columns, label, gap=0.08)
+        self.columns, self.count = columns, len(pictures)
+
+    def draw(self, title: str, facts: str, bar: bool = False) -> Figure:
+        atlas = self.atlas
+        width = self.columns * self.size
+        height = width * atlas.picture.shape[0] / atlas.picture.shape[1]
+        edge = 0 if self.numbered else 0.35  # room for the numbers of rows
+        figure_width = max(width + edge + 2 * _MARGIN, _NARROWEST)
+        heading = _Heading(title, facts, figure_width)
+        over = 0 if self.numbered else 0.2
+        under = _UNDER if bar else _MARGIN
+        self.left = _MARGIN + edge
+        self.figure = Figure(figure_width, heading.height + over + height + under)
+        heading.write(self.figure)
+        self.axes = _axes(self.figure, self.left, under, width, height)
+        _show(self.axes, atlas.picture)
+        self._number_tiles() if self.numbered else self._number_rows()
+        return self.figure
+
+    def mark(self, dead: np.ndarray, broken: np.ndarray) -> None:
+        """A stroke through dead tiles, a cross through those with values that are not numbers."""
+        from matplotlib.collections import LineCollection
+
+        height, width = self.atlas.tile
+        strokes: dict[str, list] = {"dead": [], "not numbers": []}
+        for index in np.flatnonzero(dead | broken).tolist():
+            top, left = self.atlas.corner(index)
+            bottom, right = top + height - 1, left + width - 1
+            rising = [(left, bottom), (right, top)]
+            if broken[index]:
+                strokes["not numbers"] += [rising, [(left, top), (right, bottom)]]
+            else:
+                strokes["dead"].append(rising)
+        thick = max(0.8, min(2.0, self.size * 2))
+        for name, lines in strokes.items():
+            # White on black: seen on every colour of every colormap.
+            for colour, breadth in (("black", 2 * thick), ("white", thick)) if lines else ():
+                self.axes.add_collection(LineCollection(lines, colors=colour, linewidths=breadth, gid=name))
+
+    def _number_tiles(self) -> None:
+        for index, name in enumerate(self.names):
+            top, left = self.atlas.corner(index)
+            _text(self.axes, left, top, name, self.letters, color=_INK, va="bottom")
+            if self.notes is not None:
+                right = left + self.atlas.tile[1]
+                _text(
+                    self.axes,
+                    right,
+                    top,
+                    self.notes[index],
+                    self.letters * 0.9,
+                    color=_FAINT,
+                    ha="right",
+                    va="bottom",
+                )
+
+    def _number_rows(self) -> None:
+        """For tiles too small for numbers: the first unit of every row, and how far each column is."""
+        pitch = 72 * self.size
+        letters = min(8, pitch * 0.9)
+        for row in range(self.atlas.rows):
+            top, left = self.atlas.corner(row * self.columns)
+            middle = top + self.atlas.tile[0] / 2
+            name = self.names[row * self.columns]
+            _text(
+                self.axes,
+                left - 0.5 * self.atlas.tile[1],
+                middle,
+                name,
+                letters,
+                color=_INK,
+                ha="right",
+                va="center",
+            )
+        every = next(step for step in (1, 2, 4, 8, 16, 32, 64, 128, 256) if step * pitch > 20)
+        for column in range(0, self.columns, every) if self.consecutive else ():
+            top, left = self.atlas.corner(column)
+            middle = left + self.atlas.tile[1] / 2
+            _text(self.axes, middle, top, f"+{column}", letters, color=_INK, ha="center", va="bottom")
+
+
+class _Heading:
+    """Title and facts at the top left, in as many lines as the figure's width asks for."""
+
+    def __init__(self, title: str, facts: str, width: float) -> None:
+        room = 72 * (width - 2 * _MARGIN)
+        self.title = textwrap.wrap(title, max(20, int(room / (0.62 * _TITLE)))) or [" "]
+        self.facts = textwrap.wrap(facts, max(20, int(room / (0.52 * _SMALL))))
+        self.height = _MARGIN + 0.15 + (len(self.title) * _TITLE + len(self.facts) * _SMALL) * 1.35 / 72
+
+    def write(self, figure: Figure) -> None:
+        width, height = figure.get_size_inches()
+        top = height - _MARGIN
+        for lines, letters, colour in ((self.title, _TITLE, _INK), (self.facts, _SMALL, _FAINT)):
+            text = figure.text(
+                _MARGIN / width,
+                top / height,
+                "\n".join(lines),
+                fontsize=letters,
+                color=colour,
+                va="top",
+                parse_math=False,
+            )
+            text.set_linespacing(1.2)
+            top -= len(lines) * letters * 1.35 / 72
+
+
+def _bar(figure: Figure, left: float, colormap: str, ticks: dict[float, str], words: str) -> None:
+    """A colour bar along the bottom with its limits written under it, and beside it what it measures."""
+    axes = _axes(figure, left, _MARGIN + 0.12, _BAR_WIDTH, _BAR_HEIGHT)
+    low, high = min(ticks), max(ticks)
+    axes.imshow(
+        colormaps.table(colormap)[None], extent=(low, high, 0, 1), aspect="auto", interpolation="nearest"
+    )
+    axes.set_yticks([])
+    axes.set_xticks(list(ticks), list(ticks.values()), fontsize=9, color=_FAINT)
+    axes.tick_params(length=2, pad=2)
+    axes.get_xticklabels()[list(ticks).index(low)].set_horizontalalignment("left")
+    axes.get_xticklabels()[list(ticks).index(high)].set_horizontalalignment("right")
+    room = 72 * (figure.get_figwidth() - left - _BAR_WIDTH - 2 * _MARGIN)
+    lines = textwrap.wrap(words, max(16, int(room / (0.52 * 10))))
+    _text(axes, 1.05, 0.5, "\n".join(lines), 10, color=_INK, va="center", transform=axes.transAxes)
+
+
+def _sentence(axes: Axes, sentence: str, width: float) -> None:
+    lines = textwrap.wrap(sentence, max(12, int(72 * width / (0.6 * 14))))
+    box = {"facecolor": "white", "edgecolor": "none", "alpha": 0.9, "pad": 8}
+    _text(
+        axes,
+        0.5,
+        0.5,
+        "\n".join(lines),
+        14,
+        color=_INK,
+        ha="center",
+        va="center",
+        transform=axes.transAxes,
+        bbox=box,
+    )
+
+
+def _axes(figure: Figure, left: float, bottom: float, width: float, height: float) -> Axes:
+    """Axes at a place given in inches."""
+    w, h = figure.get_size_inches()
+    return figure.add_axes((left / w, bottom / h, width / w, height / h))
+
+
+def _show(axes: Axes, picture: np.ndarray) -> None:
+    """A picture (H, W, 3) uint8 that fills its axes, upright, one unit of the axes to a pixel."""
+    height, width = picture.shape[:2]
+    axes.add_image(_Picture(axes, picture, (-0.5, width - 0.5, height - 0.5, -0.5)))
+    axes.set(xlim=(-0.5, width - 0.5), ylim=(height - 0.5, -0.5))
+    axes.set_axis_off()
+
+
+def _text(axes: Axes, x: float, y: float, words: str, letters: float, **how: Any) -> None:
+    axes.text(x, y, words, fontsize=letters, parse_math=False, **how)
+
+
+def _check_units(units: Iterable[int] | int | None, maps: FeatureMaps) -> list[int]:
+    count = maps.values.shape[2]
+    if units is None:
+        return list(range(count))
+    chosen = [int(unit) for unit in (units if isinstance(units, Iterable) else [units])]
+    unknown = [str(unit) for unit in chosen if not 0 <= unit < count]
+    if unknown:
+        raise CnnvisError(
+            f"There is no unit {', '.join(unknown[:5])} in {maps.layer.path} of {maps.network}; "
+            f"its units are 0 to {count - 1}."
+        )
+    return chosen
+
+
+def _short(number: float) -> str:
+    return f"{float(number):.3g}"
+
+
+def _count(number: int, what: str, more: str = "") -> str:
+    return f"{number}{more} {what}{'s' if number != 1 or more else ''}"
