@@ -1,0 +1,102 @@
+"""Look inside convolutional networks: feature maps, filter pictures and heatmaps, live in a notebook.
+
+    import cnnvis_widgets as cnnvis
+    cnnvis.Explorer()
+
+Names are imported when they are first used, so that this import takes milliseconds and TensorFlow
+starts only when a network is loaded.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING
+
+from cnnvis_widgets.errors import (
+    CnnvisError,
+    ImageError,
+    MethodError,
+    NetworkLoadError,
+    UnknownLayerError,
+    UnknownNetworkError,
+)
+from cnnvis_widgets.results import FeatureMaps, FilterPictures, Heatmap, LayerInfo, Prediction, Target
+
+if TYPE_CHECKING:
+    from cnnvis_widgets.compute.explain import explain, explain_layers, methods
+    from cnnvis_widgets.compute.feature_maps import feature_maps
+    from cnnvis_widgets.compute.maximize import maximize_filters, recipes
+    from cnnvis_widgets.images import load_image, sample_images
+    from cnnvis_widgets.networks import load_network
+    from cnnvis_widgets.networks.network import Network
+    from cnnvis_widgets.render.figures import plot_feature_maps, plot_filters, plot_heatmap
+    from cnnvis_widgets.widgets.explorer import Explorer
+    from cnnvis_widgets.widgets.viewers import FeatureMapViewer, FilterViewer, HeatmapViewer
+
+__version__ = "0.1.0"
+
+# Where each lazy name lives.
+_HOMES = {
+    "Network": "networks.network",
+    "load_network": "networks",
+    "load_image": "images",
+    "sample_images": "images",
+    "feature_maps": "compute.feature_maps",
+    "explain": "compute.explain",
+    "explain_layers": "compute.explain",
+    "methods": "compute.explain",
+    "maximize_filters": "compute.maximize",
+    "recipes": "compute.maximize",
+    "plot_feature_maps": "render.figures",
+    "plot_filters": "render.figures",
+    "plot_heatmap": "render.figures",
+    "Explorer": "widgets.explorer",
+    "FeatureMapViewer": "widgets.viewers",
+    "FilterViewer": "widgets.viewers",
+    "HeatmapViewer": "widgets.viewers",
+}
+
+__all__ = [
+    "CnnvisError",
+    "Explorer",
+    "FeatureMapViewer",
+    "FeatureMaps",
+    "FilterPictures",
+    "FilterViewer",
+    "Heatmap",
+    "HeatmapViewer",
+    "ImageError",
+    "LayerInfo",
+    "MethodError",
+    "Network",
+    "NetworkLoadError",
+    "Prediction",
+    "Target",
+    "UnknownLayerError",
+    "UnknownNetworkError",
+    "__version__",
+    "explain",
+    "explain_layers",
+    "feature_maps",
+    "load_image",
+    "load_network",
+    "maximize_filters",
+    "methods",
+    "plot_feature_maps",
+    "plot_filters",
+    "plot_heatmap",
+    "recipes",
+    "sample_images",
+]
+
+
+def __getattr__(name: str):
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -1,0 +1,1 @@
+"""Network + image -> arrays. Nothing here knows TensorFlow, widgets or matplotlib."""

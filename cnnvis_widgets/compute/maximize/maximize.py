@@ -1,0 +1,146 @@
+"""The loop of activation maximization: units in batches, stoppable after every step."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from cnnvis_widgets.compute.maximize.recipes import Recipe, find_recipe
+from cnnvis_widgets.errors import MethodError
+from cnnvis_widgets.networks.network import Network
+from cnnvis_widgets.results import FilterPictures, LayerInfo
+
+# Units in one run of the network: larger batches gain little on a CPU and cost memory.
+BATCH = 8
+
+
+@dataclass(frozen=True)
+class Progress:
+    """One step done of a batch of units."""
+
+    step: int
+    steps: int
+    units: np.ndarray  # (n,)
+    activations: np.ndarray  # (n,) mean activations before this step
+    inputs: np.ndarray  # (n, H, W, C) in the network's input space, after this step
+
+
+def maximize_filters(
+    network: Network,
+    layer: str | LayerInfo | None = None,
+    units: Iterable[int] | int | None = None,
+    recipe: str = "classic",
+    seed: int = 0,
+    size: tuple[int, int] | None = None,
+    steps: int | None = None,
+    progress: Callable[[int, int], object] | None = None,
+) -> FilterPictures:
+    """Pictures that excite units of a layer, strongest first.
+
+    ``recipe="classic"``: a noise image ``(U(0,1) - 0.5) * 20 + 128``, 20 steps of ``gradient / (RMS + 1e-7)`` up the
+    unit's mean activation, the result standardized to mean 0.5 and deviation 0.25. All units start from one noise
+    image, which is fed in the network's own input space, without preprocessing, as the well-known recipe does:
+    gradient ascent walks in that space, and for networks that take pixel values less a mean (VGG, ResNet) noise
+    around 128 is a bright grey. For networks on another scale, such as [-1, 1], start and step are brought to that scale
+    (:func:`~cnnvis_widgets.compute.maximize.recipes.grey_noise`), or every pixel would saturate in one step.
+
+    layer: a path; None gives ``network.default_layer``. units: indices; None gives all units. size: (H, W) of the
+    pictures; None gives the network's input size. progress: called with (step, steps) over all batches.
+    Returns `FilterPictures`: images (n, H, W, 3) uint8, units, activations (n,) reached after the last step, history
+    (n, steps) of the activation before each step. Ctrl-C returns the batches that are finished and the running one as it is.
+    Raises `UnknownLayerError`, and `MethodError` for an unknown recipe, units or steps.
+    """
+    info = network.layer(layer)
+    how = find_recipe(recipe)
+    chosen = _units(info, units)
+    count = how.steps if steps is None else steps
+    if count < 1:
+        raise MethodError(f"At least 1 step is needed; {count} was asked for.")
+    batches = [chosen[start : start + BATCH] for start in range(0, len(chosen), BATCH)]
+    finished: list[tuple] = []
+    try:
+        for index, batch in enumerate(batches):
+            history = []
+            for frame in ascend(network, info, batch, how, seed, size, count):
+                history.append(frame.activations)
+                latest = frame
+                if progress is not None:
+                    progress(index * count + frame.step, len(batches) * count)
+            finished.append((latest, history))
+    except KeyboardInterrupt:
+        if history and len(finished) == index:
+            finished.append((latest, history))
+        if not finished:
+            raise
+    return _gather(network, info, how, seed, count, finished)
+
+
+def ascend(
+    network: Network,
+    layer: LayerInfo,
+    units: np.ndarray,
+    recipe: Recipe,
+    seed: int = 0,
+    size: tuple[int, int] | None = None,
+    steps: int | None = None,
+) -> Iterator[Progress]:
+    """The steps of one batch, one at a time, so that whoever iterates can show, pause or stop.
+
+    Raises `MethodError` where the network cannot take pictures of ``size``.
+    """
+    size = tuple(size or network.input_size)
+    if network.fixed_size and size != network.input_size:
+        height, width = network.input_size
+        raise MethodError(f"{network.name} takes pictures of {height}x{width} only; {size[0]}x{size[1]} was asked for.")
+    units = np.asarray(units, np.int32)
+    start = recipe.start(network, size, np.random.default_rng(seed))
+    inputs = np.repeat(start, len(units), axis=0)
+    count = recipe.steps if steps is None else steps
+    for step in range(1, count + 1):
+        activations, gradients = network.probe.unit_gradient(inputs, layer.path, units)
+        inputs = inputs + recipe.step(network, gradients)
+        yield Progress(step, count, units, activations, inputs)
+
+
+def seconds_left(started: float, step: int, steps: int) -> float:
+    """Time left at the mean pace since ``started`` (of `time.monotonic`)."""
+    return (time.monotonic() - started) / step * (steps - step)
+
+
+def _units(layer: LayerInfo, units: Iterable[int] | int | None) -> np.ndarray:
+    if units is None:
+        return np.arange(layer.units)
+    chosen = np.atleast_1d(np.asarray(list(units) if isinstance(units, Iterable) else units))
+    if chosen.size == 0 or chosen.dtype.kind not in "iu":
+        raise MethodError(f"Units are whole numbers from 0 to {layer.units - 1}, at least one of them.")
+    outside = chosen[(chosen < 0) | (chosen >= layer.units)]
+    if outside.size:
+        raise MethodError(f"Layer {layer.path!r} has units 0 to {layer.units - 1}; {int(outside[0])} was asked for.")
+    return chosen
+
+
+def _gather(network, info, recipe, seed, steps, finished) -> FilterPictures:
+    units = np.concatenate([frame.units for frame, _history in finished])
+    images = np.concatenate([recipe.picture(network, frame.inputs) for frame, _history in finished])
+    reached = np.concatenate(
+        [network.probe.unit_gradient(frame.inputs, info.path, frame.units)[0] for frame, _history in finished]
+    )
+    rows = []
+    for frame, history in finished:
+        row = np.full((len(frame.units), steps), np.nan, np.float32)  # NaN: steps that were not taken
+        row[:, : len(history)] = np.stack(history, axis=1)
+        rows.append(row)
+    order = np.argsort(-reached, kind="stable")
+    return FilterPictures(
+        images[order],
+        units[order],
+        reached[order].astype(np.float32),
+        np.concatenate(rows)[order],
+        info,
+        network.name,
+        recipe.name,
+        seed,
+    )

@@ -1,0 +1,48 @@
+"""What is kept for quick answers: arrays under keys, at most so many bytes, least recently used goes first."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Hashable
+
+import numpy as np
+
+DEFAULT_LIMIT = 256 * 1024 * 1024
+
+
+class Memory:
+    """A dictionary of arrays bounded in bytes; what was dropped is computed again by whoever asks."""
+
+    def __init__(self, limit: int = DEFAULT_LIMIT):
+        self.limit = limit
+        self.used = 0
+        self._arrays: OrderedDict[Hashable, np.ndarray] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def get(self, key: Hashable) -> np.ndarray | None:
+        with self._lock:
+            if key in self._arrays:
+                self._arrays.move_to_end(key)
+            return self._arrays.get(key)
+
+    def put(self, key: Hashable, array: np.ndarray) -> None:
+        """Keep an array; one that alone is over the limit is not kept."""
+        with self._lock:
+            old = self._arrays.pop(key, None)
+            self.used -= 0 if old is None else old.nbytes
+            if array.nbytes > self.limit:
+                return
+            self._arrays[key] = array
+            self.used += array.nbytes
+            while self.used > self.limit:
+                _key, dropped = self._arrays.popitem(last=False)
+                self.used -= dropped.nbytes
+
+    def clear(self) -> None:
+        with self._lock:
+            self._arrays.clear()
+            self.used = 0
+
+    def __len__(self) -> int:
+        return len(self._arrays)

@@ -1,0 +1,225 @@
+"""A Keras model made ready to be looked into: its input, its layers by path, its classes by name."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+from collections.abc import Callable, Sequence
+
+import keras
+import numpy as np
+
+from cnnvis_widgets.errors import CnnvisError, NetworkLoadError, UnknownLayerError, closest
+from cnnvis_widgets.images import resize
+from cnnvis_widgets.networks.memory import Memory
+from cnnvis_widgets.networks.probe import Probe
+from cnnvis_widgets.results import LayerInfo, Prediction, Target
+
+_KINDS = {
+    "convolution": ("Conv",),
+    "activation": ("ReLU", "Activation", "ELU", "Softmax", "Sigmoid", "Silu", "Swish", "Gelu", "Selu", "Tanh"),
+    "merge": ("Add", "Concat", "Multiply", "Average", "Maximum", "Minimum", "Subtract", "Merge"),
+    "pooling": ("Pool",),
+    "normalization": ("Normalization",),
+}
+# Kinds whose output may stand for what the network saw last; pools and the like only shrink it.
+_EVIDENCE = ("convolution", "activation", "merge", "normalization")
+
+
+def kind_of(type_name: str) -> str:
+    """The word for a Keras class: "Conv2D" and "SeparableConv2D" are a "convolution", "ReLU" an "activation"."""
+    if "Pool" in type_name:  # AveragePooling2D is no merge
+        return "pooling"
+    for kind, marks in _KINDS.items():
+        if any(mark in type_name for mark in marks):
+            return kind
+    return "other"
+
+
+class Network:
+    """A Keras model and what is needed to feed it, name its parts and read its answers.
+
+    model: a `keras.Model` with one image input and one output; it is used as it is, never cloned or changed.
+    preprocess: float32 RGB (n, H, W, 3) in [0, 255] -> the model's input; None where the model takes those as
+        they are. Must not modify its argument.
+    class_names: one for each output; None gives "class 0", "class 1", ...
+    input_size: (H, W); needed only where the model's own input leaves it open.
+
+    Raises `NetworkLoadError` where the model takes something other than one image.
+    """
+
+    def __init__(
+        self,
+        model: keras.Model,
+        *,
+        name: str | None = None,
+        preprocess: Callable[[np.ndarray], np.ndarray] | None = None,
+        class_names: Sequence[str] | None = None,
+        input_size: tuple[int, int] | None = None,
+    ):
+        self.model = model
+        self.name = name or model.name
+        self.preprocess = preprocess
+        own_height, own_width, self._channels = _own_input_shape(model)
+        height, width = _completed(model, (own_height, own_width), input_size)
+        self.input_size = (height, width)
+        self.fixed_size = None not in (own_height, own_width)
+        self.probe = Probe(model, (height, width, self._channels))
+        self.memory = Memory()
+        self._class_names = None if class_names is None else tuple(class_names)
+
+    def __repr__(self) -> str:
+        height, width = self.input_size
+        return f"<Network {self.name!r}: {height}x{width} input, {len(self.layers)} layers, {len(self.class_names)} classes>"
+
+    @functools.cached_property
+    def class_names(self) -> tuple[str, ...]:
+        """A name for each output of the network."""
+        names = self._class_names or tuple(f"class {index}" for index in range(self.probe.classes))
+        if len(names) != self.probe.classes:
+            raise NetworkLoadError(
+                f"{self.name} has {self.probe.classes} classes but {len(names)} class names were given; "
+                "give one name for each class, in the order of the outputs."
+            )
+        return names
+
+    @functools.cached_property
+    def layers(self) -> tuple[LayerInfo, ...]:
+        """All layers that put out feature maps, in the order in which the network runs."""
+        found = []
+        for call in self.probe.calls:
+            if len(call.shape) == 3 and None not in call.shape and call.type_name != "InputLayer":
+                shape = tuple(int(n) for n in call.shape)
+                found.append(LayerInfo(call.path, kind_of(call.type_name), shape, shape[-1]))
+        return tuple(found)
+
+    @functools.cached_property
+    def default_layer(self) -> LayerInfo:
+        """The last feature maps before global pooling, after merge and ReLU; never 1x1."""
+        maps = [layer for layer in self.layers if layer.shape[0] * layer.shape[1] > 1]
+        evidence = [layer for layer in maps if layer.kind in _EVIDENCE]
+        if not maps:
+            raise UnknownLayerError(
+                f"{self.name} has no layer that puts out feature maps larger than 1x1, so there is nothing to look at."
+            )
+        return (evidence or maps)[-1]
+
+    def layer(self, path: str | LayerInfo | None) -> LayerInfo:
+        """The layer at a path; None gives the default one. Raises `UnknownLayerError`."""
+        if path is None:
+            return self.default_layer
+        if isinstance(path, LayerInfo):
+            path = path.path
+        known = {layer.path: layer for layer in self.layers}
+        if path not in known:
+            if any(call.path == path for call in self.probe.calls):
+                raise UnknownLayerError(
+                    f"Layer {path!r} of {self.name} puts out no feature maps (its output has no height and width); "
+                    f"choose one that does, such as {self.default_layer.path!r}."
+                )
+            raise UnknownLayerError(
+                f"{self.name} has no layer {path!r}; did you mean {closest(str(path), known)}? "
+                "Network.layers lists all of them."
+            )
+        return known[path]
+
+    def target(self, target: int | str | Target | None, image: np.ndarray | None = None) -> Target:
+        """A class by index or name; None gives the top prediction for ``image``. Raises `CnnvisError`."""
+        names = self.class_names
+        if isinstance(target, Target):
+            target = target.index
+        if target is None:
+            target = self.predict(image, top=1)[0].index
+        if isinstance(target, str):
+            if target not in names:
+                raise CnnvisError(f"{self.name} has no class {target!r}; did you mean {closest(target, names)}?")
+            target = names.index(target)
+        index = int(target)
+        if not 0 <= index < len(names):
+            raise CnnvisError(f"{self.name} has {len(names)} classes, 0 to {len(names) - 1}; {index} was asked for.")
+        return Target(index, names[index])
+
+    def prepare(self, image: np.ndarray) -> np.ndarray:
+        """The model's input for an RGB uint8 image (H, W, 3): (1, H, W, C) float32, the whole picture resized."""
+        pixels = resize(image, self.input_size).astype(np.float32)[None]
+        inputs = pixels if self.preprocess is None else np.asarray(self.preprocess(pixels), np.float32)
+        if inputs.shape[-1] == 3 and self._channels == 1:
+            inputs = inputs @ np.array([[0.299], [0.587], [0.114]], np.float32)  # Rec. 601 luma
+        if inputs.shape[1:] != self.probe.input_shape:
+            raise CnnvisError(
+                f"{self.name} takes inputs of shape {self.probe.input_shape}; its preprocess made {inputs.shape[1:]}."
+            )
+        return inputs
+
+    def predict(self, image: np.ndarray, top: int = 5) -> list[Prediction]:
+        """The ``top`` classes for an RGB uint8 image (H, W, 3), most probable first."""
+        logits = self.logits(image)
+        probabilities = self.probabilities(logits)
+        order = np.argsort(-logits, kind="stable")[:top]
+        names = self.class_names
+        return [Prediction(int(i), names[i], float(probabilities[i]), float(logits[i])) for i in order]
+
+    def logits(self, image: np.ndarray) -> np.ndarray:
+        """(classes,) float32: the scores before softmax or sigmoid, from memory where they are known."""
+        key = ("logits", image_key(image))
+        known = self.memory.get(key)
+        if known is None:
+            known = self.probe.forward(self.prepare(image), ())[0][0]
+            self.memory.put(key, known)
+        return known
+
+    def probabilities(self, logits: np.ndarray) -> np.ndarray:
+        """Logits through the network's own head; a network without one is taken to mean softmax."""
+        if self.probe.head == "sigmoid" or logits.shape[-1] == 1:
+            return 1.0 / (1.0 + np.exp(-logits))
+        exponentials = np.exp(logits - logits.max(axis=-1, keepdims=True))
+        return exponentials / exponentials.sum(axis=-1, keepdims=True)
+
+
+def image_key(image: np.ndarray) -> bytes:
+    """A short fingerprint of an image's pixels, for keys of what was computed from it."""
+    digest = hashlib.blake2b(np.ascontiguousarray(image).data, digest_size=16)
+    digest.update(repr(image.shape).encode())
+    return digest.digest()
+
+
+def _own_input_shape(model: keras.Model) -> tuple[int | None, int | None, int]:
+    """(H, W, C) of a model's one input; H and W are None where the model leaves them open."""
+    shape = getattr(model, "input_shape", None)
+    if isinstance(shape, dict):
+        shape = list(shape.values())
+    if isinstance(shape, list):
+        if len(shape) > 1:
+            raise NetworkLoadError(
+                f"{model.name} has {len(shape)} inputs; make a keras.Model with the one image input and load that."
+            )
+        shape = shape[0]
+    if shape is None:  # a subclassed model that was never called says nothing of its input
+        return None, None, 3
+    if len(shape) != 4:
+        raise NetworkLoadError(
+            f"{model.name} takes inputs of shape {tuple(shape)}; "
+            "images of shape (batch, height, width, channels) are needed."
+        )
+    _batch, height, width, channels = shape
+    if channels not in (1, 3, None):
+        raise NetworkLoadError(
+            f"{model.name} takes images with {channels} channels; 1 (grey) or 3 (RGB) can be shown."
+        )
+    return height, width, channels or 3
+
+
+def _completed(
+    model: keras.Model, own: tuple[int | None, int | None], asked: tuple[int, int] | None
+) -> tuple[int, int]:
+    """The input size: the model's own where it is fixed, else the one asked for."""
+    if asked is not None and any(have not in (None, want) for have, want in zip(own, asked, strict=True)):
+        raise NetworkLoadError(
+            f"{model.name} takes images of {own[0]}x{own[1]}; input_size={tuple(asked)} was asked for."
+        )
+    height, width = asked or own
+    if height is None or width is None:
+        raise NetworkLoadError(
+            f"{model.name} takes images of any size; say which with input_size, such as input_size=(224, 224)."
+        )
+    return int(height), int(width)

@@ -1,0 +1,246 @@
+"""Run a network once and record what every layer puts out, and the gradient of a score at all of them.
+
+The idea: the model is never cut apart, cloned or changed. While it is traced once inside a `tf.function`,
+each layer's `call` is wrapped on the instance to remember its output; nested, Sequential, functional and
+subclassed models are all the same to that. What a request does not ask for, TensorFlow prunes from the graph,
+so a request for an early layer stops there.
+
+This is the only file that knows `tf.function` and automatic differentiation.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from cnnvis_widgets.errors import NetworkLoadError, UnknownLayerError
+
+# Wrapping writes to layer instances, which two networks may share.
+_TRACING = threading.RLock()
+
+# What may stand between a softmax and the model's output without changing which softmax it was.
+_TRANSPARENT = ("Identity", "Cast", "Reshape", "Squeeze")
+_HEADS = {"Softmax": "softmax", "Sigmoid": "sigmoid"}
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """One call of one operation, in the order in which the network runs."""
+
+    path: str
+    type_name: str  # the Keras class: "Conv2D"
+    shape: tuple[int | None, ...]  # of the output, without the batch
+
+
+class Probe:
+    """Everything that is computed by running one Keras model; results are NumPy float32 arrays.
+
+    Functions are compiled once for each kind of request, set of layers and input size, and kept here, so
+    they live and die with their network. Classes and units enter as tensors: another one never retraces.
+    """
+
+    def __init__(self, model: keras.Model, input_shape: tuple[int, int, int]):
+        self.model = model
+        self.input_shape = input_shape
+        self.traces = 0  # how often a function was traced: tests and benchmarks count it
+        self._compiled: dict[tuple, Callable] = {}
+
+    @functools.cached_property
+    def _dry_run(self) -> tuple[tuple[Recorded, ...], str, int]:
+        """The recorded calls, the head that scores are taken before, and the number of classes."""
+        graph = tf.Graph()
+        with _TRACING, graph.as_default():
+            inputs = tf.compat.v1.placeholder(tf.float32, (None, *self.input_shape))
+            outputs, calls = self._run(inputs)
+            scores, head = _before_head(outputs)
+        recorded = tuple(Recorded(path, name, _static_shape(value)) for path, name, value in calls)
+        return recorded, head, int(scores.shape[-1])
+
+    @property
+    def calls(self) -> tuple[Recorded, ...]:
+        """Every operation that the network runs, in order, with its path and output shape."""
+        return self._dry_run[0]
+
+    @property
+    def head(self) -> str:
+        """What stood after the scores and was taken off: "softmax", "sigmoid" or "none"."""
+        return self._dry_run[1]
+
+    @property
+    def classes(self) -> int:
+        """The number of scores."""
+        return self._dry_run[2]
+
+    def forward(self, inputs: np.ndarray, paths: Sequence[str]) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+        """Scores before the head (n, classes) and the outputs of the layers at ``paths``, in one run."""
+        run = self._function("forward", tuple(paths), inputs.shape[1:])
+        scores, values = run(tf.constant(inputs))
+        return scores.numpy(), {path: value.numpy() for path, value in zip(paths, values, strict=True)}
+
+    def backward(
+        self, inputs: np.ndarray, weights: np.ndarray, paths: Sequence[str]
+    ) -> tuple[np.ndarray, dict[str, np.ndarray], dict[str, np.ndarray]]:
+        """All scores, the outputs of the layers at ``paths``, and the gradient of ``weights . scores`` there.
+
+        weights: (n, classes) float32; a row of zeros stands for each image's own highest score.
+        """
+        run = self._function("backward", tuple(paths), inputs.shape[1:])
+        scores, values, gradients = run(tf.constant(inputs), tf.constant(weights, tf.float32))
+        return (
+            scores.numpy(),
+            {path: value.numpy() for path, value in zip(paths, values, strict=True)},
+            {path: value.numpy() for path, value in zip(paths, gradients, strict=True)},
+        )
+
+    def unit_gradient(self, inputs: np.ndarray, path: str, units: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Mean activation (n,) of one unit per image, and its gradient with respect to the images (n, H, W, C)."""
+        run = self._function("unit", (path,), inputs.shape[1:])
+        activations, gradients = run(tf.constant(inputs), tf.constant(units, tf.int32))
+        return activations.numpy(), gradients.numpy()
+
+    def _function(self, kind: str, paths: tuple[str, ...], shape: tuple[int, ...]) -> Callable:
+        key = (kind, paths, shape)
+        with _TRACING:
+            if key not in self._compiled:
+                image = tf.TensorSpec((None, *shape), tf.float32)
+                build, further = {
+                    "forward": (self._forward, ()),
+                    "backward": (self._backward, (tf.TensorSpec((None, self.classes), tf.float32),)),
+                    "unit": (self._unit, (tf.TensorSpec((None,), tf.int32),)),
+                }[kind]
+                traced = tf.function(functools.partial(build, paths), input_signature=(image, *further))
+                # Tracing happens here, under the lock; later calls only execute.
+                self._compiled[key] = traced.get_concrete_function()
+        return self._compiled[key]
+
+    def _forward(self, paths, inputs):
+        outputs, calls = self._run(inputs)
+        return tf.cast(_before_head(outputs)[0], tf.float32), [_float(value) for value in _select(calls, paths)]
+
+    def _backward(self, paths, inputs, weights):
+        outputs, calls = self._run(inputs)
+        scores = tf.cast(_before_head(outputs)[0], tf.float32)
+        top = tf.one_hot(tf.argmax(scores, axis=-1), self.classes)
+        unsaid = tf.reduce_all(tf.equal(weights, 0.0), axis=-1, keepdims=True)
+        goal = tf.reduce_sum(scores * tf.where(unsaid, tf.stop_gradient(top), weights))
+        values = _select(calls, paths)
+        return scores, [_float(value) for value in values], [_float(g) for g in _gradients(goal, values)]
+
+    def _unit(self, paths, inputs, units):
+        _outputs, calls = self._run(inputs)
+        (value,) = (_float(value) for value in _select(calls, paths))
+        means = tf.reduce_mean(value, axis=tuple(range(1, len(value.shape) - 1)))
+        activations = tf.gather(means, units, axis=1, batch_dims=1)
+        return activations, _gradients(tf.reduce_sum(activations), [inputs])[0]
+
+    def _run(self, inputs):
+        """Call the model while every operation's outputs are recorded: (output tensor, calls)."""
+        self.traces += 1
+        calls: list[tuple[str, str, object]] = []
+        with _recording(self.model, calls):
+            outputs = self.model(inputs, training=False)
+        flat = tf.nest.flatten(outputs)
+        if len(flat) != 1:
+            raise NetworkLoadError(
+                f"This network has {len(flat)} outputs and only one can be explained; "
+                "make a keras.Model with the output you mean and load that."
+            )
+        return flat[0], calls
+
+
+@contextlib.contextmanager
+def _recording(model: keras.Model, calls: list) -> Iterator[None]:
+    """Within this context, each call of an operation of ``model`` appends (path, class name, output) to ``calls``."""
+    seen: dict[str, int] = {}
+    wrapped = []
+
+    def wrap(path: str, operation) -> None:
+        original = operation.call
+
+        @functools.wraps(original)
+        def call(*args, **kwargs):
+            outputs = original(*args, **kwargs)
+            seen[path] = times = seen.get(path, 0) + 1
+            # A shared layer is called more than once: each call has a path of its own.
+            calls.append((path if times == 1 else f"{path}#{times}", type(operation).__name__, outputs))
+            return outputs
+
+        # Past Keras's own __setattr__, which tracks what is set on a layer.
+        object.__setattr__(operation, "call", call)
+        wrapped.append(operation)
+
+    try:
+        for path, operation in _operations(model):
+            if "call" not in vars(operation):
+                wrap(path, operation)
+        yield
+    finally:
+        for operation in wrapped:
+            object.__delattr__(operation, "call")
+
+
+def _operations(model, prefix: str = "", seen: set[int] | None = None) -> Iterator[tuple[str, object]]:
+    """(path, operation) for everything that a model runs, through nested models; each instance once."""
+    seen = set() if seen is None else seen
+    inner = getattr(model, "operations", None) or getattr(model, "layers", None) or getattr(model, "_layers", ())
+    for operation in inner:
+        if id(operation) in seen:
+            continue
+        seen.add(id(operation))
+        path = prefix + operation.name
+        if not isinstance(operation, keras.Model):
+            yield path, operation
+        if isinstance(operation, keras.Layer):
+            yield from _operations(operation, path + "/", seen)
+
+
+def _before_head(outputs):
+    """The scores that a final softmax or sigmoid was given, found in the traced graph, and that head's name.
+
+    Works however the head was written (a Dense activation, a layer, a Keras or TensorFlow function, inside a
+    nested model) and changes nothing. With no such head the outputs are the scores.
+    """
+    scores, head, source = outputs, "none", outputs
+    while source.op.type in _TRANSPARENT:
+        source = source.op.inputs[0]
+    if source.op.type in _HEADS:
+        head = _HEADS[source.op.type]
+        scores = tf.reshape(source.op.inputs[0], tf.shape(outputs))
+        scores.set_shape(outputs.shape)
+    if len(scores.shape) == 4:  # fully convolutional: the mean score over space
+        scores = tf.reduce_mean(scores, axis=(1, 2))
+    if len(scores.shape) != 2:
+        raise NetworkLoadError(
+            f"This network puts out an array of shape {tuple(outputs.shape)}; scores of shape (images, classes) "
+            "are needed to say what it sees."
+        )
+    return scores, head
+
+
+def _select(calls, paths: Sequence[str]) -> list:
+    by_path = {path: value for path, _name, value in calls}
+    missing = [path for path in paths if not tf.is_tensor(by_path.get(path))]
+    if missing:
+        raise UnknownLayerError(f"The network ran without putting out anything at {missing[0]!r}.")
+    return [by_path[path] for path in paths]
+
+
+def _gradients(goal, values: list) -> list:
+    """d goal / d value for each; zeros where nothing leads from the value to the goal."""
+    gradients = tf.gradients(goal, values)
+    return [tf.zeros_like(v) if g is None else g for v, g in zip(values, gradients, strict=True)]
+
+
+def _float(tensor):
+    return tf.cast(tensor, tf.float32)
+
+
+def _static_shape(value) -> tuple[int | None, ...]:
+    return tuple(value.shape[1:]) if tf.is_tensor(value) and value.shape.rank is not None else ()

@@ -1,0 +1,140 @@
+"""The classic recipe against the obvious loop, and what it promises: order, seeds, batches, stopping."""
+
+import keras
+import numpy as np
+import oracles
+import pytest
+import tensorflow as tf
+from models import SIZE, functional, nested
+
+from cnnvis_widgets.compute.maximize import maximize_filters
+from cnnvis_widgets.compute.maximize.recipes import CLASSIC, grey_noise, standardized, unit_rms_step
+from cnnvis_widgets.errors import MethodError
+from cnnvis_widgets.networks.network import Network
+
+
+@pytest.fixture(scope="module")
+def halves():
+    return functional()
+
+
+@pytest.fixture(scope="module")
+def network(halves):
+    return Network(halves.model)
+
+
+def test_classic_equals_the_plain_loop_for_every_unit(halves, network):
+    made = maximize_filters(network, "relu", seed=3)
+    noise = (np.random.default_rng(3).random((1, SIZE, SIZE, 3), np.float32) - 0.5) * 20 + 128
+    assert sorted(made.units) == list(range(8)) and made.history.shape == (8, 20)
+    for row, unit in enumerate(made.units):
+        x, history = oracles.classic_maximization(
+            lambda x, unit=unit: tf.reduce_mean(halves.up_to(x)[..., unit]), noise, steps=20
+        )
+        np.testing.assert_allclose(made.history[row], history, rtol=1e-3, atol=1e-5)
+        reached = float(tf.reduce_mean(halves.up_to(x)[..., unit]))
+        assert made.activations[row] == pytest.approx(reached, rel=1e-3, abs=1e-5)
+        shown = (x[0] - x.mean()) / (x.std() + 1e-7) * 0.25 + 0.5
+        expected = np.clip(shown, 0, 1) * 255
+        assert np.mean(np.abs(made.images[row].astype(float) - expected) < 2) > 0.99
+
+
+def test_strongest_first_whatever_order_was_asked(network):
+    made = maximize_filters(network, "relu", units=[5, 1, 7])
+    assert list(made.activations) == sorted(made.activations, reverse=True)
+    again = maximize_filters(network, "relu", units=[7, 5, 1])
+    assert list(made.units) == list(again.units)
+    np.testing.assert_array_equal(made.images, again.images)
+
+
+def test_batches_do_not_change_the_result(network, monkeypatch):
+    whole = maximize_filters(network, "relu", units=range(5), steps=4)
+    monkeypatch.setattr("cnnvis_widgets.compute.maximize.maximize.BATCH", 2)
+    parts = maximize_filters(network, "relu", units=range(5), steps=4)
+    np.testing.assert_array_equal(whole.units, parts.units)
+    np.testing.assert_allclose(whole.history, parts.history, rtol=1e-4, atol=1e-6)
+
+
+def test_activation_rises(network):
+    made = maximize_filters(network, "conv2", units=range(4))
+    assert (made.activations > made.history[:, 0]).all()
+
+
+def test_seeds(network):
+    first = maximize_filters(network, "relu", units=[2], steps=2, seed=0)
+    np.testing.assert_array_equal(first.images, maximize_filters(network, "relu", units=[2], steps=2, seed=0).images)
+    assert (first.images != maximize_filters(network, "relu", units=[2], steps=2, seed=1).images).any()
+
+
+def test_another_unit_does_not_trace_again(network):
+    maximize_filters(network, "conv1", units=[0], steps=1)
+    traces = network.probe.traces
+    maximize_filters(network, "conv1", units=[3], steps=2)
+    assert network.probe.traces == traces
+
+
+def test_noise_is_what_the_network_takes(halves):
+    raw = grey_noise(Network(halves.model), (SIZE, SIZE), np.random.default_rng(0))
+    assert 118 <= raw.min() and raw.max() <= 138
+    less_a_mean = Network(halves.model, preprocess=lambda x: x[..., ::-1] - np.float32([103.9, 116.8, 123.7]))
+    np.testing.assert_array_equal(raw, grey_noise(less_a_mean, (SIZE, SIZE), np.random.default_rng(0)))
+    scaled = Network(halves.model, preprocess=lambda x: x / 127.5 - 1)
+    np.testing.assert_allclose(
+        raw / 127.5 - 1, grey_noise(scaled, (SIZE, SIZE), np.random.default_rng(0)), atol=1e-5
+    )
+    step = unit_rms_step(scaled, np.ones((1, SIZE, SIZE, 3), np.float32))
+    np.testing.assert_allclose(step, 1 / 127.5, rtol=1e-3)
+
+
+def test_networks_that_take_bgr_are_shown_in_rgb(halves):
+    bgr = Network(halves.model, preprocess=lambda x: x[..., ::-1])
+    x = np.zeros((1, SIZE, SIZE, 3), np.float32)
+    x[..., 2] = 100  # red, for a network that takes BGR
+    shown = standardized(bgr, x)
+    assert shown[0, 0, 0, 0] > shown[0, 0, 0, 2]
+
+
+def test_works_inside_a_nested_model():
+    made = maximize_filters(Network(nested().model), "backbone/conv2", units=[0, 1], steps=3)
+    assert made.images.shape == (2, SIZE, SIZE, 3) and np.isfinite(made.activations).all()
+
+
+def test_a_dense_layer_of_another_size_is_refused_in_words(network):
+    with pytest.raises(MethodError, match="24x24 only; 32x32 was asked"):
+        maximize_filters(network, "relu", units=[0], size=(32, 32))
+
+
+def test_other_sizes_where_the_network_is_open():
+    inputs = keras.Input((None, None, 3))
+    x = keras.layers.Conv2D(2, 3, name="conv")(inputs)
+    open_network = Network(keras.Model(inputs, keras.layers.GlobalAveragePooling2D()(x)), input_size=(16, 16))
+    assert maximize_filters(open_network, "conv", units=[0], size=(20, 28), steps=1).images.shape == (1, 20, 28, 3)
+
+
+@pytest.mark.parametrize(
+    ("units", "words"), [([99], "units 0 to 7; 99"), ([], "at least one"), ([0.5], "whole numbers"), (-1, "-1 was")]
+)
+def test_wrong_units(network, units, words):
+    with pytest.raises(MethodError, match=words):
+        maximize_filters(network, "relu", units=units)
+
+
+def test_wrong_recipe_and_steps(network):
+    with pytest.raises(MethodError, match="no recipe 'clasic'"):
+        maximize_filters(network, "relu", recipe="clasic")
+    with pytest.raises(MethodError, match="At least 1 step"):
+        maximize_filters(network, "relu", steps=0)
+
+
+def test_progress_counts_to_the_end_and_ctrl_c_returns_what_there_is(network):
+    seen = []
+    maximize_filters(network, "relu", units=range(3), steps=2, progress=lambda step, steps: seen.append((step, steps)))
+    assert seen == [(1, 2), (2, 2)]
+
+    def interrupt(step, steps):
+        if step == 3:
+            raise KeyboardInterrupt
+
+    part = maximize_filters(network, "relu", units=range(3), progress=interrupt)
+    assert len(part.images) == 3 and np.isfinite(part.history[:, :3]).all() and np.isnan(part.history[:, 3:]).all()
+    assert CLASSIC.steps == 20
