@@ -65,7 +65,9 @@ def find_method(name: str) -> Method:
     table = {_plain(method.name): method for method in _TABLE}
     if _plain(name) not in table:
         names = [method.name for method in _TABLE]
-        raise MethodError(f"There is no method {name!r}; did you mean {closest(name, names)}? methods() lists all.")
+        raise MethodError(
+            f"There is no method {name!r}; did you mean {closest(name, names)}? methods() lists all."
+        )
     return table[_plain(name)]
 
 

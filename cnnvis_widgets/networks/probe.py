@@ -55,13 +55,17 @@ class Probe:
     @functools.cached_property
     def _dry_run(self) -> tuple[tuple[Recorded, ...], str, int]:
         """The recorded calls, the head that scores are taken before, and the number of classes."""
-        graph = tf.Graph()
-        with _TRACING, graph.as_default():
-            inputs = tf.compat.v1.placeholder(tf.float32, (None, *self.input_shape))
+        found: list = []
+
+        def look(inputs):
             outputs, calls = self._run(inputs)
             scores, head = _before_head(outputs)
-        recorded = tuple(Recorded(path, name, _static_shape(value)) for path, name, value in calls)
-        return recorded, head, int(scores.shape[-1])
+            recorded = tuple(Recorded(path, name, _static_shape(value)) for path, name, value in calls)
+            found.append((recorded, head, int(scores.shape[-1])))
+
+        with _TRACING:  # traced and thrown away: nothing is computed
+            tf.function(look).get_concrete_function(tf.TensorSpec((None, *self.input_shape), tf.float32))
+        return found[0]
 
     @property
     def calls(self) -> tuple[Recorded, ...]:
@@ -99,7 +103,9 @@ class Probe:
             {path: value.numpy() for path, value in zip(paths, gradients, strict=True)},
         )
 
-    def unit_gradient(self, inputs: np.ndarray, path: str, units: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def unit_gradient(
+        self, inputs: np.ndarray, path: str, units: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
         """Mean activation (n,) of one unit per image, and its gradient with respect to the images (n, H, W, C)."""
         run = self._function("unit", (path,), inputs.shape[1:])
         activations, gradients = run(tf.constant(inputs), tf.constant(units, tf.int32))
@@ -122,7 +128,9 @@ class Probe:
 
     def _forward(self, paths, inputs):
         outputs, calls = self._run(inputs)
-        return tf.cast(_before_head(outputs)[0], tf.float32), [_float(value) for value in _select(calls, paths)]
+        return tf.cast(_before_head(outputs)[0], tf.float32), [
+            _float(value) for value in _select(calls, paths)
+        ]
 
     def _backward(self, paths, inputs, weights):
         outputs, calls = self._run(inputs)
@@ -189,7 +197,9 @@ def _recording(model: keras.Model, calls: list) -> Iterator[None]:
 def _operations(model, prefix: str = "", seen: set[int] | None = None) -> Iterator[tuple[str, object]]:
     """(path, operation) for everything that a model runs, through nested models; each instance once."""
     seen = set() if seen is None else seen
-    inner = getattr(model, "operations", None) or getattr(model, "layers", None) or getattr(model, "_layers", ())
+    inner = (
+        getattr(model, "operations", None) or getattr(model, "layers", None) or getattr(model, "_layers", ())
+    )
     for operation in inner:
         if id(operation) in seen:
             continue

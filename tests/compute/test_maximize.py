@@ -62,7 +62,9 @@ def test_activation_rises(network):
 
 def test_seeds(network):
     first = maximize_filters(network, "relu", units=[2], steps=2, seed=0)
-    np.testing.assert_array_equal(first.images, maximize_filters(network, "relu", units=[2], steps=2, seed=0).images)
+    np.testing.assert_array_equal(
+        first.images, maximize_filters(network, "relu", units=[2], steps=2, seed=0).images
+    )
     assert (first.images != maximize_filters(network, "relu", units=[2], steps=2, seed=1).images).any()
 
 
@@ -108,11 +110,17 @@ def test_other_sizes_where_the_network_is_open():
     inputs = keras.Input((None, None, 3))
     x = keras.layers.Conv2D(2, 3, name="conv")(inputs)
     open_network = Network(keras.Model(inputs, keras.layers.GlobalAveragePooling2D()(x)), input_size=(16, 16))
-    assert maximize_filters(open_network, "conv", units=[0], size=(20, 28), steps=1).images.shape == (1, 20, 28, 3)
+    assert maximize_filters(open_network, "conv", units=[0], size=(20, 28), steps=1).images.shape == (
+        1,
+        20,
+        28,
+        3,
+    )
 
 
 @pytest.mark.parametrize(
-    ("units", "words"), [([99], "units 0 to 7; 99"), ([], "at least one"), ([0.5], "whole numbers"), (-1, "-1 was")]
+    ("units", "words"),
+    [([99], "units 0 to 7; 99"), ([], "at least one"), ([0.5], "whole numbers"), (-1, "-1 was")],
 )
 def test_wrong_units(network, units, words):
     with pytest.raises(MethodError, match=words):
@@ -128,7 +136,9 @@ def test_wrong_recipe_and_steps(network):
 
 def test_progress_counts_to_the_end_and_ctrl_c_returns_what_there_is(network):
     seen = []
-    maximize_filters(network, "relu", units=range(3), steps=2, progress=lambda step, steps: seen.append((step, steps)))
+    maximize_filters(
+        network, "relu", units=range(3), steps=2, progress=lambda step, steps: seen.append((step, steps))
+    )
     assert seen == [(1, 2), (2, 2)]
 
     def interrupt(step, steps):
@@ -136,5 +146,9 @@ def test_progress_counts_to_the_end_and_ctrl_c_returns_what_there_is(network):
             raise KeyboardInterrupt
 
     part = maximize_filters(network, "relu", units=range(3), progress=interrupt)
-    assert len(part.images) == 3 and np.isfinite(part.history[:, :3]).all() and np.isnan(part.history[:, 3:]).all()
+    assert (
+        len(part.images) == 3
+        and np.isfinite(part.history[:, :3]).all()
+        and np.isnan(part.history[:, 3:]).all()
+    )
     assert CLASSIC.steps == 20

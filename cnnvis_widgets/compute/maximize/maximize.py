@@ -94,7 +94,9 @@ def ascend(
     size = tuple(size or network.input_size)
     if network.fixed_size and size != network.input_size:
         height, width = network.input_size
-        raise MethodError(f"{network.name} takes pictures of {height}x{width} only; {size[0]}x{size[1]} was asked for.")
+        raise MethodError(
+            f"{network.name} takes pictures of {height}x{width} only; {size[0]}x{size[1]} was asked for."
+        )
     units = np.asarray(units, np.int32)
     start = recipe.start(network, size, np.random.default_rng(seed))
     inputs = np.repeat(start, len(units), axis=0)
@@ -118,7 +120,9 @@ def _units(layer: LayerInfo, units: Iterable[int] | int | None) -> np.ndarray:
         raise MethodError(f"Units are whole numbers from 0 to {layer.units - 1}, at least one of them.")
     outside = chosen[(chosen < 0) | (chosen >= layer.units)]
     if outside.size:
-        raise MethodError(f"Layer {layer.path!r} has units 0 to {layer.units - 1}; {int(outside[0])} was asked for.")
+        raise MethodError(
+            f"Layer {layer.path!r} has units 0 to {layer.units - 1}; {int(outside[0])} was asked for."
+        )
     return chosen
 
 
