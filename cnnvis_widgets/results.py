@@ -76,6 +76,10 @@ class Heatmap:
     image: np.ndarray = field(repr=False)  # RGB uint8 (H, W, 3), as given
     signed: bool = False
 
+    def __array__(self, dtype=None, copy=None) -> np.ndarray:
+        """The values: ``np.asarray(heatmap)``."""
+        return np.array(self.values, dtype or self.values.dtype)
+
     @property
     def message(self) -> str:
         """Said instead of a blank map, else empty."""
