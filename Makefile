@@ -1,0 +1,58 @@
+# Two commands: `make lab` opens the first notebook, `make test` runs everything that CI runs.
+# They need Python 3.10 to 3.13, git and make; all else goes into .venv.
+
+PYTHON ?= python3
+VENV   ?= .venv
+BIN    := $(VENV)/bin
+PIP    := $(BIN)/python -m pip --disable-pip-version-check
+
+.DEFAULT_GOAL := help
+.PHONY: help lab test check format clean test-lowest
+
+help:
+	@echo "make lab      open JupyterLab on the first notebook (installs what it needs into $(VENV))"
+	@echo "make test     checks, then all tests, in a real browser too"
+	@echo "make check    ruff and mypy only"
+	@echo "make format   let ruff lay out the code"
+	@echo "make clean    remove $(VENV) and all caches"
+
+lab: $(VENV)/.installed-lab
+	$(BIN)/cnnvis lab notebooks/01_look_inside.ipynb
+
+test: check
+	$(BIN)/python tools/setup_browser.py
+	$(BIN)/python -m pytest $(TESTS)
+
+check: $(VENV)/.installed-test
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: $(VENV)/.installed-test
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+# The oldest versions that pyproject.toml allows, on the oldest Python, with a fresh environment each time.
+test-lowest:
+	$(PYTHON) -m venv --clear $(VENV)-lowest
+	$(VENV)-lowest/bin/python -m pip --disable-pip-version-check install uv
+	$(VENV)-lowest/bin/uv pip install --python $(VENV)-lowest/bin/python --resolution lowest-direct -e ".[test]"
+	$(VENV)-lowest/bin/python tools/setup_browser.py
+	$(VENV)-lowest/bin/python -m pytest $(TESTS)
+
+clean:
+	rm -rf $(VENV) $(VENV)-lowest build dist .pytest_cache .ruff_cache .mypy_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# A stamp per set of packages: the second run is quick, a changed pyproject.toml installs again.
+$(VENV)/.installed-%: pyproject.toml | $(BIN)/python
+	@echo "Installing the packages; TensorFlow is large, the first time takes some minutes."
+	$(PIP) install -e ".[$*]"
+	@touch $@
+
+$(BIN)/python:
+	@$(PYTHON) -c "import sys; sys.exit(not (3, 10) <= sys.version_info < (3, 14))" || { \
+	  echo "TensorFlow needs Python 3.10 to 3.13, and '$(PYTHON)' is not: try 'make $(MAKECMDGOALS) PYTHON=python3.12'."; exit 1; }
+	@$(PYTHON) -c "import ensurepip, venv" 2>/dev/null || { \
+	  echo "Python's venv module is missing: run 'sudo apt install python3-venv', then try again."; exit 1; }
+	$(PYTHON) -m venv $(VENV)

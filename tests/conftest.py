@@ -1,0 +1,58 @@
+"""What every test can count on: no network, quiet TensorFlow, folders of real networks and photographs."""
+
+from __future__ import annotations
+
+import os
+import socket
+from pathlib import Path
+
+import pytest
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Browser tests last: what is quick to fail fails first."""
+    items.sort(key=lambda item: (REPOSITORY / "tests" / "lab") in item.path.parents)
+
+
+@pytest.fixture(autouse=True)
+def no_network(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing may need more than this machine; a test that tries fails at once, as on a laptop offline."""
+    connect = socket.socket.connect
+
+    def connect_here(self: socket.socket, address: object) -> None:
+        host = address[0] if isinstance(address, tuple) else "localhost"  # a Unix socket has a path
+        if host not in {"127.0.0.1", "::1", "localhost"}:
+            raise ConnectionRefusedError(f"Tests have no network, and something wanted {host}.")
+        connect(self, address)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(socket.socket, "connect", connect_here)
+
+
+def folder_of(variable: str, default: str, what: str) -> Path:
+    folder = Path(os.environ.get(variable, REPOSITORY.parent / default))
+    if not folder.is_dir():
+        pytest.skip(f"No folder of {what} here: set {variable} to one to run this test.")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def networks_folder() -> Path:
+    """Trained networks too large for the repository: ``mobilenet_v2.weights.h5``, ``googlenet.keras``, ..."""
+    return folder_of("CNNVIS_NETWORKS", "shared/networks", "trained networks")
+
+
+@pytest.fixture(scope="session")
+def photos_folder() -> Path:
+    """Photographs named by ImageNet class, ``281_tabby.jpg``; ten everyday classes in ``ten_classes``."""
+    return folder_of("CNNVIS_PHOTOS", "shared/photos", "photographs")
+
+
+@pytest.fixture(scope="session")
+def repository() -> Path:
+    """The checkout that is being tested."""
+    return REPOSITORY
