@@ -1,0 +1,138 @@
+// @ts-check
+// The traits, decoded. Each binary trait is decoded once: a new one is a new DataView, so identity tells.
+
+/**
+ * @typedef {object} Model what anywidget hands to a view; a page without a kernel brings its own
+ * @property {(name: string) => any} get
+ * @property {(name: string, value: unknown) => void} set
+ * @property {(event: string, handler: () => void) => void} on
+ * @property {(event: string, handler: () => void) => void} off
+ * @property {() => void} save_changes
+ * @property {(content: unknown, callbacks?: unknown, buffers?: (ArrayBuffer | ArrayBufferView)[]) => void} send
+ *
+ * @typedef {object} Maps
+ * @property {number} c @property {number} h @property {number} w size as sent
+ * @property {number} fullH @property {number} fullW size in the network
+ * @property {boolean} reduced sent smaller than they are
+ * @property {Float32Array} values planar (c, h, w)
+ * @property {Float32Array} stats (c, 3): min, max, mean of the full map
+ * @property {number} min @property {number} max of the layer
+ * @property {boolean} signed the layer has both signs
+ * @property {Uint8Array} state of each unit: 0 fine, 1 the same everywhere, 2 has what is no finite number
+ *
+ * @typedef {{h: number, w: number, values: Float32Array, signed: boolean}} Heat
+ * @typedef {{unit: number, h: number, w: number, values: Float32Array}} Detail
+ * @typedef {{maps: Maps | null, heat: Heat | null, detail: Detail | null, frame: number}} Data
+ */
+
+const FINE = 0;
+const CONSTANT = 1;
+const NOT_FINITE = 2;
+
+/** @param {Model} model @returns {Maps | null} */
+function readMaps(model) {
+  const [c, h, w] = model.get("maps_shape") ?? [0, 0, 0];
+  const values = halvesOf(model.get("maps"), model.get("maps_scale") || 1);
+  const size = h * w;
+  if (!c || !size || values.length < c * size) return null;
+  const [fullH, fullW] = model.get("layer")?.shape ?? [h, w];
+  const stats = floatsOf(model.get("maps_stats"));
+  const state = new Uint8Array(c);
+  let min = Infinity;
+  let max = -Infinity;
+  for (let k = 0; k < c; k++) {
+    let finite = true;
+    for (let i = k * size; i < (k + 1) * size && finite; i++) finite = Number.isFinite(values[i]);
+    state[k] = !finite ? NOT_FINITE : stats[3 * k] === stats[3 * k + 1] ? CONSTANT : FINE;
+    if (stats[3 * k] < min) min = stats[3 * k];
+    if (stats[3 * k + 1] > max) max = stats[3 * k + 1];
+  }
+  const reduced = fullH !== h || fullW !== w;
+  return { c, h, w, fullH, fullW, reduced, values, stats, min, max, signed: min < 0 && max > 0, state };
+}
+
+/** @param {Model} model @returns {Heat | null} */
+function readHeat(model) {
+  const [h, w] = model.get("heat_shape") ?? [0, 0];
+  const values = floatsOf(model.get("heat"));
+  return h * w > 0 && values.length >= h * w ? { h, w, values, signed: !!model.get("heat_signed") } : null;
+}
+
+/** @param {Model} model @returns {Detail | null} */
+function readDetail(model) {
+  const [h, w] = model.get("detail_shape") ?? [0, 0];
+  const values = floatsOf(model.get("detail_map"));
+  return h * w > 0 && values.length >= h * w ? { unit: model.get("detail_unit"), h, w, values } : null;
+}
+
+/** @param {Model} model @returns {() => Data} what to call when a frame has come */
+function createReader(model) {
+  /** @type {Record<string, {keys: unknown[], value: any}>} */
+  const kept = {};
+  const once = (/** @type {string} */ name, /** @type {string[]} */ traits, /** @type {(m: Model) => any} */ read) => {
+    const keys = traits.map((trait) => model.get(trait));
+    if (!kept[name] || keys.some((key, i) => key !== kept[name].keys[i])) kept[name] = { keys, value: read(model) };
+    return kept[name].value;
+  };
+  return () => ({
+    maps: once("maps", ["maps", "maps_shape", "maps_stats", "maps_scale", "layer"], readMaps),
+    heat: once("heat", ["heat", "heat_shape", "heat_signed"], readHeat),
+    detail: once("detail", ["detail_map", "detail_shape", "detail_unit"], readDetail),
+    frame: model.get("frame"),
+  });
+}
+
+/** The order of the units in the grid. @param {Maps} maps @param {string} sort @returns {Int32Array} unit at each place */
+function unitOrder(maps, sort) {
+  const order = Int32Array.from({ length: maps.c }, (_, k) => k);
+  if (sort !== "strength") return order;
+  const strength = (/** @type {number} */ k) => {
+    const most = maps.signed ? Math.max(-maps.stats[3 * k], maps.stats[3 * k + 1]) : maps.stats[3 * k + 1];
+    return Number.isFinite(most) ? most : -Infinity;
+  };
+  const strengths = Float64Array.from(order, strength);
+  return order.sort((a, b) => strengths[b] - strengths[a] || a - b);
+}
+
+/**
+ * What the browser may set: painted at once, told to the kernel at most every `delay` ms, the last value for sure.
+ * The kernel echoes each value it was told; an echo that comes while a newer value waits must not turn the view back.
+ * @param {Model} model @param {AbortSignal} signal @param {number} [delay]
+ */
+function createSync(model, signal, delay = 150) {
+  /** @type {Map<string, unknown>} */
+  const waiting = new Map();
+  /** @type {Map<string, Set<unknown>>} */
+  const told = new Map();
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  let timer;
+  let lastEdit = 0;
+  const tell = () => {
+    clearTimeout(timer);
+    timer = undefined;
+    if (!waiting.size) return;
+    for (const [name, value] of waiting) told.set(name, (told.get(name) ?? new Set()).add(value));
+    waiting.clear();
+    model.save_changes();
+  };
+  signal.addEventListener("abort", tell);
+  return {
+    /** @param {string} name @param {unknown} value */
+    set(name, value) {
+      if (model.get(name) === value) return;
+      if (performance.now() - lastEdit > 2000) told.clear();
+      lastEdit = performance.now();
+      waiting.set(name, value);
+      model.set(name, value);
+      timer ??= setTimeout(tell, delay);
+    },
+    /** A trait has changed, by us or by others. @param {string} name */
+    changed(name) {
+      if (!waiting.has(name)) return;
+      const value = model.get(name);
+      if (value === waiting.get(name)) return;
+      if (told.get(name)?.has(value)) model.set(name, waiting.get(name));
+      else waiting.delete(name); // somebody else's newer wish
+    },
+  };
+}

@@ -1,0 +1,139 @@
+// @ts-check
+// The few DOM helpers that all panels share. Text from outside only ever becomes textContent.
+
+/**
+ * What a panel knows of the view it lives in.
+ * @typedef {object} View
+ * @property {Model} model
+ * @property {HTMLElement} root
+ * @property {AbortSignal} signal
+ * @property {Data} data
+ * @property {number} unit the selected unit, within bounds
+ * @property {(key: string, values?: Record<string, unknown>) => string} t
+ * @property {() => void} schedule paint in the next animation frame
+ * @property {ReturnType<typeof createSync>} sync
+ * @property {(unit: number) => void} select
+ * @property {(signed: boolean) => {table: Uint32Array, symmetric: boolean}} palette
+ * @property {(sentence: string) => void} complain
+ *
+ * @typedef {{element: HTMLElement, paint: () => void}} Panel
+ */
+
+/**
+ * @param {string} tag @param {Record<string, string>} attributes @param {...(Node | string)} children
+ * @returns {HTMLElement}
+ */
+function make(tag, attributes = {}, ...children) {
+  const element = document.createElement(tag);
+  for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, value);
+  element.append(...children);
+  return element;
+}
+
+/** @param {HTMLElement} element @param {string} text */
+function setText(element, text) {
+  if (element.textContent !== text) element.textContent = text;
+}
+
+/** @param {HTMLElement} element @param {boolean} shown */
+function show(element, shown) {
+  element.hidden = !shown;
+}
+
+/** True once for each new set of values: a panel repaints only what depends on what has changed. */
+function createMemo() {
+  /** @type {unknown[]} */
+  let last = [];
+  return (/** @type {unknown[]} */ ...keys) => {
+    const same = keys.length === last.length && keys.every((key, i) => Object.is(key, last[i]));
+    last = keys;
+    return !same;
+  };
+}
+
+/** A panel: heading, place for a canvas, lines below. @param {string} name @param {string} role of the canvas */
+function makePanel(name, role) {
+  const title = make("h3", { class: "cnnvis-title" });
+  const head = make("div", { class: "cnnvis-head" }, title);
+  const canvas = /** @type {HTMLCanvasElement} */ (make("canvas", { class: `cnnvis-${name}` }));
+  if (role) canvas.setAttribute("role", role);
+  const note = make("p", { class: "cnnvis-note" });
+  const view = make("div", { class: "cnnvis-view" }, canvas, note);
+  const element = make("section", { class: `cnnvis-panel cnnvis-panel-${name}` }, head, view);
+  note.hidden = true;
+  return { element, head, title, view, canvas, note };
+}
+
+/**
+ * The canvas fitted into its place, with as many pixels as the screen has there.
+ * @param {HTMLCanvasElement} canvas @param {HTMLElement} place @param {number} h @param {number} w shape to keep
+ * @returns {[number, number]} height and width in pixels; 0 where nothing can be seen
+ */
+function fitCanvas(canvas, place, h, w) {
+  if (!place.clientWidth || !place.clientHeight) return [0, 0];
+  const [width, height] = contain(place.clientWidth, place.clientHeight, w, h);
+  return sizeCanvas(canvas, width, height);
+}
+
+/** @param {HTMLCanvasElement} canvas @param {number} width @param {number} height in CSS pixels @returns {[number, number]} */
+function sizeCanvas(canvas, width, height) {
+  const ratio = Math.min(window.devicePixelRatio || 1, 3);
+  const wide = Math.max(1, Math.round(width * ratio));
+  const tall = Math.max(1, Math.round(height * ratio));
+  if (canvas.width !== wide || canvas.height !== tall) {
+    canvas.width = wide;
+    canvas.height = tall;
+    canvas.style.width = `${width}px`;
+    canvas.style.height = `${height}px`;
+  }
+  return [tall, wide];
+}
+
+/** @param {HTMLCanvasElement} canvas @param {boolean} [read] pixels will be read back */
+function pen(canvas, read = false) {
+  return /** @type {CanvasRenderingContext2D} */ (canvas.getContext("2d", { willReadFrequently: read }));
+}
+
+/** The pointer as a share of an element's width and height. @param {PointerEvent} event @returns {[number, number]} x, y in 0..1 */
+function pointerShare(event) {
+  const box = /** @type {HTMLElement} */ (event.currentTarget).getBoundingClientRect();
+  const share = (/** @type {number} */ at, /** @type {number} */ size) => clamp(at / size, 0, 1 - 1e-9);
+  return [share(event.clientX - box.left, box.width), share(event.clientY - box.top, box.height)];
+}
+
+/** A rectangle that is seen on any picture and in any theme: white within black. */
+function outline(/** @type {CanvasRenderingContext2D} */ context, /** @type {number} */ x, /** @type {number} */ y,
+  /** @type {number} */ width, /** @type {number} */ height, /** @type {number} */ line) {
+  context.lineWidth = line;
+  context.strokeStyle = "#000";
+  context.strokeRect(x - line * 1.5, y - line * 1.5, width + line * 3, height + line * 3);
+  context.strokeStyle = "#fff";
+  context.strokeRect(x - line / 2, y - line / 2, width + line, height + line);
+}
+
+/**
+ * A sign drawn on a tile, so that colour is not all that tells: a struck circle (the same value everywhere) or a
+ * cross (no number). White on black strokes.
+ * @param {CanvasRenderingContext2D} context @param {number} x @param {number} y centre @param {number} size
+ * @param {number} state
+ */
+function drawSign(context, x, y, size, state) {
+  const r = size / 2;
+  const path = new Path2D();
+  if (state === CONSTANT) {
+    path.arc(x, y, r, 0, 2 * Math.PI);
+    path.moveTo(x - r * 0.7, y + r * 0.7);
+    path.lineTo(x + r * 0.7, y - r * 0.7);
+  } else {
+    path.moveTo(x - r, y - r);
+    path.lineTo(x + r, y + r);
+    path.moveTo(x - r, y + r);
+    path.lineTo(x + r, y - r);
+  }
+  context.lineCap = "round";
+  for (const [colour, width] of /** @type {[string, number][]} */ ([["#000", 0.5], ["#fff", 0.2]])) {
+    context.strokeStyle = colour;
+    context.lineWidth = Math.max(2, r * width);
+    context.stroke(path);
+  }
+}

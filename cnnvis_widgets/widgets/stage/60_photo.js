@@ -1,0 +1,195 @@
+// @ts-check
+// The photograph with its heatmap: enlarged first, coloured afterwards, blended here. Pictures can be dropped here.
+
+const PICTURE_SIDE = 1600; // larger pictures are made smaller before they travel
+const PICTURE_BYTES = 8e6; // a message over 10 MiB makes the server drop the connection without a word
+
+/** @param {View} view @returns {Panel} */
+function createPhotoPanel(view) {
+  const { model, signal, t } = view;
+  const panel = makePanel("photo", "img");
+  const { canvas, note } = panel;
+  const browse = make("button", { type: "button", class: "cnnvis-button" });
+  const input = /** @type {HTMLInputElement} */ (make("input", { type: "file", accept: "image/*", hidden: "" }));
+  panel.head.append(browse, input);
+  const readout = make("p", { class: "cnnvis-readout" });
+  const ramp = /** @type {HTMLCanvasElement} */ (make("canvas", { class: "cnnvis-ramp", "aria-hidden": "true" }));
+  const [low, high] = [make("span"), make("span")];
+  const legend = make("div", { class: "cnnvis-legend" }, low, ramp, high);
+  const caption = make("p", { class: "cnnvis-caption" });
+  panel.element.append(readout, legend, caption);
+
+  const base = document.createElement("canvas"); // the photograph alone, at the size shown
+  /** @type {ImageBitmap | null} */
+  let bitmap = null;
+  /** @type {unknown} */
+  let asked = null;
+  let decoding = false;
+  let broken = false;
+  /** @type {Uint8ClampedArray | null} */
+  let photo = null;
+  /** @type {Int16Array | null} */
+  let indices = null;
+  /** @type {[number, number] | null} */
+  let pointer = null;
+  const [newPhoto, newHeat, newBlend, newRamp] = [createMemo(), createMemo(), createMemo(), createMemo()];
+
+  async function decode() {
+    const bytes = model.get("photo");
+    if (bytes === asked) return;
+    asked = bytes;
+    broken = false;
+    const content = bytesOf(bytes);
+    if (!content.length) {
+      bitmap = null;
+      decoding = false;
+      return;
+    }
+    decoding = true;
+    try {
+      const made = await createImageBitmap(new Blob([/** @type {BlobPart} */ (content)]));
+      if (asked !== bytes) return; // a newer photograph has come meanwhile
+      bitmap = made;
+    } catch {
+      if (asked !== bytes) return;
+      bitmap = null;
+      broken = true;
+    }
+    decoding = false;
+    if (!signal.aborted) view.schedule();
+  }
+  signal.addEventListener("abort", () => bitmap?.close());
+
+  canvas.addEventListener("pointermove", (event) => { pointer = pointerShare(event); view.schedule(); }, { signal });
+  canvas.addEventListener("pointerleave", () => { pointer = null; view.schedule(); }, { signal });
+  browse.addEventListener("click", () => input.click(), { signal });
+  input.addEventListener("change", () => { sendPicture(view, input.files?.[0]); input.value = ""; }, { signal });
+
+  function describe() {
+    const [rows, columns] = model.get("photo_size") ?? [0, 0];
+    const name = model.get("photo_name") || t("stage.photo.unnamed");
+    setText(panel.title, t("stage.photo.title"));
+    setText(browse, t("stage.photo.open"));
+    browse.title = t("stage.photo.open_hint");
+    show(browse, model.get("uploads") !== false);
+    setText(caption, model.get("heat_caption") || [model.get("network"), name].filter(Boolean).join(" · "));
+    canvas.setAttribute("aria-label", t("stage.photo.alt", { name, caption: model.get("heat_caption") || "" }));
+    const heat = view.data.heat;
+    let words = rows ? t("stage.photo.size", { name, height: rows, width: columns }) : "";
+    if (pointer && rows) {
+      const [y, x] = [Math.floor(pointer[1] * rows), Math.floor(pointer[0] * columns)];
+      words = t("stage.photo.position", { y, x });
+      if (heat && !model.get("heat_message")) {
+        words = t("stage.photo.value", { y, x, value: formatNumber(sampleHeat(heat, pointer[1], pointer[0])) });
+      }
+    }
+    setText(readout, words);
+    const said = bitmap ? model.get("heat_message") : t(broken ? "stage.photo.broken" : "stage.photo.empty");
+    setText(note, said || "");
+    show(note, !!said && !decoding);
+    note.classList.toggle("cnnvis-note-over", !!bitmap);
+  }
+
+  return {
+    element: panel.element,
+    paint() {
+      decode();
+      if (decoding) return; // the last picture stays until photograph and heatmap can be shown together
+      describe();
+      const heat = model.get("heat_message") ? null : view.data.heat;
+      show(legend, !!heat && !!bitmap);
+      show(canvas, !!bitmap);
+      if (!bitmap) return;
+      panel.element.style.setProperty("--cnnvis-aspect", String(bitmap.width / bitmap.height));
+      const [tall, wide] = fitCanvas(canvas, panel.view, bitmap.height, bitmap.width);
+      if (!tall) return;
+      if (newPhoto(bitmap, tall, wide)) {
+        base.width = wide;
+        base.height = tall;
+        const context = pen(base, true);
+        context.imageSmoothingQuality = "high";
+        context.fillStyle = "#fff";
+        context.fillRect(0, 0, wide, tall);
+        context.drawImage(bitmap, 0, 0, wide, tall);
+        photo = context.getImageData(0, 0, wide, tall).data;
+      }
+      const { table, symmetric } = view.palette(!!heat?.signed);
+      if (newHeat(heat, symmetric, tall, wide)) {
+        indices = heat && enlarge(heat.values, heat.h, heat.w, tall, wide, symmetric ? -1 : 0, 1);
+      }
+      const opacity = clamp(model.get("opacity") ?? 0.4, 0, 1);
+      if (photo && newBlend(photo, indices, table, opacity)) {
+        if (indices) {
+          const picture = new ImageData(wide, tall);
+          blend(photo, indices, table, opacity, wide, picture.data);
+          pen(canvas).putImageData(picture, 0, 0);
+        } else pen(canvas).drawImage(base, 0, 0);
+      }
+      setText(low, symmetric ? "−1" : "0");
+      setText(high, t(symmetric ? "stage.heat.most_signed" : "stage.heat.most"));
+      legend.title = t(symmetric ? "stage.heat.legend_signed" : "stage.heat.legend");
+      if (newRamp(table)) paintRamp(ramp, table);
+      view.root.dataset.photo = String(view.data.frame);
+    },
+  };
+}
+
+/** The heatmap's value at a point of the photograph. @param {Heat} heat @param {number} y @param {number} x in 0..1 */
+function sampleHeat({ h, w, values }, y, x) {
+  return between(values, h, w, clamp(y * h - 0.5, 0, h - 1), clamp(x * w - 0.5, 0, w - 1));
+}
+
+/** A colour table as a strip. @param {HTMLCanvasElement} ramp @param {Uint32Array} table */
+function paintRamp(ramp, table) {
+  ramp.width = 256;
+  ramp.height = 1;
+  const strip = new ImageData(256, 1);
+  new Uint32Array(strip.data.buffer).set(table);
+  pen(ramp).putImageData(strip, 0, 0);
+}
+
+/**
+ * A picture on its way to the kernel: small files as they are (their rotation mark with them), others made smaller.
+ * @param {View} view @param {File | null | undefined} file
+ */
+async function sendPicture(view, file) {
+  if (!file) return view.complain(view.t("stage.photo.no_file"));
+  let blob = /** @type {Blob} */ (file);
+  try {
+    const bitmap = await createImageBitmap(file);
+    const plain = /^image\/(png|jpeg)$/.test(file.type);
+    if (!plain || file.size > PICTURE_BYTES / 4 || Math.max(bitmap.width, bitmap.height) > PICTURE_SIDE) {
+      blob = await smallerPicture(bitmap, file.type);
+    }
+    bitmap.close();
+  } catch {
+    blob = file; // not a picture that the browser knows; the kernel may, or will say what is wrong with it
+  }
+  if (blob.size > PICTURE_BYTES) {
+    return view.complain(view.t("stage.photo.too_large", { name: file.name, megabytes: (file.size / 1e6).toFixed(1) }));
+  }
+  const content = await blob.arrayBuffer();
+  if (!view.signal.aborted) view.model.send({ type: "image", name: file.name }, undefined, [content]);
+}
+
+/** @param {ImageBitmap} bitmap @param {string} type @returns {Promise<Blob>} */
+async function smallerPicture(bitmap, type) {
+  const scale = Math.min(1, PICTURE_SIDE / Math.max(bitmap.width, bitmap.height));
+  const canvas = document.createElement("canvas");
+  canvas.width = Math.max(1, Math.round(bitmap.width * scale));
+  canvas.height = Math.max(1, Math.round(bitmap.height * scale));
+  const context = pen(canvas);
+  context.imageSmoothingQuality = "high";
+  const encode = (/** @type {string} */ as) =>
+    new Promise((/** @type {(blob: Blob) => void} */ resolve, reject) =>
+      canvas.toBlob((blob) => (blob ? resolve(blob) : reject(new Error(as))), as, 0.92));
+  context.drawImage(bitmap, 0, 0, canvas.width, canvas.height);
+  if (type !== "image/jpeg") {
+    const png = await encode("image/png");
+    if (png.size < PICTURE_BYTES / 2) return png;
+  }
+  context.globalCompositeOperation = "destination-over"; // JPEG knows no transparency: white behind
+  context.fillStyle = "#fff";
+  context.fillRect(0, 0, canvas.width, canvas.height);
+  return encode("image/jpeg");
+}

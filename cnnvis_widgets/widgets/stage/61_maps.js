@@ -1,0 +1,234 @@
+// @ts-check
+// All units' maps as tiles in one canvas. Only the rows in sight are painted, so that 2048 cost what 100 do.
+
+/** @param {View} view @returns {Panel} */
+function createMapsPanel(view) {
+  const { model, signal, t } = view;
+  const panel = makePanel("maps", "presentation");
+  const { canvas, note } = panel;
+  panel.view.classList.add("cnnvis-scroll");
+  const spacer = make("div", { class: "cnnvis-spacer" }, canvas);
+  panel.view.prepend(spacer);
+  const cells = [0, 1].map((i) => make("span", { role: "gridcell", id: `${view.root.id}-cell-${i}` }));
+  panel.view.append(make("div", { role: "row", class: "cnnvis-hidden" }, ...cells));
+  panel.view.tabIndex = 0;
+  panel.view.setAttribute("role", "grid");
+
+  const sorts = makeChoice(view, "sort", ["index", "strength"]);
+  const scales = makeChoice(view, "scale", ["map", "layer"]);
+  const readout = make("p", { class: "cnnvis-readout" });
+  const caption = make("p", { class: "cnnvis-caption" });
+  panel.head.after(make("div", { class: "cnnvis-tools" }, sorts.element, scales.element));
+  panel.element.append(readout, caption);
+
+  const base = document.createElement("canvas"); // the tiles without the selection
+  /** @type {GridLayout} */
+  let layout = gridLayout(0, 1, 1, 1);
+  /** @type {Int32Array} unit at each place */
+  let order = new Int32Array(0);
+  /** @type {Int32Array} place of each unit */
+  let places = new Int32Array(0);
+  /** @type {{values: Float32Array, h: number, w: number}} */
+  let tiles = { values: new Float32Array(0), h: 1, w: 1 };
+  /** @type {{place: number, x: number, y: number} | null} */
+  let hover = null;
+  let spoken = 0;
+  const [newOrder, newTiles, newBase, newPlace, newWords] = Array.from({ length: 5 }, createMemo);
+
+  const locate = (/** @type {PointerEvent} */ event) => {
+    const box = canvas.getBoundingClientRect();
+    return tileAt(layout, order.length, event.clientX - box.left, event.clientY - box.top + panel.view.scrollTop);
+  };
+  canvas.addEventListener("pointermove", (event) => { hover = locate(event); view.schedule(); }, { signal });
+  canvas.addEventListener("pointerleave", () => { hover = null; view.schedule(); }, { signal });
+  canvas.addEventListener("click", (event) => {
+    const hit = locate(/** @type {PointerEvent} */ (event));
+    if (hit) view.select(order[hit.place]);
+  }, { signal });
+  panel.view.addEventListener("scroll", () => view.schedule(), { signal, passive: true });
+  panel.view.addEventListener("keydown", (event) => {
+    if (event.altKey || event.ctrlKey || event.metaKey || !order.length) return;
+    const page = Math.max(1, Math.floor(panel.view.clientHeight / (layout.height + layout.gap)));
+    const place = keyMove(event.key, places[view.unit], order.length, layout.columns, page);
+    if (place === null) return;
+    event.preventDefault();
+    event.stopPropagation(); // JupyterLab would move to the next cell
+    view.select(order[place]);
+  }, { signal });
+
+  /** @param {number} place */
+  function scrollTo(place) {
+    const y = tileCorner(layout, place)[1];
+    const { scrollTop, clientHeight } = panel.view;
+    if (y < scrollTop) panel.view.scrollTop = y - layout.gap;
+    else if (y + layout.height > scrollTop + clientHeight) panel.view.scrollTop = y + layout.height + layout.gap - clientHeight;
+  }
+
+  /** @param {Maps} maps @param {number} ratio device pixels to a CSS pixel */
+  function paintBase(maps, ratio) {
+    const { table, symmetric } = view.palette(maps.signed);
+    const top = panel.view.scrollTop;
+    const { width: wide, height: tall } = canvas;
+    if (!newBase(tiles, order, layout, table, symmetric, model.get("scale"), top, wide, tall)) return;
+    base.width = wide;
+    base.height = tall;
+    const picture = new ImageData(wide, tall);
+    const pixels = new Uint32Array(picture.data.buffer);
+    const pitch = layout.height + layout.gap;
+    const first = Math.max(0, Math.floor((top - layout.top) / pitch) * layout.columns);
+    const end = Math.min(order.length, Math.ceil((top + tall / ratio) / pitch) * layout.columns);
+    const size = [Math.round(layout.width * ratio), Math.round(layout.height * ratio)];
+    for (let place = first; place < end; place++) {
+      const unit = order[place];
+      const [low, high] = unitRange(maps, unit, model.get("scale"), symmetric);
+      const [x, y] = tileCorner(layout, place);
+      paintMap(pixels, wide, Math.round(x * ratio), Math.round((y - top) * ratio), size[0], size[1],
+        tiles.values, unit * tiles.h * tiles.w, tiles.h, tiles.w, table, low, high);
+    }
+    const context = pen(base);
+    context.putImageData(picture, 0, 0);
+    const line = Math.max(1, Math.round(ratio));
+    for (let place = first; place < end; place++) {
+      const [x, y] = tileCorner(layout, place);
+      const [px, py] = [Math.round(x * ratio), Math.round((y - top) * ratio)];
+      context.lineWidth = line;
+      context.strokeStyle = "#808080"; // a dark map must not vanish into a dark page
+      context.strokeRect(px - line / 2, py - line / 2, size[0] + line, size[1] + line);
+      const state = maps.state[order[place]];
+      if (state) drawSign(context, px + size[0] / 2, py + size[1] / 2, Math.min(28 * ratio, Math.min(...size) * 0.5), state);
+    }
+  }
+
+  /** @param {Maps} maps */
+  function describe(maps) {
+    const unit = hover ? order[hover.place] : view.unit;
+    let words = t("stage.maps.unit", { unit, range: unitWords(view, maps, unit) });
+    if (hover) {
+      const y = Math.floor(hover.y * maps.h);
+      const x = Math.floor(hover.x * maps.w);
+      const value = maps.values[(unit * maps.h + y) * maps.w + x];
+      words = t("stage.maps.value", {
+        unit,
+        y: Math.floor(hover.y * maps.fullH),
+        x: Math.floor(hover.x * maps.fullW),
+        value: (maps.reduced ? "≈ " : "") + formatNumber(value),
+      });
+    }
+    setText(readout, words);
+    const [h, w] = [maps.fullH, maps.fullW];
+    const { path = "" } = model.get("layer") ?? {};
+    const lines = [t("stage.maps.caption", { network: model.get("network"), layer: path, count: maps.c, height: h, width: w })];
+    const { symmetric } = view.palette(maps.signed);
+    const [low, high] = valueRange(maps.min, maps.max, symmetric).map(formatNumber);
+    const zero = symmetric ? "signed" : maps.min < 0 ? "negative" : "positive";
+    lines.push(model.get("scale") === "layer" ? t("stage.maps.scale_layer", { low, high }) : t(`stage.maps.scale_map_${zero}`));
+    const count = (/** @type {number} */ state) => maps.state.reduce((sum, each) => sum + Number(each === state), 0);
+    const [dead, broken] = [count(CONSTANT), count(NOT_FINITE)];
+    if (dead) lines.push(t("stage.maps.constant", { count: dead }));
+    if (broken) lines.push(t("stage.maps.not_finite", { count: broken }));
+    setText(caption, lines.join(" "));
+  }
+
+  /** What a screen reader says of the selected tile. @param {Maps} maps */
+  function speak(maps) {
+    if (!newWords(maps, view.unit, layout, order, model.get("texts"))) return;
+    spoken = 1 - spoken; // a cell whose label changes stays unsaid, another cell is announced
+    const place = places[view.unit];
+    const cell = cells[spoken];
+    setText(cell, t("stage.maps.unit", { unit: view.unit, range: unitWords(view, maps, view.unit) }));
+    cell.setAttribute("aria-selected", "true");
+    cells[1 - spoken].removeAttribute("aria-selected");
+    cell.setAttribute("aria-colindex", String((place % layout.columns) + 1));
+    cell.parentElement?.setAttribute("aria-rowindex", String(Math.floor(place / layout.columns) + 1));
+    panel.view.setAttribute("aria-rowcount", String(layout.rows));
+    panel.view.setAttribute("aria-colcount", String(layout.columns));
+    panel.view.setAttribute("aria-activedescendant", cell.id);
+  }
+
+  return {
+    element: panel.element,
+    paint() {
+      const { maps } = view.data;
+      setText(panel.title, t("stage.maps.title"));
+      sorts.paint();
+      scales.paint();
+      panel.view.setAttribute("aria-label", t("stage.maps.label", { layer: model.get("layer")?.path ?? "" }));
+      setText(note, t("stage.maps.empty"));
+      show(note, !maps);
+      show(spacer, !!maps);
+      if (!maps) {
+        setText(readout, "");
+        return setText(caption, "");
+      }
+      const { clientWidth: width, clientHeight: height } = panel.view;
+      if (!width || !height) return;
+      if (newOrder(maps, model.get("sort"))) {
+        order = unitOrder(maps, model.get("sort"));
+        places = new Int32Array(order.length);
+        order.forEach((unit, place) => (places[unit] = place));
+        hover = null;
+      }
+      const next = gridLayout(maps.c, width, height, maps.fullH / maps.fullW);
+      if (JSON.stringify(next) !== JSON.stringify(layout)) layout = next;
+      spacer.style.height = `${Math.max(layout.total, height)}px`;
+      sizeCanvas(canvas, width, height);
+      const ratio = canvas.width / width;
+      if (newTiles(maps, layout, ratio)) {
+        const tall = Math.max(1, Math.round(layout.height * ratio));
+        const wide = Math.max(1, Math.round(layout.width * ratio));
+        tiles = maps.h > tall && maps.w > wide
+          ? { values: shrink(maps.values, maps.c, maps.h, maps.w, tall, wide), h: tall, w: wide }
+          : maps;
+      }
+      if (newPlace(view.unit, order, layout)) scrollTo(places[view.unit]);
+      paintBase(maps, ratio);
+      const context = pen(canvas);
+      context.clearRect(0, 0, canvas.width, canvas.height);
+      context.drawImage(base, 0, 0);
+      const mark = (/** @type {number} */ place, /** @type {number} */ line) => {
+        const [x, y] = tileCorner(layout, place);
+        outline(context, Math.round(x * ratio), Math.round((y - panel.view.scrollTop) * ratio),
+          Math.round(layout.width * ratio), Math.round(layout.height * ratio), line);
+      };
+      if (hover) mark(hover.place, Math.max(1, ratio / 2));
+      mark(places[view.unit], Math.max(1, Math.round(1.5 * ratio)));
+      describe(maps);
+      speak(maps);
+    },
+  };
+}
+
+/** The values at the ends of the colours of one unit's map. @param {Maps} maps @param {number} unit @param {string} scale
+ * @param {boolean} symmetric @returns {[number, number]} */
+function unitRange(maps, unit, scale, symmetric) {
+  if (scale === "layer") return valueRange(maps.min, maps.max, symmetric);
+  return valueRange(maps.stats[3 * unit], maps.stats[3 * unit + 1], symmetric);
+}
+
+/** @param {View} view @param {Maps} maps @param {number} unit */
+function unitWords(view, maps, unit) {
+  const [min, max] = [maps.stats[3 * unit], maps.stats[3 * unit + 1]].map(formatNumber);
+  if (maps.state[unit] === NOT_FINITE) return view.t("stage.unit.not_finite");
+  return maps.state[unit] === CONSTANT ? view.t("stage.unit.constant", { value: max }) : view.t("stage.unit.range", { min, max });
+}
+
+/** Two or three buttons of which one is pressed: a trait's choices. @param {View} view @param {string} trait
+ * @param {string[]} choices */
+function makeChoice(view, trait, choices) {
+  const label = make("span");
+  const buttons = choices.map((choice) => make("button", { type: "button", class: "cnnvis-button", "data-choice": choice }));
+  const element = make("div", { class: "cnnvis-choice", role: "group", "data-trait": trait }, label, ...buttons);
+  buttons.forEach((button, i) => button.addEventListener("click", () => view.sync.set(trait, choices[i]), { signal: view.signal }));
+  return {
+    element,
+    paint() {
+      setText(label, view.t(`stage.${trait}`));
+      element.setAttribute("aria-label", view.t(`stage.${trait}`));
+      buttons.forEach((button, i) => {
+        setText(button, view.t(`stage.${trait}.${choices[i]}`));
+        button.title = view.t(`stage.${trait}.${choices[i]}_hint`);
+        button.setAttribute("aria-pressed", String(view.model.get(trait) === choices[i]));
+      });
+    },
+  };
+}

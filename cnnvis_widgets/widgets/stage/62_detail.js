@@ -1,0 +1,151 @@
+// @ts-check
+// The selected unit's map, large, with its numbers. The histogram below is the legend of its colours.
+
+const BINS = 64;
+
+/** @param {View} view @returns {Panel} */
+function createDetailPanel(view) {
+  const { model, signal, t } = view;
+  const panel = makePanel("detail", "img");
+  const { canvas, note } = panel;
+  const readout = make("p", { class: "cnnvis-readout" });
+  const bars = /** @type {HTMLCanvasElement} */ (make("canvas", { class: "cnnvis-histogram", role: "img" }));
+  const place = make("div", { class: "cnnvis-bars" }, bars);
+  const ends = [make("span"), make("span"), make("span")];
+  const axis = make("div", { class: "cnnvis-axis" }, ...ends);
+  const caption = make("p", { class: "cnnvis-caption" });
+  panel.element.append(readout, place, axis, caption);
+  /** @type {[number, number] | null} */
+  let pointer = null;
+  let asked = "";
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  let timer;
+  const [newMap, newBars] = [createMemo(), createMemo()];
+  /** @type {Float32Array} */
+  let counts = new Float32Array(BINS);
+  signal.addEventListener("abort", () => clearTimeout(timer));
+  canvas.addEventListener("pointermove", (event) => { pointer = pointerShare(event); view.schedule(); }, { signal });
+  canvas.addEventListener("pointerleave", () => { pointer = null; view.schedule(); }, { signal });
+
+  /** The best picture of the selected unit there is. @param {Maps} maps */
+  function current(maps) {
+    const { detail } = view.data;
+    if (maps.reduced && detail?.unit === view.unit) return { ...detail, start: 0, exact: true, key: detail };
+    return { h: maps.h, w: maps.w, values: maps.values, start: view.unit * maps.h * maps.w, exact: !maps.reduced, key: maps };
+  }
+
+  /** Full resolution is asked for once the selection rests. @param {Maps} maps @param {boolean} exact */
+  function ask(maps, exact) {
+    const wish = exact ? "" : `${view.unit} of ${mapsNumber(maps)}`;
+    if (wish === asked) return;
+    asked = wish;
+    clearTimeout(timer);
+    const message = { type: "detail", unit: view.unit, frame: view.data.frame };
+    if (wish) timer = setTimeout(() => model.send(message), 60);
+  }
+
+  return {
+    element: panel.element,
+    paint() {
+      const { maps } = view.data;
+      setText(panel.title, maps ? t("stage.detail.title", { unit: view.unit }) : t("stage.detail.title_empty"));
+      for (const part of [canvas, place, axis]) show(part, !!maps);
+      if (!maps) {
+        setText(note, t("stage.detail.empty"));
+        show(note, true);
+        setText(readout, "");
+        return setText(caption, "");
+      }
+      const { h, w, values, start, exact, key } = current(maps);
+      ask(maps, exact);
+      const { table, symmetric } = view.palette(maps.signed);
+      const [low, high] = unitRange(maps, view.unit, model.get("scale"), symmetric);
+      panel.element.style.setProperty("--cnnvis-aspect", String(maps.fullW / maps.fullH));
+      const [tall, wide] = fitCanvas(canvas, panel.view, maps.fullH, maps.fullW);
+      if (tall && newMap(key, view.unit, table, low, high, tall, wide)) {
+        const picture = new ImageData(wide, tall);
+        const pixels = new Uint32Array(picture.data.buffer);
+        if (h > tall && w > wide) {
+          const small = shrink(values.subarray(start, start + h * w), 1, h, w, tall, wide);
+          paintMap(pixels, wide, 0, 0, wide, tall, small, 0, tall, wide, table, low, high);
+        } else paintMap(pixels, wide, 0, 0, wide, tall, values, start, h, w, table, low, high);
+        pen(canvas).putImageData(picture, 0, 0);
+      }
+      let value = NaN;
+      if (pointer) {
+        const [y, x] = [Math.floor(pointer[1] * h), Math.floor(pointer[0] * w)];
+        value = values[start + y * w + x];
+        const at = { y: Math.floor(pointer[1] * maps.fullH), x: Math.floor(pointer[0] * maps.fullW) };
+        setText(readout, t("stage.detail.value", { ...at, value: (exact ? "" : "≈ ") + formatNumber(value) }));
+      } else {
+        const [min, max, mean] = [0, 1, 2].map((i) => formatNumber(maps.stats[3 * view.unit + i]));
+        setText(readout, t("stage.detail.stats", { min, mean, max }));
+      }
+      const state = maps.state[view.unit];
+      const said = state === NOT_FINITE ? "stage.detail.not_finite" : "stage.detail.constant";
+      setText(note, state ? t(said, { value: formatNumber(maps.stats[3 * view.unit + 1]) }) : "");
+      note.classList.add("cnnvis-note-over");
+      show(note, !!state);
+      setText(caption, exact ? "" : t("stage.detail.reduced"));
+      show(caption, !exact);
+      canvas.setAttribute("aria-label", t("stage.detail.alt", { unit: view.unit, layer: model.get("layer")?.path ?? "",
+        range: unitWords(view, maps, view.unit) }));
+      bars.title = `${t("stage.detail.histogram")} ${t(`stage.scale.${model.get("scale")}_words`)}`;
+      bars.setAttribute("aria-label", bars.title);
+      const [barsTall, barsWide] = place.clientWidth ? sizeCanvas(bars, place.clientWidth, place.clientHeight) : [0, 0];
+      if (barsTall && newBars(key, view.unit, table, low, high, barsTall, barsWide, value)) {
+        counts = histogram(values, start, h * w, low, high);
+        paintHistogram(bars, counts, table, (value - low) / (high - low));
+      }
+      [low, symmetric ? 0 : NaN, high].forEach((end, i) => setText(ends[i], Number.isNaN(end) ? "" : formatNumber(end)));
+    },
+  };
+}
+
+/** @type {WeakMap<Maps, number>} */
+const mapsNumbers = new WeakMap();
+let mapsCount = 0;
+
+/** Which set of maps this is: a number that tells two apart. @param {Maps} maps */
+function mapsNumber(maps) {
+  if (!mapsNumbers.has(maps)) mapsNumbers.set(maps, ++mapsCount);
+  return mapsNumbers.get(maps);
+}
+
+/** How many values lie in each of the equal steps from low to high. @param {Float32Array} values @param {number} start
+ * @param {number} size @param {number} low @param {number} high */
+function histogram(values, start, size, low, high) {
+  const counts = new Float32Array(BINS);
+  for (let i = start; i < start + size; i++) {
+    const bin = Math.floor(((values[i] - low) / (high - low)) * BINS);
+    if (bin === bin) counts[clamp(bin, 0, BINS - 1)]++;
+  }
+  return counts;
+}
+
+/** Bars in their own colours (heights logarithmic: zeros outnumber all else), the whole table as a strip below.
+ * @param {HTMLCanvasElement} canvas @param {Float32Array} counts @param {Uint32Array} table @param {number} mark 0..1 or NaN */
+function paintHistogram(canvas, counts, table, mark) {
+  const context = pen(canvas);
+  const { width, height } = canvas;
+  const strip = Math.round(height * 0.22);
+  const most = Math.log1p(Math.max(...counts, 1));
+  const css = (/** @type {number} */ c) => `rgb(${c & 255} ${(c >> 8) & 255} ${(c >> 16) & 255})`;
+  context.clearRect(0, 0, width, height);
+  for (let bin = 0; bin < BINS; bin++) {
+    const x = Math.round((bin * width) / BINS);
+    const wide = Math.round(((bin + 1) * width) / BINS) - x;
+    const tall = Math.round((Math.log1p(counts[bin]) / most) * (height - strip - 3));
+    context.fillStyle = css(table[Math.round(((bin + 0.5) / BINS) * 255)]);
+    context.fillRect(x, height - strip, wide, strip);
+    context.fillRect(x, height - strip - 1 - tall, wide, tall);
+    context.fillStyle = "#808080";
+    if (tall) context.fillRect(x, height - strip - 2 - tall, wide, Math.max(1, Math.round(height / 50)));
+  }
+  if (!Number.isFinite(mark)) return;
+  const x = Math.round(clamp(mark, 0, 1) * (width - 1));
+  context.fillStyle = "#000";
+  context.fillRect(x - 2, 0, 5, height);
+  context.fillStyle = "#fff";
+  context.fillRect(x - 1, 0, 3, height);
+}

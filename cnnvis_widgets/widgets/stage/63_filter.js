@@ -1,0 +1,73 @@
+// @ts-check
+// The picture that excites one filter most, as it grows.
+
+/** @param {View} view @returns {Panel} */
+function createFilterPanel(view) {
+  const { model, t } = view;
+  const panel = makePanel("filter", "img");
+  const { canvas, note } = panel;
+  const fill = make("div", { class: "cnnvis-fill" });
+  const bar = make("div", { class: "cnnvis-progress", role: "progressbar", "aria-valuemin": "0" }, fill);
+  const readout = make("p", { class: "cnnvis-readout" });
+  const caption = make("p", { class: "cnnvis-caption" });
+  panel.element.append(bar, readout, caption);
+  const picture = document.createElement("canvas"); // at its own size
+  const [newPicture, newSize] = [createMemo(), createMemo()];
+
+  function progress() {
+    const { step = 0, steps = 0, seconds_left: left, message = "" } = model.get("picture_progress") ?? {};
+    const running = steps > 0;
+    bar.classList.toggle("cnnvis-idle", !running);
+    fill.style.width = running ? `${clamp((100 * step) / steps, 0, 100)}%` : "0";
+    bar.setAttribute("aria-label", t("stage.filter.progress"));
+    bar.setAttribute("aria-valuemax", String(steps));
+    bar.setAttribute("aria-valuenow", String(step));
+    const words = running ? [t("stage.filter.step", { step, steps })] : [];
+    if (running && Number.isFinite(left)) words.push(t("stage.filter.left", { seconds: left < 10 ? left.toFixed(1) : Math.round(left) }));
+    if (message) words.push(message);
+    setText(readout, words.join(" · "));
+    bar.setAttribute("aria-valuetext", words.join(", "));
+    return running;
+  }
+
+  return {
+    element: panel.element,
+    paint() {
+      const [h, w] = model.get("picture_shape") ?? [0, 0];
+      const bytes = model.get("picture");
+      const rgb = bytesOf(bytes);
+      const there = h * w > 0 && rgb.length >= 3 * h * w;
+      const running = progress();
+      setText(panel.title, t("stage.filter.title"));
+      const words = there ? [model.get("picture_caption") || ""] : [];
+      const other = there && view.data.maps && model.get("picture_unit") !== view.unit;
+      if (other) words.push(t("stage.filter.other", { shown: model.get("picture_unit"), unit: view.unit }));
+      setText(caption, words.filter(Boolean).join(" "));
+      canvas.setAttribute("aria-label", t("stage.filter.alt", { caption: model.get("picture_caption") || "" }));
+      setText(note, t(running ? "stage.filter.soon" : "stage.filter.empty"));
+      show(note, !there);
+      show(canvas, there);
+      if (!there) return;
+      panel.element.style.setProperty("--cnnvis-aspect", String(w / h));
+      const fresh = newPicture(bytes, h, w);
+      if (fresh) {
+        picture.width = w;
+        picture.height = h;
+        const image = new ImageData(w, h);
+        for (let i = 0, from = 0, to = 0; i < h * w; i++, to += 4) {
+          image.data[to] = rgb[from++];
+          image.data[to + 1] = rgb[from++];
+          image.data[to + 2] = rgb[from++];
+          image.data[to + 3] = 255;
+        }
+        pen(picture).putImageData(image, 0, 0);
+      }
+      const [tall, wide] = fitCanvas(canvas, panel.view, h, w);
+      if (tall && (newSize(tall, wide) || fresh)) {
+        const context = pen(canvas);
+        context.imageSmoothingQuality = "high";
+        context.drawImage(picture, 0, 0, wide, tall);
+      }
+    },
+  };
+}

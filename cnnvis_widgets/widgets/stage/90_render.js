@@ -1,0 +1,211 @@
+// @ts-check
+// One view: builds the panels that the model names, paints all that changed once an animation frame, and never leaves
+// an empty cell: what fails is said in its place.
+
+const PANELS = { photo: createPhotoPanel, maps: createMapsPanel, detail: createDetailPanel, filter: createFilterPanel };
+const REPAINT = ["unit", "opacity", "colormap", "sort", "scale", "texts", "status"];
+const TINT_AFTER = 100; // ms until a stale picture looks stale
+const BUSY_AFTER = 1000; // ms until it is said in words
+let viewCount = 0;
+
+/** @param {Model} model @param {HTMLElement} el @param {AbortSignal} signal */
+function createView(model, el, signal) {
+  const t = (/** @type {string} */ key, /** @type {Record<string, unknown>} */ values = {}) =>
+    sentence(model.get("texts"), key, values);
+  const sync = createSync(model, signal);
+  const readData = createReader(model);
+  let complaint = ""; // a sentence of the browser's own
+  let frameIsNew = true;
+  let scheduled = 0;
+  let painted = 0;
+
+  const root = make("div", { class: "cnnvis-stage", role: "group", "data-lm-suppress-shortcuts": "true" });
+  root.id = `cnnvis-stage-${++viewCount}-${Math.random().toString(36).slice(2, 8)}`; // a page may hold two bundles
+  const errorText = make("span");
+  const dismiss = make("button", { type: "button", class: "cnnvis-button" });
+  const errorBox = make("div", { class: "cnnvis-error", role: "alert" }, errorText, dismiss);
+  const grid = make("div", { class: "cnnvis-panels" });
+  const status = make("p", { class: "cnnvis-status", role: "status", "aria-live": "polite" });
+  const busyText = make("span");
+  const busy = make("p", { class: "cnnvis-busy", role: "status" }, make("span", { class: "cnnvis-spinner", "aria-hidden": "true" }), busyText);
+  const footer = make("div", { class: "cnnvis-footer" }, status, busy);
+  const dropHint = make("div", { class: "cnnvis-drop", "aria-hidden": "true" });
+  root.append(errorBox, grid, footer, dropHint);
+  for (const part of [busy, errorBox, dropHint]) part.hidden = true;
+
+  /** @type {View} */
+  const view = {
+    model, root, signal, t, sync,
+    data: { maps: null, heat: null, detail: null, frame: 0 },
+    unit: 0,
+    schedule() {
+      scheduled ||= requestAnimationFrame(paint);
+    },
+    select(unit) {
+      sync.set("unit", unit);
+    },
+    palette(signed) {
+      const diverging = model.get("diverging_colormaps") ?? [];
+      const chosen = model.get("colormap") ?? 0;
+      const index = signed && !diverging.includes(chosen) ? model.get("signed_colormap") : chosen;
+      return { table: tableOf(index), symmetric: signed || diverging.includes(chosen) };
+    },
+    complain(text) {
+      complaint = text;
+      view.schedule();
+    },
+  };
+
+  /** @type {Map<number, Uint32Array>} */
+  const tables = new Map();
+  /** @type {unknown} */
+  let tableBytes;
+  function tableOf(/** @type {number} */ index) {
+    const bytes = model.get("colormap_tables");
+    if (bytes !== tableBytes) tables.clear();
+    tableBytes = bytes;
+    if (!tables.has(index)) tables.set(index, packTable(bytesOf(bytes), index));
+    return /** @type {Uint32Array} */ (tables.get(index));
+  }
+
+  /** @type {Panel[]} */
+  let panels = [];
+  function build() {
+    const names = (model.get("panels") ?? []).filter((/** @type {string} */ name) => name in PANELS);
+    panels = names.map((/** @type {keyof typeof PANELS} */ name) => PANELS[name](view));
+    root.dataset.panels = names.join(" ");
+    root.dataset.count = String(names.length);
+    grid.replaceChildren(...panels.map((panel) => panel.element));
+    panels.forEach((panel) => sizes.observe(/** @type {Element} */ (panel.element.querySelector(".cnnvis-view"))));
+  }
+
+  function paint() {
+    scheduled = 0;
+    if (signal.aborted) return;
+    root.closest(".cnnvis-explorer")?.setAttribute("data-lm-suppress-shortcuts", "true");
+    if (frameIsNew) {
+      frameIsNew = false;
+      try {
+        view.data = readData();
+      } catch (error) {
+        view.complain(t("stage.broken", { error: String(error) }));
+      }
+    }
+    view.unit = clamp(model.get("unit") ?? 0, 0, Math.max(0, (view.data.maps?.c ?? 1) - 1));
+    for (const panel of panels) {
+      try {
+        panel.paint();
+      } catch (error) {
+        console.error(error);
+        panel.element.replaceChildren(make("p", { class: "cnnvis-error", role: "alert" }, t("stage.broken", { error: String(error) })));
+      }
+    }
+    root.setAttribute("aria-label", t("stage.label", { network: model.get("network") ?? "" }));
+    setText(status, model.get("status") || "");
+    setText(dropHint, t("stage.photo.drop"));
+    const wrong = complaint || model.get("error") || "";
+    setText(errorText, wrong);
+    setText(dismiss, t("stage.dismiss"));
+    show(errorBox, !!wrong);
+    setText(busyText, model.get("busy") || "");
+    show(footer, !!status.textContent || !busy.hidden);
+    Object.assign(root.dataset, {
+      frame: String(view.data.frame), unit: String(view.unit), layer: model.get("layer")?.path ?? "", painted: String(++painted),
+    });
+  }
+
+  /** @type {ReturnType<typeof setTimeout>[]} */
+  let timers = [];
+  function busyChanged() {
+    if (model.get("busy") && !timers.length) {
+      timers = [
+        setTimeout(() => root.classList.add("cnnvis-stale"), TINT_AFTER),
+        setTimeout(() => { show(busy, true); view.schedule(); }, BUSY_AFTER),
+      ];
+    } else if (!model.get("busy")) {
+      timers.forEach(clearTimeout);
+      timers = [];
+      root.classList.remove("cnnvis-stale");
+      show(busy, false);
+    }
+    view.schedule();
+  }
+
+  const sizes = new ResizeObserver(() => view.schedule());
+  signal.addEventListener("abort", () => {
+    sizes.disconnect();
+    timers.forEach(clearTimeout);
+    cancelAnimationFrame(scheduled);
+  });
+
+  /** @param {string} event @param {() => void} handler */
+  const listen = (event, handler) => {
+    model.on(event, handler);
+    signal.addEventListener("abort", () => model.off(event, handler));
+  };
+  listen("change:frame", () => { frameIsNew = true; view.schedule(); });
+  for (const name of REPAINT) listen(`change:${name}`, () => { sync.changed(name); view.schedule(); });
+  listen("change:error", () => { complaint = ""; view.schedule(); });
+  listen("change:busy", busyChanged);
+  listen("change:panels", () => { sizes.disconnect(); build(); view.schedule(); });
+
+  dismiss.addEventListener("click", () => {
+    complaint = "";
+    if (model.get("error")) {
+      model.set("error", "");
+      model.save_changes();
+    }
+    view.schedule();
+  }, { signal });
+  root.addEventListener("keydown", (event) => {
+    if (event.target instanceof HTMLButtonElement && (event.key === "Enter" || event.key === " ")) event.stopPropagation();
+  }, { signal });
+  acceptPictures(view, dropHint);
+
+  el.replaceChildren(root);
+  build();
+  busyChanged();
+}
+
+/** Dropped and pasted pictures. @param {View} view @param {HTMLElement} hint */
+function acceptPictures(view, hint) {
+  const { root, model, signal } = view;
+  const wanted = () => model.get("uploads") !== false && root.dataset.panels?.includes("photo");
+  const dragged = (/** @type {boolean} */ over) => (/** @type {DragEvent} */ event) => {
+    if (!wanted() || !event.dataTransfer?.types.includes("Files")) return;
+    event.preventDefault();
+    event.stopPropagation();
+    if (over || !root.contains(/** @type {Node | null} */ (event.relatedTarget))) show(hint, over);
+  };
+  root.addEventListener("dragover", dragged(true), { signal });
+  root.addEventListener("dragleave", dragged(false), { signal });
+  root.addEventListener("drop", (event) => {
+    show(hint, false);
+    if (!wanted()) return;
+    event.preventDefault();
+    event.stopPropagation();
+    sendPicture(view, event.dataTransfer?.files[0]);
+  }, { signal });
+  root.addEventListener("paste", (event) => {
+    const file = event.clipboardData?.files[0];
+    if (!wanted() || !file) return;
+    event.preventDefault();
+    event.stopPropagation();
+    sendPicture(view, file);
+  }, { signal });
+}
+
+/** @param {{model: Model, el: HTMLElement, signal?: AbortSignal}} context */
+function render({ model, el, signal }) {
+  const own = new AbortController(); // older hosts hand over no signal, only call the clean-up
+  signal?.addEventListener("abort", () => own.abort());
+  try {
+    createView(model, el, own.signal);
+  } catch (error) {
+    console.error(error);
+    el.replaceChildren(make("p", { class: "cnnvis-error", role: "alert" }, String(error))); // else the cell stays empty
+  }
+  return () => own.abort();
+}
+
+export default { render };

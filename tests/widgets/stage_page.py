@@ -1,0 +1,91 @@
+"""A Stage in a plain HTML page: its real module and style, its real trait values, and a stand-in for the kernel."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from playwright.sync_api import Browser, Page, sync_playwright
+from setup_browser import NO_BROWSER, find_browser
+
+from cnnvis_widgets.widgets.stage import Stage
+
+FLAGS = (
+    "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
+    "--disable-component-update --disable-sync"
+).split()
+MODEL = Path(__file__).with_name("stage_page.js").read_text(encoding="utf-8")
+
+
+@contextmanager
+def chromium() -> Iterator[Browser]:
+    """A headless Chromium."""
+    if not (executable := find_browser()):
+        (pytest.fail if os.environ.get("CI") else pytest.skip)(NO_BROWSER)
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=executable, args=FLAGS)
+        yield browser
+        browser.close()
+
+
+def wire(value: Any) -> Any:
+    """A trait's value as JSON; bytes as base64."""
+    if isinstance(value, bytes):
+        return {"base64": base64.b64encode(value).decode()}
+    return value
+
+
+def page_of(stage: Stage, dark: bool = False) -> str:
+    """The page as text."""
+    traits = {name: wire(getattr(stage, name)) for name in Stage.class_own_traits(sync=True)}
+    content = json.dumps(traits).replace("</", r"<\/")
+    scheme = "dark" if dark else "light"
+    return f"""<!doctype html><html lang="en" style="color-scheme: {scheme}"><head><meta charset="utf-8">
+<style>body {{ margin: 8px; background: Canvas; color: CanvasText }}</style><style>{Stage._css}</style></head>
+<body><div class="cnnvis-explorer"><div id="stage"></div></div><div id="second"></div>
+<script type="text/plain" id="module">{Stage._esm}</script>
+<script type="application/json" id="traits">{content}</script>
+<script type="module">{MODEL}</script></body></html>"""
+
+
+def open_stage(page: Page, stage: Stage, dark: bool = False) -> Page:
+    """Show a Stage and wait until it is painted, its photograph too; any error in the page fails the test."""
+    page.on("pageerror", lambda error: page.__dict__.setdefault("mistakes", []).append(str(error)))
+    page.set_content(page_of(stage, dark), wait_until="load")
+    page.wait_for_selector(".cnnvis-stage[data-painted]")
+    if stage.photo and "photo" in stage.panels:
+        page.wait_for_selector(".cnnvis-stage[data-photo]")
+    settle(page)
+    return page
+
+
+def settle(page: Page) -> None:
+    """Wait for two animation frames: all that was asked for is painted then."""
+    page.evaluate("() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
+
+
+def receive(page: Page, **changes: Any) -> None:
+    """Changes from the kernel."""
+    page.evaluate("(changes) => window.cnnvis.model.receive(changes)", {k: wire(v) for k, v in changes.items()})
+    settle(page)
+
+
+def pixels(page: Page, selector: str) -> np.ndarray:
+    """A canvas's pixels: (h, w, 4) uint8."""
+    content, width = page.evaluate(
+        """(selector) => {
+          const canvas = document.querySelector(selector);
+          const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
+          let text = "";
+          for (let i = 0; i < data.length; i += 8192) text += String.fromCharCode(...data.subarray(i, i + 8192));
+          return [btoa(text), canvas.width]; }""",
+        selector,
+    )
+    return np.frombuffer(base64.b64decode(content), np.uint8).reshape(-1, width, 4)
