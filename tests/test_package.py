@@ -14,7 +14,7 @@ import pytest
 
 DATA = {".css", ".js", ".json", ".md", ".npz", ".txt", ".typed"}
 HEAVY = ("cv2", "keras", "matplotlib", "skimage", "tensorflow")
-IMPORT_BUDGET = 0.3  # seconds
+IMPORT_BUDGET = 0.1  # seconds of processor time, beyond NumPy's own 0.1 to 0.3
 
 
 def run(*command: str | Path, folder: Path, **environment: str) -> str:
@@ -91,9 +91,10 @@ def test_the_command_is_installed_with_the_wheel(clean_python, tmp_path):
 def test_importing_is_quick_and_starts_nothing_heavy(clean_python, tmp_path):
     code = f"""
 import sys, time
-start = time.perf_counter()
+import numpy
+start = time.process_time()
 import cnnvis_widgets
-print(time.perf_counter() - start, *sorted({set(HEAVY)} & set(sys.modules)))
+print(time.process_time() - start, *sorted({set(HEAVY)} & set(sys.modules)))
 """
     answers = [run(clean_python, "-c", code, folder=tmp_path).split() for _ in range(3)]
     assert [heavy for _, *heavy in answers] == [[], [], []]
