@@ -102,9 +102,7 @@ def subclassed(activation="softmax"):
     model = Subclassed(activation)
     model(np.zeros((1, SIZE, SIZE, 3), np.float32))
     _warm(model.body[3])
-    return Halves(
-        model, "relu", _chain(model.body), lambda x: _linear(model.dense)(model.pool(x))
-    )
+    return Halves(model, "relu", _chain(model.body), lambda x: _linear(model.dense)(model.pool(x)))
 
 
 BUILDS = {build.__name__: build for build in (functional, sequential, nested, subclassed)}

@@ -5,8 +5,8 @@ from __future__ import annotations
 import functools
 import hashlib
 from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
-import keras
 import numpy as np
 
 from cnnvis_widgets.errors import CnnvisError, NetworkLoadError, UnknownLayerError, closest
@@ -15,9 +15,23 @@ from cnnvis_widgets.networks.memory import Memory
 from cnnvis_widgets.networks.probe import Probe
 from cnnvis_widgets.results import LayerInfo, Prediction, Target
 
+if TYPE_CHECKING:
+    import keras
+
 _KINDS = {
     "convolution": ("Conv",),
-    "activation": ("ReLU", "Activation", "ELU", "Softmax", "Sigmoid", "Silu", "Swish", "Gelu", "Selu", "Tanh"),
+    "activation": (
+        "ReLU",
+        "Activation",
+        "ELU",
+        "Softmax",
+        "Sigmoid",
+        "Silu",
+        "Swish",
+        "Gelu",
+        "Selu",
+        "Tanh",
+    ),
     "merge": ("Add", "Concat", "Multiply", "Average", "Maximum", "Minimum", "Subtract", "Merge"),
     "pooling": ("Pool",),
     "normalization": ("Normalization",),
@@ -132,11 +146,15 @@ class Network:
             target = self.predict(image, top=1)[0].index
         if isinstance(target, str):
             if target not in names:
-                raise CnnvisError(f"{self.name} has no class {target!r}; did you mean {closest(target, names)}?")
+                raise CnnvisError(
+                    f"{self.name} has no class {target!r}; did you mean {closest(target, names)}?"
+                )
             target = names.index(target)
         index = int(target)
         if not 0 <= index < len(names):
-            raise CnnvisError(f"{self.name} has {len(names)} classes, 0 to {len(names) - 1}; {index} was asked for.")
+            raise CnnvisError(
+                f"{self.name} has {len(names)} classes, 0 to {len(names) - 1}; {index} was asked for."
+            )
         return Target(index, names[index])
 
     def prepare(self, image: np.ndarray) -> np.ndarray:

@@ -16,11 +16,15 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-import keras
 import numpy as np
-import tensorflow as tf
 
 from cnnvis_widgets.errors import NetworkLoadError, UnknownLayerError
+from cnnvis_widgets.networks.quiet import start_tensorflow
+
+start_tensorflow()  # before anything else imports it and fills the screen
+
+import keras  # noqa: E402
+import tensorflow as tf  # noqa: E402
 
 # Wrapping writes to layer instances, which two networks may share.
 _TRACING = threading.RLock()

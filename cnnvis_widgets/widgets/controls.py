@@ -40,6 +40,8 @@ class Controls:
         self.follow = widgets.Checkbox(False, indent=False, **self._words("follow"))
         for button in (self.maximize, self.cancel, self.follow):
             button.layout.width = "auto"
+        for wide in (self.layer, self.unit):
+            wide.layout.flex, wide.layout.max_width = "2 1 300px", "560px"
         self.links = [
             widgets.jslink((self.unit, "value"), (stage, "unit")),
             widgets.jslink((self.opacity, "value"), (stage, "opacity")),
@@ -57,10 +59,6 @@ class Controls:
         ordered = [layer for group in _LAYER_GROUPS for layer in layers if layer.kind == group]
         options = [(self._layer_label(layer), layer.path) for layer in ordered]
         offer(self.layer, options, chosen.path)
-
-    def show_units(self, units: int, chosen: int) -> None:
-        self.unit.max = max(units - 1, 0)
-        self.unit.value = chosen
 
     def show_classes(
         self, predictions: Sequence[Prediction], names: Sequence[str], chosen: int | None, most: int = 5

@@ -204,7 +204,6 @@ class Explorer(widgets.VBox):
         self._request()
 
     def _unit_changed(self, event) -> None:
-        self.controls.unit.value = min(event.new, self.controls.unit.max)
         if self.controls.follow.value and threading.get_ident() != self._updating:
             self._maximize()
 
@@ -258,7 +257,9 @@ class Explorer(widgets.VBox):
             changes |= payloads.maps_payload(maps.values)
         if not 0 <= unit < layer.units:
             raise CnnvisError(f"Layer {layer.path!r} has units 0 to {layer.units - 1}; {unit} was asked for.")
-        if unit != self.stage.unit:
+        # Only where it must change: the person may be further along with the slider than the kernel knows.
+        new_unit = unit != self.stage.unit
+        if new_unit:
             changes["unit"] = unit
         predictions = network.predict(image, top=max(5, min(len(network.class_names), 10)))
         best = predictions[0]
@@ -267,6 +268,8 @@ class Explorer(widgets.VBox):
         if self._wanted is wanted:
             self._wanted = self._shown
         self._update_controls(network, predictions)
+        if new_unit:
+            self.controls.unit.value = unit
         self.stage.publish(
             **changes,
             network=network.name,
@@ -307,7 +310,7 @@ class Explorer(widgets.VBox):
             offer(controls.network, list(controls.network.options), state.network)
             offer(controls.image, list(self._images), state.image)
             controls.show_layers(network.layers, network.layer(state.layer))
-            controls.show_units(network.layer(state.layer).units, state.unit)
+            controls.unit.max = network.layer(state.layer).units - 1
             if predictions is None:
                 predictions = network.predict(load_image(self._images[state.image]), top=10)
             controls.show_classes(predictions, network.class_names, state.target)
