@@ -1,0 +1,341 @@
+"""The command line: the same functions, defaults and errors as in code, one command for each.
+
+What is not given on the line is not passed on, so no default is written twice. Everything heavy is imported when
+a command needs it: ``cnnvis --help`` answers at once.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import importlib.util
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import cnnvis_widgets as cnnvis
+from cnnvis_widgets.errors import CnnvisError
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from cnnvis_widgets.networks.network import Network
+
+_STARTER = (
+    "import cnnvis_widgets as cnnvis\n\nexplorer = cnnvis.Explorer()\nexplorer",
+    "cnnvis.plot_feature_maps(cnnvis.feature_maps(cnnvis.load_network(), cnnvis.sample_images()['cat']))",
+    "cnnvis.plot_heatmap(cnnvis.explain(cnnvis.load_network(), cnnvis.sample_images()['cat']))",
+)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command. Returns the exit code: 0, 1 for an error told in one line, 130 for Ctrl-C.
+
+    A wrong line ends in argparse's own message and SystemExit(2).
+    """
+    given = _parser().parse_args(arguments)
+    try:
+        code = given.command(given)
+        sys.stdout.flush()
+        return code or 0
+    except CnnvisError as error:
+        print("cnnvis:", " ".join(str(error).split()), file=sys.stderr)
+        return 1
+    except BrokenPipeError:  # the reader (head, less) has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except KeyboardInterrupt:
+        print("cnnvis: stopped", file=sys.stderr)
+        return 130
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="cnnvis",
+        description="Look inside convolutional networks.",
+        epilog="Without --network the bundled network is used, without IMAGE a photograph of a cat.",
+    )
+    parser.add_argument("--version", action="version", version=f"cnnvis-widgets {cnnvis.__version__}")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    lab = commands.add_parser("lab", help="open JupyterLab on the first notebook")
+    lab.add_argument("notebook", nargs="?", type=Path, metavar="NOTEBOOK")
+    lab.add_argument("--no-browser", action="store_true", help="print the address instead of opening it")
+    lab.set_defaults(command=_lab)
+
+    def figure_command(name: str, command: Any, what: str, image: str) -> argparse.ArgumentParser:
+        # SUPPRESS: what is not given is not there, and the functions' own defaults apply.
+        one = commands.add_parser(name, help=what, argument_default=argparse.SUPPRESS)
+        one.add_argument("image", nargs="?", metavar="IMAGE", help=image)
+        _network_options(one)
+        one.add_argument("--layer", help="path of a layer, as 'cnnvis layers' prints it")
+        one.add_argument(
+            "--output", type=Path, default=Path(f"{name}.png"), metavar="FILE", help="%(default)s"
+        )
+        one.add_argument("--dpi", type=_positive, help="dots per inch; 600 for print")
+        one.set_defaults(command=command)
+        return one
+
+    picture = "a file, an address, or the name of a sample photograph"
+    features = figure_command("features", _features, "draw the feature maps of a layer", picture)
+    features.add_argument("--units", type=_units, metavar="0-35,40", help="which maps; default all")
+    features.add_argument("--columns", type=_positive)
+    features.add_argument("--colormap", help="any name that matplotlib has")
+    features.add_argument("--scale", choices=("layer", "map"), help="one scale for all maps, or one each")
+
+    filters = figure_command(
+        "filters",
+        _filters,
+        "draw pictures that excite the filters of a layer",
+        "not needed: the start is noise",
+    )
+    filters.add_argument("--units", type=_units, metavar="0-35,40", help="which filters; default all")
+    filters.add_argument("--columns", type=_positive)
+    filters.add_argument("--recipe", help="how the pictures are made")
+    filters.add_argument("--seed", type=int, help="of the noise")
+
+    explain = figure_command("explain", _explain, "draw where the evidence for a class lies", picture)
+    explain.add_argument(
+        "--class", dest="target", type=_class, metavar="CLASS", help="name or index; default top"
+    )
+    explain.add_argument("--method", help="as 'cnnvis methods' prints it")
+    explain.add_argument("--colormap", help="any name that matplotlib has")
+    explain.add_argument("--opacity", type=float, help="share of the heatmap's colour, 0 to 1")
+
+    layers = commands.add_parser(
+        "layers", help="list the layers of a network", argument_default=argparse.SUPPRESS
+    )
+    _network_options(layers)
+    layers.set_defaults(command=_layers)
+    commands.add_parser("methods", help="list the attribution methods").set_defaults(command=_methods)
+    return parser
+
+
+def _network_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--network", metavar="NAME", help="a name of keras.applications, or a .keras or .h5 file"
+    )
+    parser.add_argument("--weights", metavar="FILE", help="a local weights file for a network given by name")
+
+
+def _features(given: argparse.Namespace) -> None:
+    _check_output(given)
+    maps = cnnvis.feature_maps(_network(given), _image(given), **_some(given, "layer"))
+    _save(cnnvis.plot_feature_maps(maps, **_some(given, "units", "columns", "colormap", "scale")), given)
+
+
+def _filters(given: argparse.Namespace) -> int:
+    _check_output(given)
+    done = [0, 0]
+
+    def progress(step: int, steps: int) -> None:
+        done[:] = step, steps
+        _progress(step, steps)
+
+    pictures = cnnvis.maximize_filters(
+        _network(given), progress=progress, **_some(given, "layer", "units", "recipe", "seed")
+    )
+    _save(cnnvis.plot_filters(pictures, **_some(given, "columns")), given)
+    if done[0] < done[1]:  # Ctrl-C: maximize_filters hands back what it has
+        print(f"cnnvis: stopped at step {done[0]}; {given.output} shows what there was", file=sys.stderr)
+        return 130
+    return 0
+
+
+def _explain(given: argparse.Namespace) -> None:
+    _check_output(given)
+    heatmap = cnnvis.explain(_network(given), _image(given), **_some(given, "layer", "method", "target"))
+    if heatmap.message:
+        print("cnnvis:", heatmap.message, file=sys.stderr)
+    _save(cnnvis.plot_heatmap(heatmap, **_some(given, "opacity", "colormap")), given)
+
+
+def _layers(given: argparse.Namespace) -> None:
+    network = _network(given)
+    rows = [(info.path, info.kind, " x ".join(map(str, info.shape))) for info in network.layers]
+    _print_table(("layer", "kind", "shape"), rows)
+    print(f"\nWithout --layer: {network.default_layer.path}")
+
+
+def _methods(given: argparse.Namespace) -> None:
+    rows = [(row.name, row.family, row.formula, row.paper, row.costs) for row in cnnvis.methods()]
+    _print_table(("method", "family", "formula", "paper", "costs"), rows)
+
+
+def _lab(given: argparse.Namespace) -> int:
+    """Start JupyterLab on a notebook: the one named, the checkout's first one, or a short one made here."""
+    if importlib.util.find_spec("jupyterlab") is None:
+        raise CnnvisError('JupyterLab is not installed; run: pip install "cnnvis-widgets[lab]"')
+    notebook = given.notebook or _first_notebook()
+    if not notebook.is_file():
+        raise CnnvisError(f"There is no notebook {notebook}; name one that exists, or none at all.")
+    line = [sys.executable, "-m", "jupyterlab", str(notebook)]
+    if given.no_browser or not _has_screen(os.environ):
+        line.append("--no-browser")
+    if hasattr(os, "geteuid") and os.geteuid() == 0:  # in a container; JupyterLab would refuse to start
+        line.append("--allow-root")
+    return _run(line)
+
+
+def _first_notebook() -> Path:
+    in_checkout = Path(cnnvis.__file__).resolve().parents[1] / "notebooks" / "01_look_inside.ipynb"
+    if in_checkout.is_file():
+        return in_checkout
+    starter = Path("look_inside.ipynb")
+    if not starter.exists():
+        try:
+            starter.write_text(json.dumps(_starter_notebook(), indent=1), encoding="utf-8")
+        except OSError as error:
+            raise CnnvisError(
+                f"No notebook can be made in {Path.cwd()} ({error.strerror}); go to a folder of your own."
+            ) from error
+        print(f"cnnvis: made {starter}", file=sys.stderr)
+    return starter
+
+
+def _starter_notebook() -> dict:
+    cells = [
+        {"cell_type": "code", "id": f"look-{i}", "source": source, "metadata": {}, "outputs": []}
+        for i, source in enumerate(_STARTER)
+    ]
+    kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
+    return {
+        "cells": [cell | {"execution_count": None} for cell in cells],
+        "metadata": {"kernelspec": kernel},
+        "nbformat": 4,
+        "nbformat_minor": 5,
+    }
+
+
+def _has_screen(environment: Mapping[str, str], platform: str = sys.platform) -> bool:
+    if platform in ("win32", "darwin"):
+        return True
+    return bool(environment.get("DISPLAY") or environment.get("WAYLAND_DISPLAY"))
+
+
+def _run(line: list[str]) -> int:
+    """Become the other program, so that Ctrl-C and signals are its own; Windows has no such thing."""
+    if sys.platform != "win32":
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os.execv(line[0], line)
+    return _wait_for(subprocess.Popen(line))
+
+
+def _wait_for(child: subprocess.Popen) -> int:
+    while True:
+        try:
+            return child.wait()
+        except KeyboardInterrupt:  # JupyterLab got it too, and asks whether to stop
+            continue
+
+
+def _network(given: argparse.Namespace) -> Network:
+    _start_keras_quietly()
+    source = [given.network] if "network" in given else []
+    return cnnvis.load_network(*source, **_some(given, "weights"))
+
+
+def _image(given: argparse.Namespace) -> np.ndarray:
+    if "image" not in given:
+        return cnnvis.sample_images()["cat"]
+    if not Path(given.image).exists():
+        samples = cnnvis.sample_images()
+        if given.image in samples:
+            return samples[given.image]
+    return cnnvis.load_image(given.image)
+
+
+def _start_keras_quietly() -> None:
+    """Import Keras without TensorFlow's log lines, which would drown the one-line errors.
+
+    TF_CPP_MIN_LOG_LEVEL silences what comes later; what its libraries write while they are loaded goes past it,
+    straight to file descriptor 2.
+    """
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    sys.stderr.flush()
+    with open(os.devnull, "wb") as nowhere:
+        stderr = os.dup(2)
+        os.dup2(nowhere.fileno(), 2)
+        try:
+            importlib.import_module("keras")
+        finally:
+            os.dup2(stderr, 2)
+            os.close(stderr)
+
+
+def _some(given: argparse.Namespace, *names: str) -> dict[str, Any]:
+    return {name: getattr(given, name) for name in names if name in given}
+
+
+def _check_output(given: argparse.Namespace) -> None:
+    """Before minutes of work: can the picture be written, and are its colours known?"""
+    from matplotlib.backend_bases import FigureCanvasBase
+
+    from cnnvis_widgets.render import colormaps
+
+    known = FigureCanvasBase.get_supported_filetypes()
+    if given.output.suffix[1:].lower() not in known:
+        raise CnnvisError(
+            f"{given.output} does not say what to write; end it in .{', .'.join(sorted(known))}."
+        )
+    if not given.output.absolute().parent.is_dir():
+        raise CnnvisError(
+            f"There is no folder {given.output.absolute().parent} to write {given.output.name} to."
+        )
+    if "colormap" in given:
+        colormaps.table(given.colormap)
+
+
+def _save(figure: Any, given: argparse.Namespace) -> None:
+    try:
+        figure.savefig(given.output, **_some(given, "dpi"))
+    except OSError as error:
+        raise CnnvisError(f"{given.output} cannot be written: {error.strerror or error}.") from error
+    print(given.output)
+
+
+def _progress(step: int, steps: int) -> None:
+    """One line that counts up on a terminal; a line for each tenth in a log."""
+    if sys.stderr.isatty():
+        end = "\n" if step == steps else ""
+        print(f"\rcnnvis: step {step} of {steps}", end=end, file=sys.stderr, flush=True)
+    elif step * 10 // steps > (step - 1) * 10 // steps:
+        print(f"cnnvis: step {step} of {steps}", file=sys.stderr, flush=True)
+
+
+def _print_table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    widths = [max(len(str(row[i])) for row in (heads, *rows)) for i in range(len(heads))]
+    for row in (heads, *rows):
+        print("  ".join(str(cell).ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+
+
+def _positive(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number above 0")
+    return int(text)
+
+
+def _class(text: str) -> int | str:
+    return int(text) if text.isdecimal() else text
+
+
+def _units(text: str) -> list[int]:
+    """ "0-35,40" -> [0, 1, ..., 35, 40]."""
+    units: list[int] = []
+    for part in text.split(","):
+        first, dash, last = part.strip().partition("-")
+        if not first.isdecimal() or (dash and not last.isdecimal()):
+            raise argparse.ArgumentTypeError(f"{text!r} is not a list of units such as 0-35,40")
+        units += range(int(first), int(last or first) + 1)
+    if not units:
+        raise argparse.ArgumentTypeError(f"{text!r} names no unit")
+    return units
+
+
+if __name__ == "__main__":
+    sys.exit(main())
