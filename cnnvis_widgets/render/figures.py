@@ -101,7 +101,7 @@ def plot_feature_maps(
 def plot_filters(pictures: FilterPictures, columns: int | None = None) -> Figure:
     """The pictures that excite a layer's units, strongest first, each with the activation it reached.
 
-    A unit that nothing excited (activation 0) carries a stroke, one whose activation is not a number a cross.
+    A unit whose activation stayed 0 carries a stroke, one whose activation is not a number a cross.
     """
     numbers = pictures.activations
     sheet = _Sheet(
@@ -115,7 +115,7 @@ def plot_filters(pictures: FilterPictures, columns: int | None = None) -> Figure
     facts = [
         f"{_count(len(numbers), 'filter')}, strongest first, with the mean activation reached",
         f"recipe {pictures.recipe!r}, {steps} steps, seed {pictures.seed}",
-        f"{dead.sum()} dead (/ : nothing excited them)" if dead.any() else "",
+        f"{dead.sum()} dead from this noise (/ : activation stayed 0)" if dead.any() else "",
         f"{broken.sum()} not a number (x)" if broken.any() else "",
     ]
     figure = sheet.draw(f"{pictures.network}  ·  {pictures.layer.path}", " · ".join(filter(None, facts)))
@@ -202,7 +202,7 @@ class _Sheet:
         consecutive: bool = False,
     ) -> None:
         if len(pictures) == 0:
-            raise CnnvisError("There is nothing to draw: no units were chosen.")
+            raise CnnvisError("There is nothing to draw: no filter pictures are there.")
         shape = pictures.shape[1] / pictures.shape[2]
         columns = columns or tiles.default_columns(len(pictures), shape + 0.2) if columns != 0 else 0
         if columns < 1:
@@ -385,6 +385,8 @@ def _check_units(units: Iterable[int] | int | None, maps: FeatureMaps) -> list[i
     if units is None:
         return list(range(count))
     chosen = [int(unit) for unit in (units if isinstance(units, Iterable) else [units])]
+    if not chosen:
+        raise CnnvisError("There is nothing to draw: no units were chosen.")
     unknown = [str(unit) for unit in chosen if not 0 <= unit < count]
     if unknown:
         raise CnnvisError(
