@@ -28,7 +28,9 @@ MAPS_VALUES = 1_500_000  # float16 values a layer may send (3 MB: 20 to 40 ms to
 TILE_SIDE = 28  # maps are not sent smaller than this
 
 _FOLDER = Path(__file__).parent / "stage"
-_COMMENT = re.compile(r"^ *//[^\n]*\n|^ */\*\*((?!\*/).)*\*/ *\n|/\*\*((?!\*/).)*\*/ ?", re.MULTILINE | re.DOTALL)
+_COMMENT = re.compile(
+    r"^ *//[^\n]*\n|^ */\*\*((?!\*/).)*\*/ *\n|/\*\*((?!\*/).)*\*/ ?", re.MULTILINE | re.DOTALL
+)
 
 
 @functools.cache
@@ -75,7 +77,9 @@ class Stage(anywidget.AnyWidget):
     maps = traitlets.Bytes().tag(sync=True)  # float16 (c, h, w), times maps_scale
     maps_shape = traitlets.List([0, 0, 0]).tag(sync=True)
     maps_scale = traitlets.Float(1.0).tag(sync=True)  # a power of two that keeps float16 from overflowing
-    maps_stats = traitlets.Bytes().tag(sync=True)  # float32 (c, 3): min, max, mean of the full-resolution maps
+    maps_stats = traitlets.Bytes().tag(
+        sync=True
+    )  # float32 (c, 3): min, max, mean of the full-resolution maps
     detail_map = traitlets.Bytes().tag(sync=True)  # float32 (h, w): one unit, where maps are sent smaller
     detail_shape = traitlets.List([0, 0]).tag(sync=True)
     detail_unit = traitlets.Int(-1).tag(sync=True)
@@ -177,7 +181,9 @@ def photo_payload(image: np.ndarray, name: str = "") -> dict[str, Any]:
     return {"photo": content.tobytes(), "photo_size": [height, width], "photo_name": name}
 
 
-def heat_payload(values: np.ndarray, *, signed: bool = False, caption: str = "", message: str = "") -> dict[str, Any]:
+def heat_payload(
+    values: np.ndarray, *, signed: bool = False, caption: str = "", message: str = ""
+) -> dict[str, Any]:
     """Traits that show a heatmap: (h, w) in [0, 1], or [-1, 1] where signed."""
     return {
         "heat": np.ascontiguousarray(values, "<f4").tobytes(),
@@ -231,7 +237,7 @@ def picture_payload(image: np.ndarray, unit: int, caption: str = "") -> dict[str
 
 
 def _reduced(planes: np.ndarray) -> np.ndarray:
-    """Planes (c, h, w) few enough to send. A mean over a cell that is no number is none either, so nothing is hidden."""
+    """Planes (c, h, w) few enough to send. The mean of cells is no number where one of them is none."""
     _, h, w = planes.shape
     share = max((MAPS_VALUES / planes.size) ** 0.5 if planes.size else 1, TILE_SIDE / min(h, w))
     if share >= 1:

