@@ -63,7 +63,7 @@ def page_of(stage: Stage, dark: bool = False) -> str:
 
 
 def answers(image: np.ndarray, side: int, count: int, signed: bool = False) -> np.ndarray:
-    """What a bank of random wavelets answers to a picture: (side, side, count) float32, as a first layer's maps look."""
+    """What a bank of random wavelets answers to a picture: (side, side, count) float32, much as a first layer."""
     random = np.random.default_rng(0)
     small = cv2.resize(image, (side, side), interpolation=cv2.INTER_AREA).astype(np.float32) / 255
     y, x = np.mgrid[-4:5, -4:5]
