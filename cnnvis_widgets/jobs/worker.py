@@ -63,7 +63,8 @@ class Worker:
     ) -> Ticket:
         """Have ``work(ticket)`` run soon; whatever waits or runs in the same lane gives way.
 
-        An exception other than `Cancelled` goes to ``on_error``, on the worker thread, and the worker lives on.
+        An exception other than `Cancelled` goes to ``on_error``, on the worker thread, and the worker lives on;
+        one of a request that has given way already goes nowhere.
         """
         ticket = Ticket(lane, work, on_error)
         with self._changed:
@@ -132,7 +133,8 @@ class Worker:
         except (StopIteration, Cancelled):
             pass
         except Exception as error:
-            self._report(ticket, error)
+            if not ticket.stopped:
+                self._report(ticket, error)
         ticket._done.set()
 
     @staticmethod

@@ -51,7 +51,9 @@ class Controls:
     def row(self, *names: str) -> widgets.Box:
         """Some of the controls side by side, wrapping where the page is narrow."""
         children = [getattr(self, name) for name in names]
-        layout = widgets.Layout(display="flex", flex_flow="row wrap", align_items="center", overflow="visible")
+        layout = widgets.Layout(
+            display="flex", flex_flow="row wrap", align_items="center", overflow="visible"
+        )
         return widgets.Box(children, layout=layout)
 
     def show_layers(self, layers: Sequence[LayerInfo], chosen: LayerInfo) -> None:
@@ -67,7 +69,9 @@ class Controls:
         few = len(names) <= 2 * most
         shown = list(predictions if few else predictions[:most])
         top = predictions[0]
-        options = [(say("explorer.top_class", self.language, name=top.name, share=_percent(top.probability)), TOP)]
+        options = [
+            (say("explorer.top_class", self.language, name=top.name, share=_percent(top.probability)), TOP)
+        ]
         options += [(f"{p.name} · {_percent(p.probability)}", p.index) for p in shown]
         if chosen is not None and chosen not in [value for _label, value in options]:
             options.append((names[chosen], chosen))
@@ -88,7 +92,9 @@ class Controls:
             "description": say(f"explorer.{name}", self.language),
             "tooltip": say(f"explorer.{name}_hint", self.language),
             "style": {"description_width": "initial"} if name not in ("maximize", "cancel") else {},
-            "layout": widgets.Layout(flex="1 1 200px", min_width="180px", max_width="420px", margin="2px 10px 2px 0"),
+            "layout": widgets.Layout(
+                flex="1 1 200px", min_width="180px", max_width="420px", margin="2px 10px 2px 0"
+            ),
         }
 
 

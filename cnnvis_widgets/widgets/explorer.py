@@ -64,6 +64,7 @@ class Explorer(widgets.VBox):
         self._failure: Exception | None = None
         self._updating: int | None = None  # the thread that is changing controls itself
         self._cancelled = False
+        self._wishing = threading.RLock()
 
         language = state.get("language", "en")
         self.stage = Stage(panels=list(self.panels), texts=payloads.stage_texts(language))
@@ -77,7 +78,7 @@ class Explorer(widgets.VBox):
         self.add_class("cnnvis-explorer")
         self._fill_fixed_options()
         self._observe()
-        self._request()
+        self._wish()
 
     # What code reads and writes ---------------------------------------------------------------------------
 
@@ -96,14 +97,8 @@ class Explorer(widgets.VBox):
 
     def update(self, **changes: Any) -> None:
         """Change what is shown and wait until it is. Raises what is wrong with the change; the view stays as it was."""
-        changes = self._plain(changes)
-        if self._wanted.image == changes.get("image", self._wanted.image) and not changes:
-            return
         self._failure = None
-        self._wanted = self._wanted.with_changes(**changes)
-        if "layer" in changes and "unit" not in changes:
-            self._wanted = self._wanted.with_changes(unit=None)
-        self._request()
+        self._wish(**self._plain(changes))
         self._settle()
         if self._failure is not None:
             raise self._failure
@@ -172,9 +167,9 @@ class Explorer(widgets.VBox):
 
     def _observe(self) -> None:
         controls = self.controls
-        self._on_value(controls.network, lambda name: {"network": name, "layer": None, "unit": None, "target": None})
+        self._on_value(controls.network, lambda name: {"network": name})
         self._on_value(controls.image, lambda name: {"image": name})
-        self._on_value(controls.layer, lambda path: {"layer": path, "unit": None})
+        self._on_value(controls.layer, lambda path: {"layer": path})
         self._on_value(controls.target, lambda index: {"target": None if index == TOP else index})
         self._on_value(controls.method, lambda name: {"method": name})
         self._on_value(controls.search, self._searched)
@@ -190,8 +185,7 @@ class Explorer(widgets.VBox):
             if threading.get_ident() == self._updating or event.new is None:
                 return
             if wish := changes(event.new):
-                self._wanted = self._wanted.with_changes(**wish)
-                self._request()
+                self._wish(**wish)
 
         control.observe(changed, "value")
 
@@ -200,8 +194,7 @@ class Explorer(widgets.VBox):
         return {"target": names.index(name)} if name in names else {}
 
     def _uploaded(self, name: str, content: bytes) -> None:
-        self._wanted = self._wanted.with_changes(image=self._keep_image(content, name))
-        self._request()
+        self._wish(image=self._keep_image(content, name))
 
     def _unit_changed(self, event) -> None:
         if self.controls.follow.value and threading.get_ident() != self._updating:
@@ -215,10 +208,16 @@ class Explorer(widgets.VBox):
 
         worker().submit((id(self), "detail"), work)
 
-    def _request(self) -> None:
-        """Have the worker make the wanted state true; a request not yet done gives way to this one."""
-        self.stage.busy = say("explorer.busy", self._wanted.language, network=self._wanted.network)
-        self._ticket = worker().submit((id(self), "view"), self._show, self._failed)
+    def _wish(self, **changes: Any) -> None:
+        """Have the worker make a changed state true; a request not yet done gives way to this one. Any thread."""
+        with self._wishing:
+            wanted = self._wanted = self._wanted.with_changes(**changes)
+            self.stage.busy = say("explorer.busy", wanted.language, network=wanted.network)
+            self._ticket = worker().submit(
+                (id(self), "view"),
+                lambda ticket: self._show(ticket, wanted),
+                lambda error: self._failed(error, wanted),
+            )
 
     def _settle(self) -> None:
         """Wait until nothing is on its way. The worker itself must not wait for itself."""
@@ -229,8 +228,8 @@ class Explorer(widgets.VBox):
 
     # What the worker does ----------------------------------------------------------------------------------
 
-    def _show(self, ticket: Ticket) -> None:
-        wanted, before = self._wanted, self._shown
+    def _show(self, ticket: Ticket, wanted: State) -> None:
+        before = self._shown
         network = self._networks[self._keep_network(wanted.network)]
         ticket.check()
         image = self._images[wanted.image] = load_image(self._images[wanted.image])
@@ -265,9 +264,10 @@ class Explorer(widgets.VBox):
         best = predictions[0]
         self._maps, self._heatmap = maps, heatmap
         self._shown = wanted.with_changes(layer=layer.path, unit=unit)
-        if self._wanted is wanted:
-            self._wanted = self._shown
-        self._update_controls(network, predictions)
+        with self._wishing:
+            if self._wanted is wanted:
+                self._wanted = self._shown
+        self._update_controls(network, predictions, ticket)
         if new_unit:
             self.controls.unit.value = unit
         self.stage.publish(
@@ -291,19 +291,23 @@ class Explorer(widgets.VBox):
         if new_layer and self.controls.follow.value:
             self._maximize()
 
-    def _failed(self, error: Exception) -> None:
+    def _failed(self, error: Exception, wanted: State) -> None:
         """Say what is wrong; picture, state and controls stay what they were."""
         self._failure = error
-        if isinstance(self._images.get(self._wanted.image), bytes):  # an upload that could not be read
-            del self._images[self._wanted.image]
+        if isinstance(self._images.get(wanted.image), bytes):  # an upload that could not be read
+            del self._images[wanted.image]
         words = str(error) if isinstance(error, CnnvisError) else f"{type(error).__name__}: {error}"
         if self._shown is not None:
-            self._wanted = self._shown
-            self._update_controls(self._networks[self._shown.network], None)
+            with self._wishing:
+                if self._wanted is wanted:
+                    self._wanted = self._shown
+            self._update_controls(self._networks[self._shown.network], None, self._ticket)
         self.stage.publish(error=words, busy="")
 
-    def _update_controls(self, network, predictions) -> None:
+    def _update_controls(self, network, predictions, ticket: Ticket) -> None:
         """Bring the controls to what is shown, without taking that for a person's wish."""
+        if ticket.stopped:  # they already say something newer, which will be shown next
+            return
         state, controls = self._shown, self.controls
         self._updating = threading.get_ident()
         try:
@@ -350,7 +354,9 @@ class Explorer(widgets.VBox):
     def _growing(self, ticket, network, layer, unit, recipe, caption, key) -> Iterator[None]:
         language = self._shown.language
         self.controls.cancel.disabled = False
-        self.stage.publish(picture_progress={"step": 0, "steps": recipe.steps, "seconds_left": None, "message": ""})
+        self.stage.publish(
+            picture_progress={"step": 0, "steps": recipe.steps, "seconds_left": None, "message": ""}
+        )
         started, sent, frame, finished = time.monotonic(), 0.0, None, False
         try:
             for frame in ascend(network, layer, np.array([unit]), recipe):
@@ -410,7 +416,9 @@ class Explorer(widgets.VBox):
         changes = dict(changes)
         if "image" in changes:
             changes["image"] = self._keep_image(changes["image"])
-        if "network" in changes and not (isinstance(changes["network"], str) and changes["network"] in self._networks):
+        if "network" in changes and not (
+            isinstance(changes["network"], str) and changes["network"] in self._networks
+        ):
             changes["network"] = worker().call(lambda: self._keep_network(changes["network"]))
         if changes.get("target") is not None:
             network = self._networks[changes.get("network", getattr(self, "_wanted", State()).network)]

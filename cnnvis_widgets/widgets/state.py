@@ -25,12 +25,20 @@ class State:
     language: str = "en"
 
     def with_changes(self, **changes: Any) -> State:
-        """A changed copy. Raises `CnnvisError` for a name that is not part of the state."""
+        """A changed copy; what belonged to a network or layer that changed is forgotten unless it is said anew.
+
+        Raises `CnnvisError` for a name that is not part of the state.
+        """
         known = [field.name for field in fields(self)]
         for name in changes:
             if name not in known:
                 raise CnnvisError(f"The state has no {name!r}; did you mean {closest(name, known)}?")
-        return replace(self, **changes)
+        forgotten: dict[str, Any] = {}
+        if changes.get("network", self.network) != self.network:
+            forgotten = {"layer": None, "unit": None, "target": None}
+        elif changes.get("layer", self.layer) != self.layer:
+            forgotten = {"unit": None}
+        return replace(self, **(forgotten | changes))
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)

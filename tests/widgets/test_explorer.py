@@ -1,0 +1,242 @@
+"""The Explorer without a browser: wishes in, arrays out, through the real worker and the real bundled network."""
+
+import time
+
+import numpy as np
+import pytest
+from models import functional
+
+import cnnvis_widgets as cnnvis
+from cnnvis_widgets.networks.network import Network
+from cnnvis_widgets.widgets.controls import TOP
+
+
+@pytest.fixture(scope="module")
+def network():
+    return cnnvis.load_network()
+
+
+@pytest.fixture
+def explorer(network):
+    explorer = cnnvis.Explorer(network)
+    yield explorer
+    explorer.close()
+
+
+def settled(explorer):
+    explorer._settle()
+    return explorer
+
+
+def wait_until(condition, seconds=20):
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "it did not happen"
+        time.sleep(0.005)
+
+
+def test_it_opens_on_the_cat_and_the_default_layer(explorer, network):
+    state = explorer.state
+    assert (state["network"], state["image"], state["layer"]) == (
+        "bundled",
+        "cat",
+        network.default_layer.path,
+    )
+    expected = cnnvis.explain(network, cnnvis.sample_images()["cat"])
+    np.testing.assert_array_equal(explorer.heatmap.values, expected.values)
+    assert explorer.controls.layer.value == network.default_layer.path
+    assert explorer.controls.unit.max == network.default_layer.units - 1
+    assert explorer.controls.target.value == TOP and expected.target.name in explorer.controls.target.label
+
+
+def test_what_is_sent_is_what_code_computes(explorer, network):
+    explorer.update(layer="block2_conv1", target="dog", image="astronaut")
+    image = cnnvis.sample_images()["astronaut"]
+    maps = cnnvis.feature_maps(network, image, "block2_conv1").values
+    sent = np.frombuffer(explorer.stage.maps, "<f2").reshape(explorer.stage.maps_shape)
+    np.testing.assert_allclose(
+        sent * explorer.stage.maps_scale, np.moveaxis(maps, -1, 0), rtol=2e-3, atol=1e-3
+    )
+    heat = np.frombuffer(explorer.stage.heat, "<f4").reshape(explorer.stage.heat_shape)
+    np.testing.assert_array_equal(
+        heat, cnnvis.explain(network, image, layer="block2_conv1", target="dog").values
+    )
+    for word in ("bundled", "block2_conv1", "dog", "grad-cam"):
+        assert word in explorer.stage.heat_caption
+    np.testing.assert_array_equal(explorer.feature_map, maps[..., explorer.stage.unit])
+
+
+def test_a_new_layer_shows_its_strongest_unit(explorer):
+    explorer.update(layer="block3_conv1_relu")
+    peaks = explorer.feature_maps.values.max(axis=(0, 1))
+    assert explorer.state["unit"] == int(np.argmax(peaks)) == explorer.controls.unit.value
+
+
+def test_controls_drive_it(explorer):
+    controls = explorer.controls
+    controls.layer.value = "block1_conv1"
+    controls.image.value = "coffee"
+    controls.method.value = "layer-cam"
+    controls.target.value = settled(explorer).controls.target.options[2][1]
+    state = explorer.state
+    assert (state["layer"], state["image"], state["method"]) == ("block1_conv1", "coffee", "layer-cam")
+    assert explorer.heatmap.target.index == controls.target.value == state["target"]
+
+
+def test_another_network_brings_its_own_layers(explorer):
+    other = Network(functional().model, name="tiny")
+    explorer.update(network=other)
+    assert explorer.state["layer"] == "relu" and explorer.network is other
+    assert [path for _label, path in explorer.controls.layer.options] == [
+        "conv1",
+        "conv2",
+        "relu",
+        "pool",
+        "bn",
+    ]
+    explorer.controls.network.value = "bundled"
+    assert settled(explorer).state["layer"] == "block4_add" and explorer.state["target"] is None
+
+
+def test_state_makes_the_same_view_again(explorer, network):
+    explorer.update(layer="block2_conv2", unit=5, target=3, image="rocket", opacity=0.7, colormap="magma")
+    state = explorer.state
+    again = cnnvis.Explorer(**(state | {"network": network}))
+    assert again.state == state
+    np.testing.assert_array_equal(again.heatmap.values, explorer.heatmap.values)
+    again.close()
+
+
+def test_a_flood_of_layers_shows_the_last_one(explorer, network):
+    frame = settled(explorer).stage.frame
+    paths = [layer.path for layer in network.layers][:20] * 2
+    for path in [*paths, "block2_conv1"]:
+        explorer.controls.layer.value = path
+    assert explorer.state["layer"] == "block2_conv1" == explorer.stage.layer["path"]
+    assert explorer.stage.frame - frame < len(paths)  # superseded requests were dropped
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "words"),
+    [
+        ({"layer": "block9"}, cnnvis.UnknownLayerError, "no layer 'block9'"),
+        ({"unit": 99999}, cnnvis.CnnvisError, "units 0 to"),
+        ({"method": "magic"}, cnnvis.MethodError, "no method 'magic'"),
+        ({"target": "unicorn"}, cnnvis.CnnvisError, "no class 'unicorn'"),
+        ({"image": b"nonsense"}, cnnvis.ImageError, "."),
+        ({"network": "vgg61"}, cnnvis.UnknownNetworkError, "vgg61"),
+        ({"colour": "red"}, cnnvis.CnnvisError, "'colour'"),
+        ({"colormap": "rainbow"}, cnnvis.CnnvisError, "rainbow|cividis"),
+    ],
+)
+def test_a_wrong_wish_says_so_and_changes_nothing(explorer, change, error, words):
+    explorer.update(layer="block2_conv1", image="coffee")
+    before, heat, maps = explorer.state, explorer.stage.heat, explorer.stage.maps
+    with pytest.raises(error, match=words):
+        explorer.update(**change)
+    assert explorer.state == before
+    assert (explorer.stage.heat, explorer.stage.maps) == (heat, maps)
+    explorer.update(target="cat")  # and the next wish works
+    assert explorer.heatmap.target.name == "cat" and explorer.stage.error == ""
+
+
+def test_an_upload_that_cannot_be_read_is_told_in_the_widget(explorer):
+    before = explorer.state
+    explorer._uploaded("notes.txt", b"no picture at all")
+    settled(explorer)
+    assert explorer.stage.error and explorer.state == before
+    assert "notes.txt" not in explorer.controls.image.options
+
+
+def test_an_upload_is_shown_under_its_name(explorer):
+    import cv2
+
+    image = cnnvis.sample_images()["rocket"][:100, :120]
+    content = cv2.imencode(".png", image[..., ::-1])[1].tobytes()
+    explorer._uploaded("C:\\pictures\\start.png", content)
+    assert explorer.state["image"] == "start.png"
+    np.testing.assert_array_equal(explorer.image, image)
+    assert explorer.controls.image.value == "start.png"
+
+
+def test_an_array_from_code(explorer):
+    picture = np.random.default_rng(0).integers(0, 256, (50, 70, 3), np.uint8)
+    explorer.image = picture
+    np.testing.assert_array_equal(explorer.image, picture)
+    assert explorer.stage.photo_size == [50, 70]
+
+
+def test_a_filter_picture_grows_and_is_remembered(explorer, network):
+    explorer.update(layer="block2_conv1", unit=3)
+    explorer.controls.maximize.click()
+    wait_until(lambda: explorer.stage.picture_unit == 3 and not explorer.stage.picture_progress)
+    expected = cnnvis.maximize_filters(network, "block2_conv1", [3]).images[0]
+    shown = np.frombuffer(explorer.stage.picture, np.uint8).reshape(*explorer.stage.picture_shape, 3)
+    np.testing.assert_array_equal(shown, expected)
+    for word in ("bundled", "block2_conv1", "unit 3", "classic"):
+        assert word in explorer.stage.picture_caption
+    frame = explorer.stage.frame
+    explorer.controls.maximize.click()
+    wait_until(lambda: explorer.stage.frame > frame)
+    assert explorer.stage.frame == frame + 1  # one frame, from memory
+
+
+def test_cancel_stops_within_one_step_and_keeps_the_picture(explorer, monkeypatch):
+    explorer.update(layer="block4_conv1", unit=1)
+    steps = []
+    real = type(explorer.network.probe).unit_gradient
+
+    def slow(probe, *arguments):
+        steps.append(1)
+        time.sleep(0.1)
+        return real(probe, *arguments)
+
+    monkeypatch.setattr(type(explorer.network.probe), "unit_gradient", slow)
+    explorer.controls.maximize.click()
+    wait_until(lambda: len(steps) >= 3)
+    assert not explorer.controls.cancel.disabled
+    explorer.controls.cancel.click()
+    taken = len(steps)
+    wait_until(lambda: "Cancelled" in explorer.stage.picture_progress.get("message", ""))
+    assert len(steps) <= taken + 1 and explorer.controls.cancel.disabled
+    assert explorer.stage.picture_unit == 1 and explorer.stage.picture
+
+
+def test_a_layer_switch_is_answered_while_a_picture_grows(explorer, monkeypatch):
+    real = type(explorer.network.probe).unit_gradient
+
+    def slow(probe, *arguments):
+        time.sleep(0.1)
+        return real(probe, *arguments)
+
+    monkeypatch.setattr(type(explorer.network.probe), "unit_gradient", slow)
+    explorer.controls.maximize.click()
+    wait_until(lambda: explorer.stage.picture_progress.get("step", 0) >= 2)
+    explorer.update(layer="block1_conv1")
+    assert explorer.stage.picture_progress, "the picture is still growing"
+    explorer.controls.cancel.click()
+
+
+def test_full_resolution_of_one_unit_on_demand(explorer):
+    explorer.update(layer="block1_conv1")
+    explorer.stage._receive(None, {"type": "detail", "unit": 4}, [])
+    wait_until(lambda: explorer.stage.detail_unit == 4)
+    sent = np.frombuffer(explorer.stage.detail_map, "<f4").reshape(explorer.stage.detail_shape)
+    np.testing.assert_array_equal(sent, explorer.feature_maps.values[..., 4])
+
+
+def test_viewers_show_their_panels_alone(network):
+    for viewer, panels in (
+        (cnnvis.FeatureMapViewer, ["maps", "detail"]),
+        (cnnvis.HeatmapViewer, ["photo"]),
+        (cnnvis.FilterViewer, ["detail", "filter"]),
+    ):
+        view = viewer(network, layer="block2_conv1")
+        assert view.stage.panels == panels and view.state["layer"] == "block2_conv1"
+        view.close()
+
+
+def test_a_keras_model_is_taken_as_it_is():
+    explorer = cnnvis.Explorer(functional().model, layer="conv2", target=2)
+    assert explorer.heatmap.target.index == 2 and explorer.heatmap.layer.path == "conv2"
+    explorer.close()
