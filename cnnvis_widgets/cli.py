@@ -7,12 +7,12 @@ a command needs it: ``cnnvis --help`` answers at once.
 from __future__ import annotations
 
 import argparse
-import importlib
 import importlib.util
 import json
 import os
 import subprocess
 import sys
+import urllib.parse
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -173,7 +173,9 @@ def _lab(given: argparse.Namespace) -> int:
     notebook = given.notebook or _first_notebook()
     if not notebook.is_file():
         raise CnnvisError(f"There is no notebook {notebook}; name one that exists, or none at all.")
-    line = [sys.executable, "-m", "jupyterlab", str(notebook)]
+    # Folder and address rather than the file itself: then the address that is printed leads to the notebook too.
+    line = [sys.executable, "-m", "jupyterlab", f"--ServerApp.root_dir={notebook.resolve().parent}"]
+    line.append(f"--LabApp.default_url=/lab/tree/{urllib.parse.quote(notebook.name)}")
     if given.no_browser or not _has_screen(os.environ):
         line.append("--no-browser")
     if hasattr(os, "geteuid") and os.geteuid() == 0:  # in a container; JupyterLab would refuse to start
@@ -235,7 +237,6 @@ def _wait_for(child: subprocess.Popen) -> int:
 
 
 def _network(given: argparse.Namespace) -> Network:
-    _start_keras_quietly()
     source = [given.network] if "network" in given else []
     return cnnvis.load_network(*source, **_some(given, "weights"))
 
@@ -248,24 +249,6 @@ def _image(given: argparse.Namespace) -> np.ndarray:
         if given.image in samples:
             return samples[given.image]
     return cnnvis.load_image(given.image)
-
-
-def _start_keras_quietly() -> None:
-    """Import Keras without TensorFlow's log lines, which would drown the one-line errors.
-
-    TF_CPP_MIN_LOG_LEVEL silences what comes later; what its libraries write while they are loaded goes past it,
-    straight to file descriptor 2.
-    """
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    sys.stderr.flush()
-    with open(os.devnull, "wb") as nowhere:
-        stderr = os.dup(2)
-        os.dup2(nowhere.fileno(), 2)
-        try:
-            importlib.import_module("keras")
-        finally:
-            os.dup2(stderr, 2)
-            os.close(stderr)
 
 
 def _some(given: argparse.Namespace, *names: str) -> dict[str, Any]:

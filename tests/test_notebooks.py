@@ -1,0 +1,98 @@
+"""Every notebook runs from its first cell to its last, offline, in a kernel of its own, and shows what it promises."""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+import os
+import sys
+from pathlib import Path
+
+import nbformat
+import numpy as np
+import pytest
+from nbclient import NotebookClient
+from PIL import Image
+
+FOLDER = Path(__file__).resolve().parents[1] / "notebooks"
+NOTEBOOKS = sorted(FOLDER.glob("*.ipynb"))
+
+
+@pytest.fixture
+def kernel(tmp_path, monkeypatch) -> str:
+    """A kernel of the Python that runs these tests, whatever others are installed on this machine."""
+    folder = tmp_path / "kernels" / "python3"
+    folder.mkdir(parents=True)
+    line = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
+    spec = {"argv": line, "display_name": "these tests", "language": "python"}
+    (folder / "kernel.json").write_text(json.dumps(spec))
+    monkeypatch.setenv("JUPYTER_PATH", str(tmp_path))
+    monkeypatch.setenv("IPYTHONDIR", str(tmp_path / "ipython"))
+    # A checkout that is not installed is found too.
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(FOLDER.parent), os.environ.get("PYTHONPATH", "")]))
+    return "python3"
+
+
+def executed(path: Path, kernel: str, folder: Path) -> nbformat.NotebookNode:
+    notebook = nbformat.read(path, as_version=4)
+    NotebookClient(
+        notebook, timeout=240, kernel_name=kernel, resources={"metadata": {"path": str(folder)}}
+    ).execute()
+    return notebook
+
+
+def shown(notebook: nbformat.NotebookNode, kind: str) -> list:
+    """What came out of any cell as this MIME type."""
+    return [
+        output.data[kind]
+        for cell in notebook.cells
+        for output in cell.get("outputs", [])
+        if kind in output.get("data", {})
+    ]
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_notebooks_are_saved_without_outputs_and_machine_paths(path):
+    notebook = nbformat.read(path, as_version=4)
+    nbformat.validate(notebook)
+    for cell in notebook.cells:
+        assert not cell.get("outputs")
+        assert cell.get("execution_count") is None
+    assert str(Path.home()) + os.sep not in path.read_text(encoding="utf-8")
+    assert notebook.metadata.kernelspec.name == "python3"
+
+
+def test_look_inside_runs_offline_and_shows_its_pictures(kernel, tmp_path, monkeypatch):
+    # Whatever would go out to the network finds no way.
+    for name in ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    notebook = executed(FOLDER / "01_look_inside.ipynb", kernel, tmp_path)
+
+    assert shown(notebook, "application/vnd.jupyter.widget-view+json"), "the Explorer is shown"
+    pictures = [Image.open(io.BytesIO(base64.b64decode(png))) for png in shown(notebook, "image/png")]
+    assert len(pictures) == 4  # feature maps, filters, two heatmaps
+    for picture in pictures:
+        assert picture.width > 600
+        assert np.asarray(picture.convert("RGB")).std() > 20, "a picture, not a blank sheet"
+
+    said = "".join(
+        output.text
+        for cell in notebook.cells
+        for output in cell.get("outputs", [])
+        if output.output_type == "stream"
+    )
+    assert "heatmap:" in said
+    assert "%  cat" in said
+    assert "Error" not in said
+    assert "Warning" not in said
+
+
+def test_the_first_code_cell_is_the_explorer():
+    notebook = nbformat.read(FOLDER / "01_look_inside.ipynb", as_version=4)
+    first = next(cell for cell in notebook.cells if cell.cell_type == "code")
+    assert first.source.split() == [
+        *("import", "cnnvis_widgets", "as", "cnnvis"),
+        *("explorer", "=", "cnnvis.Explorer()"),
+        "explorer",
+    ]
