@@ -66,7 +66,7 @@ class FilterPictures:
 class Heatmap:
     """Where the evidence for a target lies, at the resolution of the explained layer."""
 
-    values: np.ndarray  # (h, w) float32: [0, 1], or [-1, 1] where signed; all 0 where there is no positive evidence
+    values: np.ndarray  # (h, w) float32: [0, 1], or [-1, 1] where signed; all 0 without positive evidence
     raw: np.ndarray  # (h, w) float32: the method's own numbers, unscaled
     layer: LayerInfo
     target: Target

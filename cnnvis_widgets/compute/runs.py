@@ -18,8 +18,8 @@ _FLOAT = 4  # bytes
 def activations(network: Network, image: np.ndarray, paths: Sequence[str]) -> dict[str, np.ndarray]:
     """(h, w, c) float32 of the layers at ``paths`` on an RGB uint8 image."""
     keys = {path: _activations_key(image, path) for path in paths}
-    known = {path: network.memory.get(key) for path, key in keys.items()}
-    if all(value is not None for value in known.values()):
+    known = {path: value for path, key in keys.items() if (value := network.memory.get(key)) is not None}
+    if len(known) == len(keys):
         return known
     recorded = _recordable(network, paths, arrays_per_layer=1)
     logits, values = network.probe.forward(network.prepare(image), recorded)
@@ -38,9 +38,8 @@ def gradients(
     if target is None and logits is not None:
         target = int(np.argmax(logits))
     if target is not None:
-        values = {path: network.memory.get(_activations_key(image, path)) for path in paths}
-        slopes = {path: network.memory.get(_gradients_key(image, target, path)) for path in paths}
-        if all(array is not None for array in (*values.values(), *slopes.values())):
+        values, slopes = _known(network, image, target, paths)
+        if len(values) == len(slopes) == len(set(paths)):
             return target, values, slopes
     weights = np.zeros((1, network.probe.classes), np.float32)
     if target is not None:
@@ -52,6 +51,17 @@ def gradients(
     for path in _asked_last(slopes, paths):
         network.memory.put(_gradients_key(image, target, path), slopes[path][0])
     return target, {path: values[path][0] for path in paths}, {path: slopes[path][0] for path in paths}
+
+
+def _known(network: Network, image, target: int, paths: Sequence[str]):
+    """What memory has of the activations and gradients at ``paths``."""
+    values, slopes = {}, {}
+    for path in paths:
+        if (value := network.memory.get(_activations_key(image, path))) is not None:
+            values[path] = value
+        if (slope := network.memory.get(_gradients_key(image, target, path))) is not None:
+            slopes[path] = slope
+    return values, slopes
 
 
 def _activations_key(image, path):

@@ -7,10 +7,11 @@ request waits. So a layer switch is answered between two steps of a filter pictu
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Hashable, Iterator
+from collections.abc import Callable, Generator, Hashable, Iterator
 from typing import Any
 
 from cnnvis_widgets.errors import Cancelled
@@ -128,8 +129,8 @@ class Worker:
                 with self._changed:
                     self._running[lane] = (ticket, steps)
                 return
-            if isinstance(steps, Iterator):
-                steps.close()  # runs the iterator's own `finally`
+            if isinstance(steps, Generator):
+                steps.close()  # runs its own `finally`
         except (StopIteration, Cancelled):
             pass
         except Exception as error:
@@ -139,11 +140,9 @@ class Worker:
 
     @staticmethod
     def _report(ticket: Ticket, error: Exception) -> None:
-        try:
+        # Nothing may end the worker; there is nobody left to tell, and printing here is lost or misplaced.
+        with contextlib.suppress(Exception):
             ticket.on_error(error)
-        except Exception:
-            # Nothing may end the worker; there is nobody left to tell, and printing here is lost or misplaced.
-            pass
 
 
 @functools.cache

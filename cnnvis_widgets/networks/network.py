@@ -84,7 +84,8 @@ class Network:
 
     def __repr__(self) -> str:
         height, width = self.input_size
-        return f"<Network {self.name!r}: {height}x{width} input, {len(self.layers)} layers, {len(self.class_names)} classes>"
+        counts = f"{len(self.layers)} layers, {len(self.class_names)} classes"
+        return f"<Network {self.name!r}: {height}x{width} input, {counts}>"
 
     @functools.cached_property
     def class_names(self) -> tuple[str, ...]:
@@ -102,9 +103,9 @@ class Network:
         """All layers that put out feature maps, in the order in which the network runs."""
         found = []
         for call in self.probe.calls:
-            if len(call.shape) == 3 and None not in call.shape and call.type_name != "InputLayer":
-                shape = tuple(int(n) for n in call.shape)
-                found.append(LayerInfo(call.path, kind_of(call.type_name), shape, shape[-1]))
+            match call.shape:
+                case (int(h), int(w), int(c)) if call.type_name != "InputLayer":
+                    found.append(LayerInfo(call.path, kind_of(call.type_name), (h, w, c), c))
         return tuple(found)
 
     @functools.cached_property
@@ -137,13 +138,11 @@ class Network:
             )
         return known[path]
 
-    def target(self, target: int | str | Target | None, image: np.ndarray | None = None) -> Target:
-        """A class by index or name; None gives the top prediction for ``image``. Raises `CnnvisError`."""
+    def target(self, target: int | str | Target) -> Target:
+        """A class by index or name. Raises `CnnvisError`."""
         names = self.class_names
         if isinstance(target, Target):
             target = target.index
-        if target is None:
-            target = self.predict(image, top=1)[0].index
         if isinstance(target, str):
             if target not in names:
                 raise CnnvisError(

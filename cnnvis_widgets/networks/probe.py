@@ -120,11 +120,12 @@ class Probe:
         with _TRACING:
             if key not in self._compiled:
                 image = tf.TensorSpec((None, *shape), tf.float32)
-                build, further = {
-                    "forward": (self._forward, ()),
-                    "backward": (self._backward, (tf.TensorSpec((None, self.classes), tf.float32),)),
-                    "unit": (self._unit, (tf.TensorSpec((None,), tf.int32),)),
-                }[kind]
+                further: tuple = ()
+                build: Callable = self._forward
+                if kind == "backward":
+                    build, further = self._backward, (tf.TensorSpec((None, self.classes), tf.float32),)
+                elif kind == "unit":
+                    build, further = self._unit, (tf.TensorSpec((None,), tf.int32),)
                 traced = tf.function(functools.partial(build, paths), input_signature=(image, *further))
                 # Tracing happens here, under the lock; later calls only execute.
                 self._compiled[key] = traced.get_concrete_function()
@@ -201,10 +202,9 @@ def _recording(model: keras.Model, calls: list) -> Iterator[None]:
 def _operations(model, prefix: str = "", seen: set[int] | None = None) -> Iterator[tuple[str, object]]:
     """(path, operation) for everything that a model runs, through nested models; each instance once."""
     seen = set() if seen is None else seen
-    inner = (
-        getattr(model, "operations", None) or getattr(model, "layers", None) or getattr(model, "_layers", ())
-    )
-    for operation in inner:
+    # Functional models have operations; Sequential and subclassed ones layers; a layer made of layers _layers.
+    parts = (getattr(model, name, None) for name in ("operations", "layers", "_layers"))
+    for operation in next(filter(None, parts), ()):
         if id(operation) in seen:
             continue
         seen.add(id(operation))

@@ -7,8 +7,8 @@ The worker makes the whole wanted state true or, where that fails, says why and 
 from __future__ import annotations
 
 import threading
-import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import ipywidgets as widgets
@@ -16,25 +16,32 @@ import numpy as np
 
 from cnnvis_widgets.compute.explain import explain, methods
 from cnnvis_widgets.compute.feature_maps import feature_maps
-from cnnvis_widgets.compute.maximize import ascend, find_recipe
-from cnnvis_widgets.compute.maximize.maximize import seconds_left
+from cnnvis_widgets.compute.maximize import find_recipe
 from cnnvis_widgets.errors import CnnvisError
-from cnnvis_widgets.images import load_image, sample_images
 from cnnvis_widgets.jobs.worker import Ticket, worker
 from cnnvis_widgets.locale import say
-from cnnvis_widgets.networks import load_network, network_names
+from cnnvis_widgets.networks.network import Network
 from cnnvis_widgets.render import colormaps
 from cnnvis_widgets.results import FeatureMaps, Heatmap
 from cnnvis_widgets.widgets import stage as payloads
 from cnnvis_widgets.widgets.controls import TOP, Controls, offer
+from cnnvis_widgets.widgets.filter_picture import grow
+from cnnvis_widgets.widgets.shelf import Shelf
 from cnnvis_widgets.widgets.stage import Stage
 from cnnvis_widgets.widgets.state import State
 
 _RECIPE = "classic"
-_FRAME_SECONDS = 0.06  # live pictures are sent no faster than this
-_NETWORKS_KEPT = 3
-# What the stage holds itself, so that the browser changes it without the kernel.
-_ON_STAGE = ("unit", "opacity", "colormap", "scale", "sort")
+_CLASSES_OFFERED = 10
+
+
+@dataclass(frozen=True)
+class Shown:
+    """The last good view, replaced as a whole."""
+
+    state: State
+    network: Network
+    maps: FeatureMaps
+    heatmap: Heatmap
 
 
 class Explorer(widgets.VBox):
@@ -48,35 +55,27 @@ class Explorer(widgets.VBox):
     ``update(...)`` and ``image = array`` change it. Raises what `load_network` and `load_image` raise.
     """
 
-    panels = ("photo", "maps", "detail", "filter")
-    rows = (
+    panels: tuple[str, ...] = ("photo", "maps", "detail", "filter")
+    rows: tuple[tuple[str, ...], ...] = (
         ("network", "image", "target", "search"),
         ("layer", "unit", "method", "colormap", "opacity"),
     )
-    filter_row = ("maximize", "cancel", "follow")
 
     def __init__(self, network: Any = "bundled", image: Any = None, **state: Any):
-        self._images: dict[str, Any] = dict(sample_images())
-        self._networks: dict[str, Any] = {}
-        self._shown: State | None = None  # the last good state
-        self._maps: FeatureMaps | None = None
-        self._heatmap: Heatmap | None = None
+        self._shelf = Shelf()
+        self._shown: Shown | None = None
         self._failure: Exception | None = None
         self._updating: int | None = None  # the thread that is changing controls itself
         self._cancelled = False
         self._wishing = threading.RLock()
 
-        language = state.get("language", "en")
-        self.stage = Stage(panels=list(self.panels), texts=payloads.stage_texts(language))
-        self.controls = Controls(self.stage, [method.name for method in methods()], language)
-        name = worker().call(lambda: self._keep_network(network))
-        wanted = {"network": name, **state}
-        if image is not None:
-            wanted["image"] = self._keep_image(image)
-        self._wanted = State().with_changes(**self._plain(wanted))
-        super().__init__([*self._children()], layout=widgets.Layout(width="100%"))
+        wishes = {"network": network} | ({} if image is None else {"image": image}) | state
+        self._wanted = self._with_names(State(), wishes)
+        self.stage = Stage(panels=list(self.panels), texts=payloads.stage_texts(self._wanted.language))
+        self.controls = Controls(self.stage, [method.name for method in methods()], self._wanted.language)
+        super().__init__(list(self._children()), layout=widgets.Layout(width="100%"))
         self.add_class("cnnvis-explorer")
-        self._fill_fixed_options()
+        self._set_appearance(self._wanted)
         self._observe()
         self._wish()
 
@@ -85,45 +84,36 @@ class Explorer(widgets.VBox):
     @property
     def state(self) -> dict[str, Any]:
         """What is shown now, as a dictionary that `Explorer(**state)` or ``update(**state)`` takes."""
-        self._settle()
-        state = self._shown or self._wanted
-        return state.with_changes(
-            unit=self.stage.unit,
-            opacity=self.stage.opacity,
-            colormap=colormaps.NAMES[self.stage.colormap],
-            scale=self.stage.scale,
-            sort=self.stage.sort,
-        ).to_dict()
+        return self._settled().state.with_changes(**self._appearance(), unit=self.stage.unit).to_dict()
 
     def update(self, **changes: Any) -> None:
         """Change what is shown and wait until it is. Raises what is wrong with the change; the view stays as it was."""
         self._failure = None
-        self._wish(**self._plain(changes))
+        with self._wishing:
+            wanted = self._with_names(self._wanted.with_changes(**self._appearance()), changes)
+            self._wish(wanted)
         self._settle()
         if self._failure is not None:
             raise self._failure
 
     @property
-    def network(self):
+    def network(self) -> Network:
         """The `Network` that is looked into."""
-        self._settle()
-        return self._networks[(self._shown or self._wanted).network]
+        return self._settled().network
 
     @property
     def image(self) -> np.ndarray:
         """The photograph: RGB uint8 (H, W, 3). Set it to anything `load_image` takes."""
-        self._settle()
-        return load_image(self._images[(self._shown or self._wanted).image])
+        return self._settled().maps.image
 
     @image.setter
     def image(self, image: Any) -> None:
-        self.update(image=self._keep_image(image))
+        self.update(image=image)
 
     @property
     def feature_maps(self) -> FeatureMaps:
         """All maps of the layer shown."""
-        self._settle()
-        return self._maps
+        return self._settled().maps
 
     @property
     def feature_map(self) -> np.ndarray:
@@ -133,8 +123,7 @@ class Explorer(widgets.VBox):
     @property
     def heatmap(self) -> Heatmap:
         """The heatmap shown."""
-        self._settle()
-        return self._heatmap
+        return self._settled().heatmap
 
     def close(self) -> None:
         """Stop this Explorer's work and take its widgets away."""
@@ -149,21 +138,7 @@ class Explorer(widgets.VBox):
             yield self.controls.row(*row)
         yield self.stage
         if "filter" in self.panels:
-            yield self.controls.row(*self.filter_row)
-
-    def _fill_fixed_options(self) -> None:
-        own = [name for name in self._networks if name not in network_names()]
-        offer(self.controls.network, [*own, *network_names()], self._wanted.network)
-        offer(self.controls.image, list(self._images), self._wanted.image)
-        self.controls.method.value = self._wanted.method
-        self.controls.colormap.value = self._wanted.colormap
-        self.controls.opacity.value = self._wanted.opacity
-        self.stage.publish(
-            opacity=self._wanted.opacity,
-            colormap=colormaps.NAMES.index(self._wanted.colormap),
-            scale=self._wanted.scale,
-            sort=self._wanted.sort,
-        )
+            yield self.controls.row("maximize", "cancel", "follow")
 
     def _observe(self) -> None:
         controls = self.controls
@@ -176,42 +151,34 @@ class Explorer(widgets.VBox):
         controls.maximize.on_click(lambda _button: self._maximize())
         controls.cancel.on_click(lambda _button: self._cancel())
         controls.follow.observe(lambda change: self._maximize() if change.new else None, "value")
-        self.stage.observe(self._unit_changed, "unit")
+        self.stage.observe(lambda _change: self._follow(), "unit")
         self.stage.on_image(self._uploaded)
         self.stage.on_detail(self._detail_wanted)
 
-    def _on_value(self, control: widgets.Widget, changes) -> None:
-        def changed(event):
-            if threading.get_ident() == self._updating or event.new is None:
-                return
-            if wish := changes(event.new):
-                self._wish(**wish)
+    def _on_value(self, control: widgets.Widget, wish: Callable[[Any], dict[str, Any]]) -> None:
+        def changed(event) -> None:
+            if (
+                threading.get_ident() != self._updating
+                and event.new is not None
+                and (changes := wish(event.new))
+            ):
+                with self._wishing:
+                    self._wish(self._wanted.with_changes(**changes))
 
         control.observe(changed, "value")
 
     def _searched(self, name: str) -> dict[str, Any]:
-        names = self._networks[self._wanted.network].class_names
+        names = self._shown.network.class_names if self._shown else ()
         return {"target": names.index(name)} if name in names else {}
 
     def _uploaded(self, name: str, content: bytes) -> None:
-        self._wish(image=self._keep_image(content, name))
-
-    def _unit_changed(self, event) -> None:
-        if self.controls.follow.value and threading.get_ident() != self._updating:
-            self._maximize()
-
-    def _detail_wanted(self, unit: int) -> None:
-        def work(ticket: Ticket) -> None:
-            maps = self._maps
-            if maps is not None and 0 <= unit < maps.layer.units:
-                self.stage.publish(**payloads.detail_payload(maps.values[..., unit], unit))
-
-        worker().submit((id(self), "detail"), work)
-
-    def _wish(self, **changes: Any) -> None:
-        """Have the worker make a changed state true; a request not yet done gives way to this one. Any thread."""
         with self._wishing:
-            wanted = self._wanted = self._wanted.with_changes(**changes)
+            self._wish(self._wanted.with_changes(image=self._shelf.put_upload(content, name)))
+
+    def _wish(self, wanted: State | None = None) -> None:
+        """Have the worker make a state true; a request not yet done gives way to this one. From any thread."""
+        with self._wishing:
+            wanted = self._wanted = wanted or self._wanted
             self.stage.busy = say("explorer.busy", wanted.language, network=wanted.network)
             self._ticket = worker().submit(
                 (id(self), "view"),
@@ -220,64 +187,64 @@ class Explorer(widgets.VBox):
             )
 
     def _settle(self) -> None:
-        """Wait until nothing is on its way. The worker itself must not wait for itself."""
+        """Wait until nothing is on its way."""
         ticket = None
-        while ticket is not self._ticket and threading.current_thread().name != "cnnvis-worker":
+        while ticket is not self._ticket:
             ticket = self._ticket
             ticket.wait()
+
+    def _settled(self) -> Shown:
+        self._settle()
+        if self._shown is None:
+            raise self._failure or CnnvisError("Nothing is shown yet.")
+        return self._shown
 
     # What the worker does ----------------------------------------------------------------------------------
 
     def _show(self, ticket: Ticket, wanted: State) -> None:
         before = self._shown
-        network = self._networks[self._keep_network(wanted.network)]
+        network = self._shelf.network(wanted.network)
         ticket.check()
-        image = self._images[wanted.image] = load_image(self._images[wanted.image])
+        image = self._shelf.image(wanted.image)
         layer = network.layer(wanted.layer)
         # The heatmap first: its one pass records what the maps need.
         heatmap = explain(network, image, wanted.method, layer, wanted.target)
         maps = feature_maps(network, image, layer)
         ticket.check()
-
-        new_image = before is None or before.image != wanted.image
-        new_maps = self._maps is None or maps.values is not self._maps.values
-        new_layer = before is None or (before.network, before.layer) != (wanted.network, layer.path)
-        unit = self.stage.unit
-        if wanted.unit is not None and wanted.unit != (before and before.unit):
-            unit = wanted.unit
-        elif wanted.unit is None and new_layer:
-            unit = _strongest(maps)
-        changes: dict[str, Any] = payloads.heat_payload(
-            heatmap.values, signed=heatmap.signed, caption=_caption(heatmap), message=heatmap.message
-        )
-        if new_image:
-            changes |= payloads.photo_payload(image, wanted.image)
-        if new_maps:
-            changes |= payloads.maps_payload(maps.values)
-        if not 0 <= unit < layer.units:
-            raise CnnvisError(f"Layer {layer.path!r} has units 0 to {layer.units - 1}; {unit} was asked for.")
-        # Only where it must change: the person may be further along with the slider than the kernel knows.
-        new_unit = unit != self.stage.unit
-        if new_unit:
-            changes["unit"] = unit
-        predictions = network.predict(image, top=max(5, min(len(network.class_names), 10)))
-        best = predictions[0]
-        self._maps, self._heatmap = maps, heatmap
-        self._shown = wanted.with_changes(layer=layer.path, unit=unit)
+        unit = self._unit_to_show(wanted, maps)
+        shown = Shown(wanted.with_changes(layer=layer.path, unit=unit), network, maps, heatmap)
         with self._wishing:
             if self._wanted is wanted:
-                self._wanted = self._shown
-        self._update_controls(network, predictions, ticket)
-        if new_unit:
-            self.controls.unit.value = unit
-        self.stage.publish(
-            **changes,
-            network=network.name,
-            layer={"path": layer.path, "kind": layer.kind, "shape": list(layer.shape)},
-            status=say(
+                self._wanted = shown.state
+        self._shown = shown
+        if not ticket.stopped:  # else the controls already say something newer, which will be shown next
+            self._update_controls(shown)
+        self._publish(shown, before)
+        if before is None or before.state.unit != unit:
+            self._follow()
+
+    def _unit_to_show(self, wanted: State, maps: FeatureMaps) -> int:
+        """The one asked for; on a layer never seen the strongest; else wherever the person is with the slider."""
+        if wanted.unit is None:
+            return int(np.argmax(np.nan_to_num(maps.values, nan=-np.inf).max(axis=(0, 1))))
+        if not 0 <= wanted.unit < maps.layer.units:
+            raise CnnvisError(
+                f"Layer {maps.layer.path!r} has units 0 to {maps.layer.units - 1}; {wanted.unit} was asked for."
+            )
+        asked_anew = self._shown is None or wanted.unit != self._shown.state.unit
+        return wanted.unit if asked_anew else min(self.stage.unit, maps.layer.units - 1)
+
+    def _publish(self, shown: Shown, before: Shown | None) -> None:
+        """One message with what has changed. The unit only where it must: the person may be further along with it."""
+        maps, heatmap, layer = shown.maps, shown.heatmap, shown.maps.layer
+        best = shown.network.predict(maps.image, top=1)[0]
+        changes: dict[str, Any] = {
+            "network": shown.network.name,
+            "layer": {"path": layer.path, "kind": layer.kind, "shape": list(layer.shape)},
+            "status": say(
                 "explorer.status",
-                wanted.language,
-                network=network.name,
+                shown.state.language,
+                network=shown.network.name,
                 name=best.name,
                 share=f"{best.probability:.0%}",
                 layer=layer.path,
@@ -285,42 +252,63 @@ class Explorer(widgets.VBox):
                 height=layer.shape[0],
                 width=layer.shape[1],
             ),
-            busy="",
-            error="",
+            "busy": "",
+            "error": "",
+        }
+        changes |= payloads.heat_payload(
+            heatmap.values, signed=heatmap.signed, caption=_caption(heatmap), message=heatmap.message
         )
-        if new_layer and self.controls.follow.value:
-            self._maximize()
+        if before is None or before.maps.image is not maps.image:
+            changes |= payloads.photo_payload(maps.image, shown.state.image)
+        if before is None or before.maps.values is not maps.values:
+            changes |= payloads.maps_payload(maps.values)
+        if shown.state.unit != self.stage.unit:
+            changes["unit"] = shown.state.unit
+        self.stage.publish(**changes)
+
+    def _update_controls(self, shown: Shown) -> None:
+        """Bring the controls to what is shown, without taking that for a person's wish."""
+        state, network, controls = shown.state, shown.network, self.controls
+        offered = max(5, min(len(network.class_names), _CLASSES_OFFERED))
+        self._updating = threading.get_ident()
+        try:
+            offer(controls.network, self._shelf.network_names, state.network)
+            offer(controls.image, self._shelf.image_names, state.image)
+            controls.show_layers(network.layers, shown.maps.layer)
+            controls.unit.max = shown.maps.layer.units - 1
+            if state.unit != self.stage.unit:
+                controls.unit.value = state.unit
+            controls.show_classes(
+                network.predict(shown.maps.image, top=offered), network.class_names, state.target
+            )
+            controls.method.value = shown.heatmap.method
+        finally:
+            self._updating = None
 
     def _failed(self, error: Exception, wanted: State) -> None:
         """Say what is wrong; picture, state and controls stay what they were."""
         self._failure = error
-        if isinstance(self._images.get(wanted.image), bytes):  # an upload that could not be read
-            del self._images[wanted.image]
-        words = str(error) if isinstance(error, CnnvisError) else f"{type(error).__name__}: {error}"
+        self._shelf.drop_unread(wanted.image)
         if self._shown is not None:
             with self._wishing:
                 if self._wanted is wanted:
-                    self._wanted = self._shown
-            self._update_controls(self._networks[self._shown.network], None, self._ticket)
+                    self._wanted = self._shown.state
+            self._update_controls(self._shown)
+        words = str(error) if isinstance(error, CnnvisError) else f"{type(error).__name__}: {error}"
         self.stage.publish(error=words, busy="")
 
-    def _update_controls(self, network, predictions, ticket: Ticket) -> None:
-        """Bring the controls to what is shown, without taking that for a person's wish."""
-        if ticket.stopped:  # they already say something newer, which will be shown next
-            return
-        state, controls = self._shown, self.controls
-        self._updating = threading.get_ident()
-        try:
-            offer(controls.network, list(controls.network.options), state.network)
-            offer(controls.image, list(self._images), state.image)
-            controls.show_layers(network.layers, network.layer(state.layer))
-            controls.unit.max = network.layer(state.layer).units - 1
-            if predictions is None:
-                predictions = network.predict(load_image(self._images[state.image]), top=10)
-            controls.show_classes(predictions, network.class_names, state.target)
-            controls.method.value = state.method
-        finally:
-            self._updating = None
+    def _detail_wanted(self, unit: int) -> None:
+        def send(_ticket: Ticket) -> None:
+            if self._shown is not None and 0 <= unit < self._shown.maps.layer.units:
+                self.stage.publish(**payloads.detail_payload(self._shown.maps.values[..., unit], unit))
+
+        worker().submit((id(self), "detail"), send)
+
+    # Filter pictures ---------------------------------------------------------------------------------------
+
+    def _follow(self) -> None:
+        if self.controls.follow.value:
+            self._maximize()
 
     def _maximize(self) -> None:
         self._cancelled = False
@@ -331,107 +319,69 @@ class Explorer(widgets.VBox):
         worker().cancel((id(self), "filter"))
 
     def _grow(self, ticket: Ticket) -> Iterator[None] | None:
-        """The picture that the selected unit wants: one step of ascent at a time, shown as it grows."""
-        state, unit = self._shown, self.stage.unit
-        network = self._networks[state.network]
-        layer, recipe = network.layer(state.layer), find_recipe(_RECIPE)
-        caption = say(
-            "explorer.filter_caption",
-            state.language,
-            network=network.name,
-            layer=layer.path,
-            unit=unit,
-            recipe=recipe.name,
-            steps=recipe.steps,
-        )
-        key = ("filter", layer.path, unit, recipe.name)
-        known = network.memory.get(key)
-        if known is not None:
-            self.stage.publish(**payloads.picture_payload(known, unit, caption), picture_progress={})
+        if (shown := self._shown) is None:
             return None
-        return self._growing(ticket, network, layer, unit, recipe, caption, key)
+        recipe, language = find_recipe(_RECIPE), shown.state.language
 
-    def _growing(self, ticket, network, layer, unit, recipe, caption, key) -> Iterator[None]:
-        language = self._shown.language
-        self.controls.cancel.disabled = False
-        self.stage.publish(
-            picture_progress={"step": 0, "steps": recipe.steps, "seconds_left": None, "message": ""}
-        )
-        started, sent, frame, finished = time.monotonic(), 0.0, None, False
-        try:
-            for frame in ascend(network, layer, np.array([unit]), recipe):
-                finished = frame.step == frame.steps
-                if finished or time.monotonic() - sent >= _FRAME_SECONDS:
-                    sent = time.monotonic()
-                    picture = recipe.picture(network, frame.inputs)[0]
-                    left = seconds_left(started, frame.step, frame.steps)
-                    progress = {"step": frame.step, "steps": frame.steps, "seconds_left": left, "message": ""}
-                    self.stage.publish(
-                        **payloads.picture_payload(picture, unit, caption),
-                        picture_progress={} if finished else progress,
-                    )
-                yield
-            network.memory.put(key, picture)
-        finally:
-            if not finished and self._cancelled:
-                step = 0 if frame is None else frame.step
-                words = say("explorer.cancelled", language, step=step, steps=recipe.steps)
-                self.stage.publish(picture_progress={"message": words})
-            if finished or self._cancelled:
+        def steps() -> Iterator[None]:
+            self.controls.cancel.disabled = False
+            try:
+                yield from grow(
+                    self.stage,
+                    shown.network,
+                    shown.maps.layer,
+                    self.stage.unit,
+                    recipe,
+                    lambda: self._cancelled,
+                    language,
+                )
+            finally:
                 self.controls.cancel.disabled = True
 
+        return steps()
+
     def _grow_failed(self, error: Exception) -> None:
-        self.controls.cancel.disabled = True
         self.stage.publish(error=str(error) or type(error).__name__, picture_progress={})
 
-    # Names for networks and images ------------------------------------------------------------------------
+    # Names and appearance ----------------------------------------------------------------------------------
 
-    def _keep_network(self, source: Any) -> str:
-        """The name under which a network is kept, loading it where that is needed. On the worker thread."""
-        from cnnvis_widgets.networks.network import Network
-
-        if isinstance(source, str) and source in self._networks:
-            return source
-        network = source if isinstance(source, Network) else load_network(source)
-        name = source if isinstance(source, str) and source in network_names() else network.name
-        self._networks[name] = network
-        loadable = [old for old in self._networks if old in network_names() and old != name]
-        while len(loadable) >= _NETWORKS_KEPT:  # those can be loaded again
-            del self._networks[loadable.pop(0)]
-        return name
-
-    def _keep_image(self, source: Any, name: str = "") -> str:
-        """The name under which an image is kept. Raises `ImageError` for arrays and paths that are none."""
-        if not isinstance(source, bytes):  # an upload is decoded by the worker, anything from code at once
-            if isinstance(source, str) and source in self._images:
-                return source
-            name = name or (source if isinstance(source, str) else say("explorer.my_image", "en"))
-            source = load_image(source)
-        name = name.replace("\\", "/").rsplit("/", 1)[-1] or say("explorer.my_image", "en")
-        self._images[name] = source
-        return name
-
-    def _plain(self, changes: dict[str, Any]) -> dict[str, Any]:
-        """Changes in the words that a `State` holds: class names become indices, arrays and paths names."""
+    def _with_names(self, state: State, changes: dict[str, Any]) -> State:
+        """A state changed by what code gave, with networks and images under their names and classes by index."""
         changes = dict(changes)
+        if "network" in changes:
+            source = changes["network"]
+            changes["network"] = worker().call(lambda: self._shelf.put_network(source))
         if "image" in changes:
-            changes["image"] = self._keep_image(changes["image"])
-        if "network" in changes and not (
-            isinstance(changes["network"], str) and changes["network"] in self._networks
-        ):
-            changes["network"] = worker().call(lambda: self._keep_network(changes["network"]))
+            changes["image"] = self._shelf.put_image(changes["image"])
         if changes.get("target") is not None:
-            network = self._networks[changes.get("network", getattr(self, "_wanted", State()).network)]
+            network = self._shelf.network(changes.get("network", state.network))
             changes["target"] = network.target(changes["target"]).index
-        if changes.get("colormap") is not None and changes["colormap"] not in colormaps.NAMES:
-            colormaps.table(changes["colormap"])  # says what there is
-            raise CnnvisError(f"The Explorer's colormaps are {', '.join(colormaps.NAMES)}.")
-        return changes
+        if changes.get("colormap", state.colormap) not in colormaps.NAMES:
+            raise CnnvisError(
+                f"The Explorer has no colormap {changes['colormap']!r}; it has {', '.join(colormaps.NAMES)}."
+            )
+        changed = state.with_changes(**changes)
+        if self._shown is not None:
+            self._set_appearance(changed)
+        return changed
 
+    def _appearance(self) -> dict[str, Any]:
+        """What the stage holds itself, so that the browser changes it without the kernel."""
+        return {
+            "opacity": self.stage.opacity,
+            "colormap": colormaps.NAMES[self.stage.colormap],
+            "scale": self.stage.scale,
+            "sort": self.stage.sort,
+        }
 
-def _strongest(maps: FeatureMaps) -> int:
-    """The unit with the highest peak; units with NaN do not count."""
-    return int(np.argmax(np.nan_to_num(maps.values, nan=-np.inf).max(axis=(0, 1))))
+    def _set_appearance(self, state: State) -> None:
+        self.controls.colormap.value, self.controls.opacity.value = state.colormap, state.opacity
+        self.stage.publish(
+            opacity=state.opacity,
+            colormap=colormaps.NAMES.index(state.colormap),
+            scale=state.scale,
+            sort=state.sort,
+        )
 
 
 def _caption(heatmap: Heatmap) -> str:

@@ -57,7 +57,7 @@ class Stage(anywidget.AnyWidget):
     _esm = module_text()
     _css = style_text()
 
-    panels = traitlets.List(traitlets.Enum(PANELS), PANELS).tag(sync=True)
+    panels = traitlets.List(traitlets.Enum(PANELS), list(PANELS)).tag(sync=True)
     frame = traitlets.Int(0).tag(sync=True)
     texts = traitlets.Dict().tag(sync=True)
     network = traitlets.Unicode().tag(sync=True)

@@ -73,7 +73,7 @@ def test_a_new_layer_shows_its_strongest_unit(explorer):
 
 
 def test_controls_drive_it(explorer):
-    controls = explorer.controls
+    controls = settled(explorer).controls
     controls.layer.value = "block1_conv1"
     controls.image.value = "coffee"
     controls.method.value = "layer-cam"
@@ -110,6 +110,7 @@ def test_state_makes_the_same_view_again(explorer, network):
 def test_a_flood_of_layers_shows_the_last_one(explorer, network):
     frame = settled(explorer).stage.frame
     paths = [layer.path for layer in network.layers][:20] * 2
+    settled(explorer)
     for path in [*paths, "block2_conv1"]:
         explorer.controls.layer.value = path
     assert explorer.state["layer"] == "block2_conv1" == explorer.stage.layer["path"]

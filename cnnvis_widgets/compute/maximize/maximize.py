@@ -40,17 +40,17 @@ def maximize_filters(
 ) -> FilterPictures:
     """Pictures that excite units of a layer, strongest first.
 
-    ``recipe="classic"``: a noise image ``(U(0,1) - 0.5) * 20 + 128``, 20 steps of ``gradient / (RMS + 1e-7)`` up the
-    unit's mean activation, the result standardized to mean 0.5 and deviation 0.25. All units start from one noise
+    ``recipe="classic"``: a noise image ``(U(0,1) - 0.5) * 20 + 128``, 20 steps of ``gradient / (RMS + 1e-7)`` up
+    the unit's mean activation, the result standardized to mean 0.5 and deviation 0.25. All units start from one noise
     image, which is fed in the network's own input space, without preprocessing, as the well-known recipe does:
     gradient ascent walks in that space, and for networks that take pixel values less a mean (VGG, ResNet) noise
-    around 128 is a bright grey. For networks on another scale, such as [-1, 1], start and step are brought to that scale
-    (:func:`~cnnvis_widgets.compute.maximize.recipes.grey_noise`), or every pixel would saturate in one step.
+    around 128 is a bright grey. For networks on another scale, such as [-1, 1], start and step are brought to
+    that scale (see ``recipes.grey_noise``), or every pixel would saturate in one step.
 
     layer: a path; None gives ``network.default_layer``. units: indices; None gives all units. size: (H, W) of the
     pictures; None gives the network's input size. progress: called with (step, steps) over all batches.
     Returns `FilterPictures`: images (n, H, W, 3) uint8, units, activations (n,) reached after the last step, history
-    (n, steps) of the activation before each step. Ctrl-C returns the batches that are finished and the running one as it is.
+    (n, steps) of the activation before each step. Ctrl-C returns what there is, the running batch as it stands.
     Raises `UnknownLayerError`, and `MethodError` for an unknown recipe, units or steps.
     """
     info = network.layer(layer)
@@ -91,14 +91,14 @@ def ascend(
 
     Raises `MethodError` where the network cannot take pictures of ``size``.
     """
-    size = tuple(size or network.input_size)
-    if network.fixed_size and size != network.input_size:
-        height, width = network.input_size
+    height, width = size or network.input_size
+    if network.fixed_size and (height, width) != network.input_size:
+        fixed_height, fixed_width = network.input_size
         raise MethodError(
-            f"{network.name} takes pictures of {height}x{width} only; {size[0]}x{size[1]} was asked for."
+            f"{network.name} takes pictures of {fixed_height}x{fixed_width} only; {height}x{width} was asked for."
         )
     units = np.asarray(units, np.int32)
-    start = recipe.start(network, size, np.random.default_rng(seed))
+    start = recipe.start(network, (height, width), np.random.default_rng(seed))
     inputs = np.repeat(start, len(units), axis=0)
     count = recipe.steps if steps is None else steps
     for step in range(1, count + 1):

@@ -7,7 +7,7 @@ The architecture is code, the weights are one float16 ``.npz`` (no pickle), both
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -73,7 +73,7 @@ def build(input_size: tuple[int | None, int | None] = INPUT_SIZE) -> keras.Model
 
 def save_weights(model: keras.Model, path: Path = WEIGHTS) -> None:
     """Store every weight as float16 under its path ("block1_conv1/kernel")."""
-    arrays = {weight.path: np.asarray(weight, np.float16) for weight in model.weights}
+    arrays: dict[str, Any] = {weight.path: np.asarray(weight, np.float16) for weight in model.weights}
     np.savez_compressed(path, **arrays)
 
 
