@@ -3,6 +3,7 @@
 
 PYTHON ?= python3
 VENV   ?= .venv
+LOWEST := build/venv-lowest
 BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip --disable-pip-version-check
 
@@ -34,14 +35,14 @@ format: $(VENV)/.installed-test
 
 # The oldest versions that pyproject.toml allows, on the oldest Python, with a fresh environment each time.
 test-lowest:
-	$(PYTHON) -m venv --clear $(VENV)-lowest
-	$(VENV)-lowest/bin/python -m pip --disable-pip-version-check install uv
-	$(VENV)-lowest/bin/uv pip install --python $(VENV)-lowest/bin/python --resolution lowest-direct -e ".[test]"
-	$(VENV)-lowest/bin/python tools/setup_browser.py
-	$(VENV)-lowest/bin/python -m pytest $(TESTS)
+	$(PYTHON) -m venv --clear $(LOWEST)
+	$(LOWEST)/bin/python -m pip --disable-pip-version-check install uv
+	$(LOWEST)/bin/uv pip install --python $(LOWEST)/bin/python --resolution lowest-direct -e ".[test]"
+	$(LOWEST)/bin/python tools/setup_browser.py
+	$(LOWEST)/bin/python -m pytest $(TESTS)
 
 clean:
-	rm -rf $(VENV) $(VENV)-lowest build dist .pytest_cache .ruff_cache .mypy_cache .hypothesis
+	rm -rf $(VENV) build dist .pytest_cache .ruff_cache .mypy_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # A stamp per set of packages: the second run is quick, a changed pyproject.toml installs again.

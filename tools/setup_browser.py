@@ -64,8 +64,10 @@ def install_browser() -> None:
         subprocess.run(["apt-get", "install", "-y", "-q", "chromium"], env=quiet, check=False)
         if find_browser():
             return
-    needs = ["--with-deps"] if root else []
-    subprocess.run([sys.executable, "-m", "playwright", "install", *needs, "chromium"], check=False)
+    playwright = [sys.executable, "-m", "playwright"]
+    subprocess.run([*playwright, "install", "chromium"], check=False)
+    if root:  # the libraries it needs
+        subprocess.run([*playwright, "install-deps", "chromium"], check=False)
 
 
 def main() -> int:

@@ -21,21 +21,13 @@ import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import nbformat
 import numpy as np
 from playwright.sync_api import Browser, ConsoleMessage, Locator, Page, Route
 
-CHROMIUM_ARGS = (
-    "--no-sandbox",  # containers seldom allow the sandbox, and only our own pages are opened
-    "--disable-gpu",
-    "--disable-quic",
-    "--disable-sync",
-    "--disable-component-update",
-    "--disable-background-networking",
-    "--no-first-run",
-)
 THEMES = {"light": "JupyterLab Light", "dark": "JupyterLab Dark"}
 START = 60  # seconds that a server, a page or a kernel may take to start on a busy machine
 
@@ -176,8 +168,8 @@ class Notebook:
             }"""
         )
 
-    def locator(self, selector: str) -> Locator:
-        return self.page.locator(selector)
+    def locator(self, selector: str, **options: Any) -> Locator:
+        return self.page.locator(selector, **options)
 
     def command(self, name: str, **arguments: object) -> None:
         """Run one of JupyterLab's commands and wait for it."""
