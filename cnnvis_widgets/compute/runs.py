@@ -1,7 +1,8 @@
-"""One run, every layer: activations and gradients, from the network's memory where they are known.
+"""Activations and gradients, from the network's memory where they are known, else from one run.
 
-A run records all layers together, because that costs little more than recording one; then another layer or
-another method is read from memory. Networks too large for that record only what was asked for.
+The first request on an image computes what it asks for. Whoever then asks for a second layer will ask for more: that
+run records all layers together, and another layer or another method is read from memory from then on. Networks whose
+layers are too large for that record only what was asked for.
 """
 
 from __future__ import annotations
@@ -13,80 +14,83 @@ import numpy as np
 from cnnvis_widgets.networks.network import Network, image_key
 
 _FLOAT = 4  # bytes
+Arrays = dict[str, np.ndarray]
 
 
-def activations(network: Network, image: np.ndarray, paths: Sequence[str]) -> dict[str, np.ndarray]:
+def activations(network: Network, image: np.ndarray, paths: Sequence[str]) -> Arrays:
     """(h, w, c) float32 of the layers at ``paths`` on an RGB uint8 image."""
-    keys = {path: _activations_key(image, path) for path in paths}
-    known = {path: value for path, key in keys.items() if (value := network.memory.get(key)) is not None}
-    if len(known) == len(keys):
+    about = ("activations", image_key(image))
+    known = _known(network, about, paths)
+    if len(known) == len(set(paths)):
         return known
-    recorded = _recordable(network, paths, arrays_per_layer=1)
+    recorded = _what_to_record(network, "forward", about, paths)
     logits, values = network.probe.forward(network.prepare(image), recorded)
-    _keep(network, image, logits, values, asked=paths)
-    return {path: values[path][0] for path in paths}
+    network.memory.put(("logits", image_key(image)), logits[0])
+    return _keep(network, about, values, paths)
 
 
 def gradients(
     network: Network, image: np.ndarray, target: int | None, paths: Sequence[str]
-) -> tuple[int, dict[str, np.ndarray], dict[str, np.ndarray]]:
+) -> tuple[int, Arrays, Arrays]:
     """A target's index, and the activations and the gradients of its logit, (h, w, c) float32, at ``paths``.
 
     target: None stands for the top class.
     """
-    logits = network.memory.get(("logits", image_key(image)))
+    key = image_key(image)
+    logits = network.memory.get(("logits", key))
     if target is None and logits is not None:
         target = int(np.argmax(logits))
-    if target is not None:
-        values, slopes = _known(network, image, target, paths)
-        if len(values) == len(slopes) == len(set(paths)):
-            return target, values, slopes
     weights = np.zeros((1, network.probe.classes), np.float32)
     if target is not None:
+        values = _known(network, ("activations", key), paths)
+        slopes = _known(network, ("gradients", key, target), paths)
+        if len(values) == len(slopes) == len(set(paths)):
+            return target, values, slopes
         weights[0, target] = 1.0
-    recorded = _recordable(network, paths, arrays_per_layer=2)
-    logits, values, slopes = network.probe.backward(network.prepare(image), weights, recorded)
-    target = int(np.argmax(logits[0])) if target is None else target
-    _keep(network, image, logits, values, asked=paths)
-    for path in _asked_last(slopes, paths):
-        network.memory.put(_gradients_key(image, target, path), slopes[path][0])
-    return target, {path: values[path][0] for path in paths}, {path: slopes[path][0] for path in paths}
+    recorded = _what_to_record(network, "backward", ("gradients", key, target), paths)
+    scores, values, slopes = network.probe.backward(network.prepare(image), weights, recorded)
+    network.memory.put(("logits", key), scores[0])
+    target = int(np.argmax(scores[0])) if target is None else target
+    return (
+        target,
+        _keep(network, ("activations", key), values, paths),
+        _keep(network, ("gradients", key, target), slopes, paths),
+    )
 
 
-def _known(network: Network, image, target: int, paths: Sequence[str]):
-    """What memory has of the activations and gradients at ``paths``."""
-    values, slopes = {}, {}
-    for path in paths:
-        if (value := network.memory.get(_activations_key(image, path))) is not None:
-            values[path] = value
-        if (slope := network.memory.get(_gradients_key(image, target, path))) is not None:
-            slopes[path] = slope
-    return values, slopes
+def record_all(network: Network, image: np.ndarray, target: int) -> bool:
+    """Have every layer's activations and gradients in memory; False where they are too large for that."""
+    every = _every_layer(network, arrays=2)
+    if every:
+        gradients(network, image, target, every)
+    return bool(every)
 
 
-def _activations_key(image, path):
-    return ("activations", image_key(image), path)
+def _what_to_record(network: Network, kind: str, about: tuple, paths: Sequence[str]) -> tuple[str, ...]:
+    asked = tuple(dict.fromkeys(paths))
+    every = _every_layer(network, arrays=2 if kind == "backward" else 1)
+    if not set(asked) <= set(every):
+        return asked
+    second = network.memory.get(("asked", *about)) is not None
+    ready = network.probe.is_compiled(kind, every) and not network.probe.is_compiled(kind, asked)
+    return every if second or ready else asked
 
 
-def _gradients_key(image, target, path):
-    return ("gradients", image_key(image), target, path)
-
-
-def _recordable(network: Network, paths: Sequence[str], arrays_per_layer: int) -> tuple[str, ...]:
-    """Every layer where memory could hold about that much, else only the ones asked for."""
-    every = network.layers
-    needed = arrays_per_layer * _FLOAT * sum(h * w * c for h, w, c in (layer.shape for layer in every))
+def _every_layer(network: Network, arrays: int) -> tuple[str, ...]:
+    """All layers' paths where memory can hold about that many arrays of each, else none."""
+    needed = arrays * _FLOAT * sum(h * w * c for h, w, c in (layer.shape for layer in network.layers))
     # Twice the limit: what does not fit is dropped at once, earliest layers first, and the rest still serves.
-    chosen = tuple(layer.path for layer in every) if needed <= 2 * network.memory.limit else ()
-    return chosen if set(paths) <= set(chosen) else tuple(dict.fromkeys(paths))
+    return tuple(layer.path for layer in network.layers) if needed <= 2 * network.memory.limit else ()
 
 
-def _keep(network, image, logits, values, asked) -> None:
-    for path in _asked_last(values, asked):
-        network.memory.put(_activations_key(image, path), values[path][0])
-    network.memory.put(("logits", image_key(image)), logits[0])
+def _known(network: Network, about: tuple, paths: Sequence[str]) -> Arrays:
+    found = {path: network.memory.get((*about, path)) for path in paths}
+    return {path: value for path, value in found.items() if value is not None}
 
 
-def _asked_last(values: dict, asked: Sequence[str]) -> list[str]:
-    """Paths in the order in which to remember them: what was asked for last, so that it stays longest."""
-    return [path for path in values if path not in asked] + list(asked)
+def _keep(network: Network, about: tuple, batch: Arrays, asked: Sequence[str]) -> Arrays:
+    """Remember a run's arrays, what was asked for last so that it stays longest; returns what was asked for."""
+    for path in [*(path for path in batch if path not in asked), *asked]:
+        network.memory.put((*about, path), batch[path][0])
+    network.memory.put(("asked", *about), np.ones(1, bool))
+    return {path: batch[path][0] for path in asked}

@@ -36,6 +36,7 @@ _KINDS = {
     "pooling": ("Pool",),
     "normalization": ("Normalization",),
 }
+_SEEN_FIRST = ("convolution", "activation", "merge", "pooling")
 # Kinds whose output may stand for what the network saw last; pools and the like only shrink it.
 _EVIDENCE = ("convolution", "activation", "merge", "normalization")
 
@@ -99,8 +100,8 @@ class Network:
         return names
 
     @functools.cached_property
-    def layers(self) -> tuple[LayerInfo, ...]:
-        """All layers that put out feature maps, in the order in which the network runs."""
+    def _every_map(self) -> tuple[LayerInfo, ...]:
+        """Everything that puts out feature maps, normalization and padding too, in the order of the run."""
         found = []
         for call in self.probe.calls:
             match call.shape:
@@ -109,9 +110,19 @@ class Network:
         return tuple(found)
 
     @functools.cached_property
+    def layers(self) -> tuple[LayerInfo, ...]:
+        """The layers that a person wants to see first, in the order in which the network runs.
+
+        Convolutions, activations, merges and pools; the default layer in any case. What lies between, such as
+        batch normalization, can be named by its path all the same.
+        """
+        wanted = (*_SEEN_FIRST, self.default_layer.kind)
+        return tuple(layer for layer in self._every_map if layer.kind in wanted)
+
+    @functools.cached_property
     def default_layer(self) -> LayerInfo:
         """The last feature maps before global pooling, after merge and ReLU; never 1x1."""
-        maps = [layer for layer in self.layers if layer.shape[0] * layer.shape[1] > 1]
+        maps = [layer for layer in self._every_map if layer.shape[0] * layer.shape[1] > 1]
         evidence = [layer for layer in maps if layer.kind in _EVIDENCE]
         if not maps:
             raise UnknownLayerError(
@@ -125,7 +136,7 @@ class Network:
             return self.default_layer
         if isinstance(path, LayerInfo):
             path = path.path
-        known = {layer.path: layer for layer in self.layers}
+        known = {layer.path: layer for layer in self._every_map}
         if path not in known:
             if any(call.path == path for call in self.probe.calls):
                 raise UnknownLayerError(

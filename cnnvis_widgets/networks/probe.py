@@ -115,6 +115,10 @@ class Probe:
         activations, gradients = run(tf.constant(inputs), tf.constant(units, tf.int32))
         return activations.numpy(), gradients.numpy()
 
+    def is_compiled(self, kind: str, paths: tuple[str, ...]) -> bool:
+        """Whether a "forward" or "backward" run that records these layers needs no tracing any more."""
+        return (kind, paths, self.input_shape) in self._compiled
+
     def _function(self, kind: str, paths: tuple[str, ...], shape: tuple[int, ...]) -> Callable:
         key = (kind, paths, shape)
         with _TRACING:

@@ -38,14 +38,12 @@ def table(name: str) -> np.ndarray:
     (127 and 128) are the same neutral gray, so that zero, which lies between them, has no hue.
     Raises CnnvisError for an unknown name.
     """
-    colours = np.rint(colormap(name)(np.linspace(0, 1, 256))[:, :3] * 255).astype(np.uint8)
+    colours = np.rint(_colormap(name)(np.linspace(0, 1, 256))[:, :3] * 255).astype(np.uint8)
     colours.flags.writeable = False
     return colours
 
 
-@functools.cache
-def colormap(name: str) -> Colormap:
-    """The same as `table`, as a matplotlib colormap: what a colour bar is drawn from."""
+def _colormap(name: str) -> Colormap:
     import matplotlib
 
     if name == "blue-orange":
@@ -56,8 +54,7 @@ def colormap(name: str) -> Colormap:
             f"{closest(str(name), (*NAMES, *matplotlib.colormaps))}. "
             f"Any matplotlib name works, and these are at hand: {', '.join(NAMES)}."
         )
-    # 256 colours from any colormap, those with fewer (Set1) or more (twilight) too.
-    return matplotlib.colormaps[name].resampled(256)
+    return matplotlib.colormaps[name]
 
 
 def _blue_orange() -> Colormap:

@@ -15,7 +15,7 @@ from cnnvis_widgets.results import LayerInfo, Prediction
 from cnnvis_widgets.widgets.stage import Stage
 
 TOP = -1  # the class dropdown's value for "whatever the network says"
-_LAYER_GROUPS = ("convolution", "activation", "merge", "pooling", "normalization", "other")
+_LAYER_GROUPS = ("convolution", "activation", "merge", "pooling", "normalization", "other")  # in this order
 
 
 class Controls:

@@ -7,6 +7,7 @@ The worker makes the whole wanted state true or, where that fails, says why and 
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -14,6 +15,7 @@ from typing import Any
 import ipywidgets as widgets
 import numpy as np
 
+from cnnvis_widgets.compute import runs
 from cnnvis_widgets.compute.explain import explain, methods
 from cnnvis_widgets.compute.feature_maps import feature_maps
 from cnnvis_widgets.compute.maximize import find_recipe
@@ -32,6 +34,7 @@ from cnnvis_widgets.widgets.state import State
 
 _RECIPE = "classic"
 _CLASSES_OFFERED = 10
+_IDLE_SECONDS = 0.2
 
 
 @dataclass(frozen=True)
@@ -127,7 +130,7 @@ class Explorer(widgets.VBox):
 
     def close(self) -> None:
         """Stop this Explorer's work and take its widgets away."""
-        for lane in ("view", "filter", "detail"):
+        for lane in ("view", "filter", "detail", "prefetch"):
             worker().cancel((id(self), lane))
         super().close()
 
@@ -222,6 +225,7 @@ class Explorer(widgets.VBox):
         self._publish(shown, before)
         if before is None or before.state.unit != unit:
             self._follow()
+        worker().submit((id(self), "prefetch"), lambda _ticket: _prefetch(shown))
 
     def _unit_to_show(self, wanted: State, maps: FeatureMaps) -> int:
         """The one asked for; on a layer never seen the strongest; else wherever the person is with the slider."""
@@ -382,6 +386,15 @@ class Explorer(widgets.VBox):
             scale=state.scale,
             sort=state.sort,
         )
+
+
+def _prefetch(shown: Shown) -> Iterator[None]:
+    """When nobody has asked for anything for a moment: every layer, so that the next choice is read from memory."""
+    asked = time.monotonic()
+    while time.monotonic() - asked < _IDLE_SECONDS:
+        time.sleep(0.01)
+        yield
+    runs.record_all(shown.network, shown.maps.image, shown.heatmap.target.index)
 
 
 def _caption(heatmap: Heatmap) -> str:

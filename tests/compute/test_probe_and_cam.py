@@ -61,7 +61,7 @@ def test_all_layers_come_from_one_pass_and_equal_the_single_ones():
     image = picture(3)
     network = network_of(functional())
     many = explain_layers(network, image, target=1)
-    assert [heat.layer.path for heat in many] == ["conv1", "pool", "conv2", "bn", "relu"]
+    assert [heat.layer.path for heat in many] == ["conv1", "pool", "conv2", "relu"]
     alone = network_of(functional())
     alone.memory.limit = 0
     for heat in many:
@@ -73,6 +73,7 @@ def test_all_layers_come_from_one_pass_and_equal_the_single_ones():
 def test_another_layer_or_method_does_not_run_the_network_again(monkeypatch):
     network, image = network_of(functional()), picture(4)
     explain(network, image, layer="conv1", target=1)
+    explain(network, image, layer="pool", target=1)  # a second layer: this run records all
 
     def fail(*arguments):
         raise AssertionError("the network ran again")
@@ -81,7 +82,7 @@ def test_another_layer_or_method_does_not_run_the_network_again(monkeypatch):
     monkeypatch.setattr(network.probe, "backward", fail)
     explain(network, image, layer="relu", target=1)
     explain(network, image, method="layer-cam", layer="conv2", target=1)
-    feature_maps(network, image, "bn")
+    feature_maps(network, image, "conv1")
 
 
 def test_another_class_or_image_does_not_trace_again():
@@ -91,6 +92,29 @@ def test_another_class_or_image_does_not_trace_again():
     for target in range(CLASSES):
         explain(network, picture(target), target=target)
     assert network.probe.traces == traces
+
+
+def test_another_class_computes_gradients_only_where_they_are_asked_for(monkeypatch):
+    network, image = network_of(functional()), picture(4)
+    explain(network, image, layer="relu", target=1)
+    recorded = []
+    real = network.probe.backward
+    monkeypatch.setattr(
+        network.probe, "backward", lambda x, w, paths: recorded.append(paths) or real(x, w, paths)
+    )
+    explain(network, image, layer="relu", target=2)
+    assert recorded == [("relu",)]
+
+
+def test_layers_that_are_not_listed_can_be_named():
+    halves = functional()
+    network, image = network_of(halves), picture(4)
+    assert "bn" not in [layer.path for layer in network.layers]
+    body = halves.model.get_layer("bn")
+    maps = feature_maps(network, image, "bn")
+    assert maps.layer.kind == "normalization"
+    expected = keras.Model(halves.model.input, body.output)(image[None].astype(np.float32))[0]
+    np.testing.assert_allclose(maps.values, expected, rtol=1e-4, atol=1e-4)
 
 
 def test_what_was_dropped_from_memory_is_computed_again():

@@ -87,13 +87,7 @@ def test_another_network_brings_its_own_layers(explorer):
     other = Network(functional().model, name="tiny")
     explorer.update(network=other)
     assert explorer.state["layer"] == "relu" and explorer.network is other
-    assert [path for _label, path in explorer.controls.layer.options] == [
-        "conv1",
-        "conv2",
-        "relu",
-        "pool",
-        "bn",
-    ]
+    assert [path for _label, path in explorer.controls.layer.options] == ["conv1", "conv2", "relu", "pool"]
     explorer.controls.network.value = "bundled"
     assert settled(explorer).state["layer"] == "block4_add" and explorer.state["target"] is None
 
