@@ -59,3 +59,8 @@ def test_columns_fill_a_wide_screen_and_waste_little(count):
     assert rows * columns - count <= 0.2 * rows * columns
     if count >= 16:
         assert 0.9 < columns / rows < 4.1
+
+
+@pytest.mark.parametrize("count", [8, 64, 512, 2048])
+def test_a_few_columns_more_or_less_are_fine_if_they_fill_every_row(count):
+    assert count % tiles.default_columns(count) == 0
