@@ -167,13 +167,13 @@ def test_all_tiles_are_one_image_and_512_are_drawn_quickly():
     maps = feature_maps(28, 28, 512)
     times = []
     for _ in range(3):
-        begin = time.perf_counter()
+        begin = time.process_time()
         figure = plot_feature_maps(maps)
         assert len(figure._repr_png_()) > 10_000
-        times.append(time.perf_counter() - begin)
+        times.append(time.process_time() - begin)
     assert len(figure.axes) == 2  # the atlas and the colour bar
-    # Measured 0.7 s on an idle core; 1.5 s were promised; twice that for busy machines.
-    assert min(times) < 3
+    # 0.7 s of processor time was measured, on a machine that was busy with other things; 1.5 s is the promise.
+    assert min(times) < 1.5
 
 
 @pytest.mark.parametrize("name", ["maps.jpg", "maps.png", "maps.pdf", "maps.svg"])
