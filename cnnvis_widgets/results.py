@@ -6,8 +6,10 @@ Pictures (`render/`) and widgets (`widgets/`) are made from these and know nothi
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
-import numpy as np
+if TYPE_CHECKING:
+    import numpy as np
 
 
 @dataclass(frozen=True)
@@ -78,7 +80,7 @@ class Heatmap:
 
     def __array__(self, dtype=None, copy=None) -> np.ndarray:
         """The values: ``np.asarray(heatmap)``."""
-        return np.array(self.values, dtype or self.values.dtype)
+        return self.values.astype(dtype or self.values.dtype)
 
     @property
     def message(self) -> str:

@@ -184,7 +184,9 @@ def accuracy(model: keras.Model, images, labels) -> tuple[float, dict[str, float
         outputs = model(bundled.preprocess(images[chunk].astype(np.float32)), training=False)
         right[chunk] = np.argmax(np.asarray(outputs, np.float32), axis=-1) == labels[chunk]
     names = bundled.CLASS_NAMES
-    by_class = {names[i]: round(float(right[labels == i].mean()), 3) for i in range(10) if (labels == i).any()}
+    by_class = {
+        names[i]: round(float(right[labels == i].mean()), 3) for i in range(10) if (labels == i).any()
+    }
     return float(right.mean()), by_class
 
 
@@ -194,7 +196,9 @@ def enlarge(images: np.ndarray) -> np.ndarray:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--data", type=Path, help="folder with train/CLASS/*.jpg and test/CLASS/*.jpg")
     parser.add_argument("--photos", type=Path, help="folder with CLASS/*.jpg, measured and never trained on")
     parser.add_argument("--output", type=Path, default=bundled.WEIGHTS)

@@ -12,9 +12,11 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import re
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -31,6 +33,7 @@ _TRACING = threading.RLock()
 
 # What may stand between a softmax and the model's output without changing which softmax it was.
 _TRANSPARENT = ("Identity", "Cast", "Reshape", "Squeeze")
+_SCOPE_NAME = re.compile(r"[A-Za-z0-9.][A-Za-z0-9_.\\/>-]*")
 _HEADS = {"Softmax": "softmax", "Sigmoid": "sigmoid"}
 
 
@@ -176,9 +179,19 @@ class Probe:
 def _recording(model: keras.Model, calls: list) -> Iterator[None]:
     """Within this context, each call of an operation of ``model`` appends (path, class name, output) to ``calls``."""
     seen: dict[str, int] = {}
-    wrapped = []
+    restore: list[Callable[[], None]] = []
 
-    def wrap(path: str, operation) -> None:
+    def replace(operation, attribute: str, value) -> None:
+        # Past Keras's own __setattr__, which tracks what is set on a layer.
+        if attribute in vars(operation):
+            restore.append(
+                functools.partial(object.__setattr__, operation, attribute, vars(operation)[attribute])
+            )
+        else:
+            restore.append(functools.partial(object.__delattr__, operation, attribute))
+        object.__setattr__(operation, attribute, value)
+
+    def recorder(path: str, operation) -> Callable:
         original = operation.call
 
         @functools.wraps(original)
@@ -189,34 +202,32 @@ def _recording(model: keras.Model, calls: list) -> Iterator[None]:
             calls.append((path if times == 1 else f"{path}#{times}", type(operation).__name__, outputs))
             return outputs
 
-        # Past Keras's own __setattr__, which tracks what is set on a layer.
-        object.__setattr__(operation, "call", call)
-        wrapped.append(operation)
+        return call
 
     try:
-        for path, operation in _operations(model):
-            if "call" not in vars(operation):
-                wrap(path, operation)
+        for path, operation in list(_operations(model)):
+            if not isinstance(operation, keras.Model):
+                replace(operation, "call", recorder(path, operation))
+            if not _SCOPE_NAME.fullmatch(operation.name):
+                # Names with spaces or in other scripts are fine for Keras, but not in a TensorFlow graph.
+                replace(operation, "name", "layer")
         yield
     finally:
-        for operation in wrapped:
-            object.__delattr__(operation, "call")
+        for undo in reversed(restore):
+            undo()
 
 
-def _operations(model, prefix: str = "", seen: set[int] | None = None) -> Iterator[tuple[str, object]]:
-    """(path, operation) for everything that a model runs, through nested models; each instance once."""
+def _operations(model, path: str = "", seen: set[int] | None = None) -> Iterator[tuple[str, Any]]:
+    """(path, operation) for a model and everything that it runs, through nested models; each instance once."""
     seen = set() if seen is None else seen
+    if id(model) in seen:
+        return
+    seen.add(id(model))
+    yield path, model
     # Functional models have operations; Sequential and subclassed ones layers; a layer made of layers _layers.
     parts = (getattr(model, name, None) for name in ("operations", "layers", "_layers"))
     for operation in next(filter(None, parts), ()):
-        if id(operation) in seen:
-            continue
-        seen.add(id(operation))
-        path = prefix + operation.name
-        if not isinstance(operation, keras.Model):
-            yield path, operation
-        if isinstance(operation, keras.Layer):
-            yield from _operations(operation, path + "/", seen)
+        yield from _operations(operation, f"{path}/{operation.name}" if path else operation.name, seen)
 
 
 def _before_head(outputs):

@@ -209,6 +209,18 @@ def test_a_shared_layer_shows_each_of_its_calls():
     )
 
 
+@pytest.mark.parametrize("name", ["卷积", "my conv", "<b>conv", "_conv", "conv.1"])
+def test_names_that_a_graph_does_not_allow(name):
+    keras.utils.set_random_seed(2)
+    inputs = keras.Input((SIZE, SIZE, 3))
+    conv = keras.layers.Conv2D(2, 3, name=name)
+    model = keras.Model(inputs, keras.layers.GlobalAveragePooling2D()(conv(inputs)), name="my " + name)
+    network, image = Network(model), picture(15)
+    expected = conv(image[None].astype(np.float32))[0]
+    np.testing.assert_allclose(feature_maps(network, image, name).values, expected, rtol=1e-4, atol=1e-3)
+    assert conv.name == name and model.name == "my " + name
+
+
 def test_the_model_is_left_as_it_was():
     halves = functional()
     before = {layer.name: dict(vars(layer)) for layer in halves.model.layers}
