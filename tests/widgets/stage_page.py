@@ -4,42 +4,16 @@ from __future__ import annotations
 
 import base64
 import json
-import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
-import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
-from setup_browser import NO_BROWSER, find_browser
+from playwright.sync_api import Page
 
 from cnnvis_widgets.widgets.stage import Stage
 
-FLAGS = [
-    "--headless",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 MODEL = Path(__file__).with_name("stage_page.js").read_text(encoding="utf-8")
-
-
-@contextmanager
-def chromium() -> Iterator[Browser]:
-    """A headless Chromium."""
-    if not (executable := find_browser()):
-        (pytest.fail if os.environ.get("CI") else pytest.skip)(NO_BROWSER)
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=executable, args=FLAGS)
-        yield browser
-        browser.close()
 
 
 def wire(value: Any) -> Any:

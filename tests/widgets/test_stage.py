@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import skimage.data
 from playwright.sync_api import Browser, Page, expect
-from widgets.stage_page import answers, chromium, open_stage, pixels, receive, settle
+from widgets.stage_page import answers, open_stage, pixels, receive, settle
 
 from cnnvis_widgets.render import colormaps
 from cnnvis_widgets.widgets.stage import (
@@ -31,12 +31,6 @@ DIVERGING = colormaps.table("blue-orange").astype(float)
 MAGENTA = (255, 0, 255)
 ROOT = ".cnnvis-stage"
 GRID = ".cnnvis-panel-maps .cnnvis-view"
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as browser:
-        yield browser
 
 
 @pytest.fixture
