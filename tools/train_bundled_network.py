@@ -26,10 +26,13 @@ import tensorflow as tf
 
 from cnnvis_widgets.networks import bundled
 
-# (canvas in pixels, epochs): an epoch at 64 costs four at 32.
-SCHEDULE = ((32, 18), (48, 4), (64, 3))
+# Two cycles of (highest learning rate, ((canvas in pixels, epochs), ...)); an epoch at 64 costs four at 32. The
+# second starts from what the first wrote, lower, and is where the last percents come from.
+CYCLES = (
+    (0.2, ((32, 18), (48, 4), (64, 3))),
+    (0.08, ((32, 6), (48, 2), (64, 2))),
+)
 BATCH = 256
-PEAK_RATE = 0.2
 WEIGHT_DECAY = 4e-3  # decoupled; with momentum 0.9 that is like an L2 of 4e-4
 LABEL_SMOOTHING = 0.1
 
@@ -126,16 +129,22 @@ def augment(images, canvas: int):
 
 
 def learning_rate(progress: float) -> float:
-    """Rises over the first fifth, then falls in a straight line to nothing; ``progress`` in [0, 1] of all work."""
-    return PEAK_RATE * max(min(progress / 0.2, (1 - progress) / 0.8), 0.0)
+    """A share of the highest rate: rises over the first fifth, then falls in a straight line to nothing.
+
+    ``progress`` in [0, 1] is that of all the cycle's work.
+    """
+    return max(min(progress / 0.2, (1 - progress) / 0.8), 0.0)
 
 
-def train(images, labels, report, output: Path, schedule=SCHEDULE, seed: int = 0) -> keras.Model:
+def train(images, labels, report, output: Path, peak_rate: float, schedule, seed: int, start: Path | None):
+    """One cycle; ``start`` holds the weights to begin with, None for random ones."""
     keras.utils.set_random_seed(seed)
     keras.mixed_precision.set_global_policy("mixed_bfloat16")
     network = bundled.build((None, None))
+    if start is not None:
+        bundled.load_weights(network, start)
     logits = keras.Model(network.input, network.get_layer("predictions").output)
-    optimizer = keras.optimizers.SGD(PEAK_RATE, momentum=0.9, nesterov=True, weight_decay=WEIGHT_DECAY)
+    optimizer = keras.optimizers.SGD(peak_rate, momentum=0.9, nesterov=True, weight_decay=WEIGHT_DECAY)
     optimizer.exclude_from_weight_decay(var_names=["gamma", "beta", "bias"])
     optimizer.build(logits.trainable_variables)
 
@@ -164,7 +173,7 @@ def train(images, labels, report, output: Path, schedule=SCHEDULE, seed: int = 0
             started, losses = time.time(), []
             order = random.permutation(len(images))
             for index in range(batches):
-                optimizer.learning_rate.assign(learning_rate(done_work / total_work))
+                optimizer.learning_rate.assign(peak_rate * learning_rate(done_work / total_work))
                 chosen = np.sort(order[index * BATCH : (index + 1) * BATCH])
                 losses.append(step(images[chosen], labels[chosen]))
                 done_work += canvas**2 / batches
@@ -172,8 +181,7 @@ def train(images, labels, report, output: Path, schedule=SCHEDULE, seed: int = 0
             bundled.save_weights(network, output)
             loss = float(np.mean(losses))
             print(f"{canvas}px loss {loss:.3f} {took:.0f} s, {done_work / total_work:.0%} done", flush=True)
-            report(network, canvas)
-    return network
+            report(network)
 
 
 def accuracy(model: keras.Model, images, labels) -> tuple[float, dict[str, float]]:
@@ -203,6 +211,7 @@ def main() -> None:
     parser.add_argument("--photos", type=Path, help="folder with CLASS/*.jpg, measured and never trained on")
     parser.add_argument("--output", type=Path, default=bundled.WEIGHTS)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--first-cycle", type=int, default=0, help="1: go on from the weights at --output")
     parser.add_argument("--evaluate", action="store_true", help="only measure the weights at --output")
     arguments = parser.parse_args()
 
@@ -210,7 +219,7 @@ def main() -> None:
     test_images = enlarge(test_images)
     photos = read_photos(arguments.photos) if arguments.photos else None
 
-    def report(network, canvas, everything: bool = False):
+    def report(network, everything: bool = False):
         share = slice(None) if everything else slice(None, None, 10)
         figures = {"test": accuracy(network, test_images[share], test_labels[share])}
         if photos is not None:
@@ -218,9 +227,22 @@ def main() -> None:
         print(json.dumps(figures), flush=True)
 
     if not arguments.evaluate:
-        train(train_images, train_labels, report, arguments.output, seed=arguments.seed)
+        for number, (peak_rate, schedule) in enumerate(
+            CYCLES[arguments.first_cycle :], arguments.first_cycle
+        ):
+            start = arguments.output if number else None
+            train(
+                train_images,
+                train_labels,
+                report,
+                arguments.output,
+                peak_rate,
+                schedule,
+                arguments.seed + number,
+                start,
+            )
     keras.mixed_precision.set_global_policy("float32")
-    report(bundled.load_weights(bundled.build(), arguments.output), 64, everything=True)
+    report(bundled.load_weights(bundled.build(), arguments.output), everything=True)
 
 
 if __name__ == "__main__":

@@ -182,7 +182,8 @@ class Explorer(widgets.VBox):
         """Have the worker make a state true; a request not yet done gives way to this one. From any thread."""
         with self._wishing:
             wanted = self._wanted = wanted or self._wanted
-            self.stage.busy = say("explorer.busy", wanted.language, network=wanted.network)
+            doing = "busy" if self._shelf.has_network(wanted.network) else "loading"
+            self.stage.busy = say(f"explorer.{doing}", wanted.language, network=wanted.network)
             self._ticket = worker().submit(
                 (id(self), "view"),
                 lambda ticket: self._show(ticket, wanted),

@@ -31,6 +31,10 @@ class Shelf:
     def image_names(self) -> list[str]:
         return list(self._images)
 
+    def has_network(self, name: str) -> bool:
+        """Whether a network is at hand, without loading it."""
+        return name in self._networks
+
     def network(self, name: str) -> Network:
         """A network by the name under which it was put here; loads it if need be (slow)."""
         return self._networks[self.put_network(name)]
