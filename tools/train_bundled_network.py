@@ -26,11 +26,11 @@ import tensorflow as tf
 
 from cnnvis_widgets.networks import bundled
 
-# Two cycles of (highest learning rate, ((canvas in pixels, epochs), ...)); an epoch at 64 costs four at 32. The
-# second starts from what the first wrote, lower, and is where the last percents come from.
+# Two cycles of (highest learning rate, strength of augmentation, ((canvas in pixels, epochs), ...)); an epoch at 64
+# costs four at 32. The second goes on from what the first wrote, more gently, and brings the last percents.
 CYCLES = (
-    (0.2, ((32, 18), (48, 4), (64, 3))),
-    (0.08, ((32, 6), (48, 2), (64, 2))),
+    (0.2, 1.0, ((32, 18), (48, 4), (64, 3))),
+    (0.1, 0.5, ((32, 8), (48, 3), (64, 2))),
 )
 BATCH = 256
 WEIGHT_DECAY = 4e-3  # decoupled; with momentum 0.9 that is like an L2 of 4e-4
@@ -69,14 +69,16 @@ def uniform(shape, low, high):
     return tf.random.uniform(shape, low, high)
 
 
-def warp(images, canvas: int):
+def warp(images, canvas: int, strength: float):
     """Each picture zoomed, stretched, shifted, turned a little and perhaps mirrored, onto canvas x canvas."""
     n = tf.shape(images)[0]
     source = tf.cast(tf.shape(images)[1], tf.float32)
-    zoom = tf.exp(uniform((n,), math.log(0.6), math.log(1.35)))  # the subject's size against the frame
-    stretch = tf.exp(uniform((n,), math.log(0.8), math.log(1.25)) / 2)
+    zoom = tf.exp(
+        strength * uniform((n,), math.log(0.6), math.log(1.35))
+    )  # the subject's size against the frame
+    stretch = tf.exp(strength * uniform((n,), math.log(0.8), math.log(1.25)) / 2)
     mirror = tf.where(uniform((n,), 0.0, 1.0) < 0.5, -1.0, 1.0)
-    angle = uniform((n,), -0.2, 0.2)
+    angle = strength * uniform((n,), -0.2, 0.2)
     # Output pixel -> source pixel, both measured from their centres.
     scale = source / canvas / zoom
     a0, a1 = scale * stretch * tf.cos(angle) * mirror, -scale * stretch * tf.sin(angle)
@@ -105,22 +107,27 @@ def binomial_blur(images):
     return tf.nn.depthwise_conv2d(padded, kernel, (1, 1, 1, 1), "VALID")
 
 
-def augment(images, canvas: int):
-    """uint8 (n, 32, 32, 3) -> float32 (n, canvas, canvas, 3) in [0, 255]."""
-    x = warp(tf.cast(images, tf.float32), canvas)
+def augment(images, canvas: int, strength: float = 1.0):
+    """uint8 (n, 32, 32, 3) -> float32 (n, canvas, canvas, 3) in [0, 255]; sharpness varies at any strength."""
+    x = warp(tf.cast(images, tf.float32), canvas, strength)
     n = tf.shape(x)[0]
     each = (n, 1, 1, 1)
     # From blurred (-1) to much sharper than an enlargement (+2.5); most stay near what they were.
     amount = tf.where(uniform(each, 0.0, 1.0) < 0.5, uniform(each, -1.0, 0.3), uniform(each, 0.0, 2.5))
     x += amount * (x - binomial_blur(x))
     gray = tf.reduce_mean(x, axis=-1, keepdims=True)
-    x = gray + (x - gray) * uniform(each, 0.4, 1.4)
+    x = gray + (x - gray) * (1 + strength * uniform(each, -0.6, 0.4))
     mean = tf.reduce_mean(x, axis=(1, 2, 3), keepdims=True)
-    x = mean + (x - mean) * uniform(each, 0.7, 1.35) + uniform(each, -30.0, 30.0)
-    x *= uniform((n, 1, 1, 3), 0.93, 1.07)
-    x += tf.random.normal(tf.shape(x)) * uniform(each, 0.0, 6.0)
-    # Cutout: a grey square of a quarter to nearly half the side, on half of the pictures.
-    side = uniform((n, 1, 1, 1), 0.25, 0.45) * canvas * tf.cast(uniform(each, 0.0, 1.0) < 0.5, tf.float32)
+    x = (x - mean) * (1 + strength * uniform(each, -0.3, 0.35))
+    x += mean + strength * uniform(each, -30.0, 30.0)
+    x *= 1 + strength * uniform((n, 1, 1, 3), -0.07, 0.07)
+    x += tf.random.normal(tf.shape(x)) * strength * uniform(each, 0.0, 6.0)
+    # Cutout: a grey square of a quarter to nearly half the side, on up to half of the pictures.
+    side = (
+        uniform((n, 1, 1, 1), 0.25, 0.45)
+        * canvas
+        * tf.cast(uniform(each, 0.0, 1.0) < 0.5 * strength, tf.float32)
+    )
     at_y, at_x = uniform(each, 0.0, 1.0) * canvas, uniform(each, 0.0, 1.0) * canvas
     ys = tf.range(canvas, dtype=tf.float32)[None, :, None, None]
     xs = tf.range(canvas, dtype=tf.float32)[None, None, :, None]
@@ -136,8 +143,9 @@ def learning_rate(progress: float) -> float:
     return max(min(progress / 0.2, (1 - progress) / 0.8), 0.0)
 
 
-def train(images, labels, report, output: Path, peak_rate: float, schedule, seed: int, start: Path | None):
+def train(images, labels, report, output: Path, cycle: tuple, seed: int, start: Path | None):
     """One cycle; ``start`` holds the weights to begin with, None for random ones."""
+    peak_rate, strength, schedule = cycle
     keras.utils.set_random_seed(seed)
     keras.mixed_precision.set_global_policy("mixed_bfloat16")
     network = bundled.build((None, None))
@@ -151,7 +159,7 @@ def train(images, labels, report, output: Path, peak_rate: float, schedule, seed
     def make_step(canvas: int):
         @tf.function
         def step(batch, targets):
-            inputs = bundled.preprocess(augment(batch, canvas))
+            inputs = bundled.scale(augment(batch, canvas, strength))
             goals = tf.one_hot(targets, len(bundled.CLASS_NAMES)) * (1 - LABEL_SMOOTHING)
             goals += LABEL_SMOOTHING / len(bundled.CLASS_NAMES)
             with tf.GradientTape() as tape:
@@ -227,20 +235,9 @@ def main() -> None:
         print(json.dumps(figures), flush=True)
 
     if not arguments.evaluate:
-        for number, (peak_rate, schedule) in enumerate(
-            CYCLES[arguments.first_cycle :], arguments.first_cycle
-        ):
+        for number, cycle in enumerate(CYCLES[arguments.first_cycle :], arguments.first_cycle):
             start = arguments.output if number else None
-            train(
-                train_images,
-                train_labels,
-                report,
-                arguments.output,
-                peak_rate,
-                schedule,
-                arguments.seed + number,
-                start,
-            )
+            train(train_images, train_labels, report, arguments.output, cycle, arguments.seed + number, start)
     keras.mixed_precision.set_global_policy("float32")
     report(bundled.load_weights(bundled.build(), arguments.output), everything=True)
 
