@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import ExifTags, Image, ImageOps
 
 from cnnvis_widgets.errors import ImageError
 
@@ -39,12 +39,14 @@ _SAMPLES = {
 }
 
 
-def load_image(source: Any) -> np.ndarray:
-    """A picture as RGB uint8 (H, W, 3), a C-contiguous copy.
+def load_image(source: Any, *, name: str | None = None) -> np.ndarray:
+    """A picture as RGB uint8 (H, W, 3), C-contiguous, and always a copy: who changes it changes nothing else.
 
     source: a path; an http or https address (at most 64 MB and about 20 s); the bytes of a picture file; a
         PIL image; or an array (H, W), (H, W, 1), (H, W, 3) or (H, W, 4): uint8; uint16, which is divided by
         257; or float in [0, 1], which is multiplied by 255.
+    name: what error sentences call bytes, a PIL image or an array, as in ``load_image(upload, name="cat.jpg")``;
+        paths and addresses have a name of their own.
 
     EXIF rotation is applied, transparency lies over white, of an animation the first frame is taken, colour
     profiles are ignored. Pictures of more than 100 megapixels are refused before they are decoded.
@@ -55,13 +57,16 @@ def load_image(source: Any) -> np.ndarray:
     if isinstance(source, (str, Path)):
         return _from_path(source)
     if isinstance(source, (bytes, bytearray, memoryview)):
-        return _decode(io.BytesIO(bytes(source)), "The picture")
+        return _decode(io.BytesIO(source), name or "This file")
     if isinstance(source, Image.Image):
-        return _from_pillow(source, "The picture")
+        return _from_pillow(
+            source, name or Path(str(getattr(source, "filename", ""))).name or "This PIL image"
+        )
     if isinstance(source, np.ndarray) or hasattr(source, "__array__"):
-        return _from_array(np.asarray(source))
+        return _from_array(np.asarray(source), name or "This array")
+    kind = "None" if source is None else f"an object of type {type(source).__name__}"
     raise ImageError(
-        f"A picture cannot be made from a {type(source).__name__}; "
+        f"A picture cannot be made from {kind}; "
         "give a path, an address, the bytes of a file, a PIL image or an array."
     )
 
@@ -193,6 +198,8 @@ def _from_pillow(picture: Image.Image, name: str) -> np.ndarray:
 
 def _upright(picture: Image.Image) -> Image.Image:
     try:
+        if picture.getexif().get(ExifTags.Base.Orientation, 1) == 1:  # exif_transpose would copy it
+            return picture
         return ImageOps.exif_transpose(picture)
     except Exception:  # a damaged EXIF block says nothing about the rotation; the pixels are still good
         return picture
@@ -200,10 +207,10 @@ def _upright(picture: Image.Image) -> Image.Image:
 
 def _to_rgb(picture: Image.Image, name: str) -> np.ndarray:
     if picture.mode == "F" or picture.mode.startswith("I"):
-        return _from_array(_wide_values(picture, name))
+        return _from_array(_wide_values(picture, name), name)
     if picture.has_transparency_data:
         picture = _over_white(picture.convert("RGBA"))
-    return np.array(picture.convert("RGB"), order="C")
+    return np.array(picture if picture.mode == "RGB" else picture.convert("RGB"), order="C")
 
 
 def _wide_values(picture: Image.Image, name: str) -> np.ndarray:
@@ -216,53 +223,66 @@ def _wide_values(picture: Image.Image, name: str) -> np.ndarray:
     return values.astype(np.uint16)
 
 
-def _from_array(array: np.ndarray) -> np.ndarray:
-    _check_shape(array.shape)
-    pixels = np.atleast_3d(_to_uint8(array))
+def _from_array(array: np.ndarray, name: str) -> np.ndarray:
+    _check_shape(array.shape, name)
+    pixels = np.atleast_3d(_to_uint8(array, name))
     if pixels.shape[2] == 1:
         pixels = np.repeat(pixels, 3, axis=2)
-    if pixels.shape[2] == 4:
-        pixels = np.asarray(_over_white(Image.fromarray(np.ascontiguousarray(pixels))))
-    return np.array(pixels, order="C")
+    elif pixels.shape[2] == 4:
+        pixels = np.array(_over_white(Image.fromarray(np.ascontiguousarray(pixels))))
+    if np.may_share_memory(pixels, array):
+        return np.array(pixels, order="C")
+    return np.ascontiguousarray(pixels)
 
 
-def _check_shape(shape: tuple[int, ...]) -> None:
+def _check_shape(shape: tuple[int, ...], name: str) -> None:
     if 0 in shape:
-        raise ImageError(f"The array is empty: its shape is {shape}.")
+        raise ImageError(f"{name} is empty: its shape is {shape}.")
     if len(shape) == 2 or (len(shape) == 3 and shape[2] in (1, 3, 4)):
         return
-    if len(shape) == 3 and shape[0] in (1, 3, 4):
+    if len(shape) == 3 and shape[0] in (1, 3, 4) and min(shape[1:]) > 4:
         remedy = "the channels come first, put them last with array.transpose(1, 2, 0)"
+    elif len(shape) == 3:
+        remedy = f"1, 3 or 4 channels are needed, as in (height, width, 3), and here are {shape[2]}"
     elif len(shape) == 4:
         remedy = "it holds several pictures, give one of them: array[0]"
     else:
         remedy = "make it (height, width, 3)"
-    raise ImageError(f"An array of shape {shape} is no picture; {remedy}.")
+    raise ImageError(f"{name} of shape {shape} is no picture; {remedy}.")
 
 
-def _to_uint8(array: np.ndarray) -> np.ndarray:
+def _to_uint8(array: np.ndarray, name: str) -> np.ndarray:
     if array.dtype == np.uint8:
         return array
     if array.dtype == np.uint16:
         return ((array.astype(np.uint32) + 128) // 257).astype(np.uint8)  # 65535 / 257 = 255
     # Not np.issubdtype alone: bfloat16 and the like are floats that NumPy does not know.
     if not (np.issubdtype(array.dtype, np.floating) or "float" in array.dtype.name):
+        times = " * 255" if array.dtype == bool else ""
         raise ImageError(
-            f"An array of {array.dtype.name} says not which value is white; "
-            'make it uint8 in 0..255, for example with array.astype("uint8").'
+            f"{name} of {array.dtype.name} says not which value is white; "
+            f'make it uint8 in 0..255, for example with array.astype("uint8"){times}.'
         )
-    values = array.astype(np.float32)
+    values = array.astype(np.float32, copy=False)
     if not np.isfinite(values).all():
         raise ImageError(
-            "The array holds NaN or infinity; replace those values first, for example with np.nan_to_num."
+            f"{name} holds NaN or infinity; replace those values first, for example with np.nan_to_num."
         )
     low, high = float(values.min()), float(values.max())
     if low < 0 or high > 1:
         raise ImageError(
-            f"A float array must lie in [0, 1], this one lies in [{low:.4g}, {high:.4g}]; "
-            'bring it there, or to 0..255 with array.astype("uint8").'
+            f"{name} lies in [{low:.4g}, {high:.4g}], and floats must lie in [0, 1]; {_rescaling(low, high)}."
         )
     return np.rint(values * 255).astype(np.uint8)
+
+
+def _rescaling(low: float, high: float) -> str:
+    """How floats in [low, high] come to [0, 1], for the end of a sentence."""
+    if low >= -1 and high <= 1:
+        return "if -1 is black and 1 is white, give (array + 1) / 2"
+    if low >= 0 and high <= 255:
+        return 'if 0 is black and 255 is white, give array / 255, or array.astype("uint8")'
+    return "to see the lowest value black and the highest white, give (array - array.min()) / np.ptp(array)"
 
 
 def _over_white(picture: Image.Image) -> Image.Image:
@@ -273,5 +293,8 @@ def _over_white(picture: Image.Image) -> Image.Image:
 
 def _reason(error: BaseException) -> str:
     """What an exception says, on one line, for the middle of a sentence."""
-    text = getattr(error, "strerror", None) or str(error) or type(error).__name__
-    return " ".join(str(text).split()).rstrip(".")[:160]
+    cause = getattr(error, "reason", None) if isinstance(error, urllib.error.URLError) else None
+    if isinstance(cause, BaseException):  # URLError itself says "<urlopen error ...>"
+        return _reason(cause)
+    text = (not isinstance(error, urllib.error.HTTPError) and cause) or getattr(error, "strerror", None)
+    return " ".join(str(text or str(error) or type(error).__name__).split()).rstrip(".")[:160]

@@ -38,10 +38,10 @@ def encoded(picture: Image.Image | np.ndarray, kind: str, **options) -> bytes:
     return file.getvalue()
 
 
-def refused(source: object) -> str:
+def refused(source: object, **options: str) -> str:
     """The sentence with which a source is refused; checked to be one line that ends like a sentence."""
     with pytest.raises(ImageError) as caught:
-        load_image(source)
+        load_image(source, **options)
     sentence = str(caught.value)
     assert sentence.endswith(".")
     assert "\n" not in sentence
@@ -206,9 +206,27 @@ class TestRefusedFiles:
         values = Image.fromarray(np.array([[0, 1_000_000]], np.int32))
         assert "32-bit" in refused(encoded(values, "TIFF"))
 
-    @pytest.mark.parametrize("source", [None, 7, ["a.png"], {"image": 1}])
-    def test_other_things(self, source: object):
-        assert type(source).__name__ in refused(source)
+    @pytest.mark.parametrize(
+        ("source", "kind"),
+        [(None, "from None;"), (7, "type int;"), (["a.png"], "type list;"), ({"image": 1}, "type dict;")],
+    )
+    def test_other_things(self, source: object, kind: str):
+        assert kind in refused(source)
+
+    def test_the_name_of_an_upload_is_in_the_sentence(self):
+        assert refused(b"no picture", name="cat.jpg").startswith("cat.jpg is not a picture")
+        assert refused(b"", name="cat.jpg").startswith("cat.jpg is empty")
+        floats = encoded(Image.fromarray(np.full((2, 2), 7, np.float32)), "TIFF")
+        assert refused(floats, name="depth.tif").startswith("depth.tif lies in [7, 7]")
+
+    def test_what_has_no_name_is_not_called_a_picture_that_is_no_picture(self):
+        assert refused(b"no picture").startswith("This file is not a picture")
+
+    def test_a_pil_image_from_a_file_goes_by_the_name_of_the_file(self, tmp_path: Path):
+        whole = encoded(np.random.default_rng(0).integers(0, 256, (64, 64, 3), np.uint8), "PNG")
+        (tmp_path / "half.png").write_bytes(whole[: len(whole) // 2])
+        with Image.open(tmp_path / "half.png") as picture:
+            assert refused(picture).startswith("half.png cannot be decoded")
 
 
 def _crc(chunk: bytes) -> bytes:
@@ -223,6 +241,19 @@ class TestArrays:
         image = load_image(array)
         image[:] = 7
         np.testing.assert_array_equal(array, quadrants())
+
+    @pytest.mark.parametrize(
+        "array", [quadrants()[..., 0], quadrants() / 255, quadrants()[..., [0, 1, 2, 0]]]
+    )
+    def test_what_has_been_converted_may_be_changed_too(self, array: np.ndarray):
+        before = array.copy()
+        load_image(array)[:] = 7
+        np.testing.assert_array_equal(array, before)
+
+    def test_a_pil_image_is_copied(self):
+        picture = Image.fromarray(quadrants())
+        load_image(picture)[:] = 7
+        np.testing.assert_array_equal(np.asarray(picture), quadrants())
 
     def test_views_become_contiguous(self):
         image = load_image(quadrants()[::2, ::-1])
@@ -258,16 +289,19 @@ class TestArrays:
         ("array", "words"),
         [
             (np.full((4, 4, 3), 200.0), "[0, 1]"),
-            (np.full((4, 4, 3), -0.5), "[0, 1]"),
+            (np.full((4, 4, 3), 200.0), "array / 255"),
+            (np.full((4, 4, 3), -0.5), "(array + 1) / 2"),
+            (np.full((4, 4, 3), -40.0), "array.min()"),
             (np.full((4, 4, 3), np.nan), "NaN"),
             (np.full((4, 4, 3), np.inf), "infinity"),
             (np.zeros((3, 40, 50), np.uint8), "transpose(1, 2, 0)"),
             (np.zeros((2, 40, 50, 3), np.uint8), "array[0]"),
             (np.zeros((40, 50, 2), np.uint8), "(height, width, 3)"),
+            (np.zeros((4, 4, 2), np.uint8), "1, 3 or 4 channels are needed"),
             (np.zeros(10, np.uint8), "(height, width, 3)"),
             (np.zeros((0, 50, 3), np.uint8), "empty"),
             (np.zeros((4, 4, 3), np.int64), 'astype("uint8")'),
-            (np.zeros((4, 4, 3), bool), 'astype("uint8")'),
+            (np.zeros((4, 4, 3), bool), 'astype("uint8") * 255'),
             (np.array([["a", "b"]]), 'astype("uint8")'),
             (np.zeros((4, 4), complex), 'astype("uint8")'),
         ],
@@ -364,7 +398,9 @@ class TestAddresses:
         assert "is not a picture" in refused(f"{site}/web_page")
 
     def test_offline(self):
-        assert "could not be downloaded" in refused("http://127.0.0.1:9/cat.png")
+        sentence = refused("http://127.0.0.1:9/cat.png")
+        assert "could not be downloaded" in sentence
+        assert "urlopen" not in sentence and "Errno" not in sentence
 
     def test_size_is_bounded_whether_declared_or_not(self, site: str, monkeypatch: pytest.MonkeyPatch):
         assert "larger than 64 MB" in refused(f"{site}/large")
