@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import math
+import operator
 import textwrap
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -28,6 +29,9 @@ _WIDTH, _NARROWEST, _TALLEST, _LARGEST_TILE = 12.0, 7.0, 24.0, 3.0
 _MARGIN, _UNDER, _BAR_HEIGHT, _BAR_WIDTH = 0.25, 0.75, 0.16, 3.0
 _TITLE, _SMALL, _LEAST_LEGIBLE = 15, 11, 6
 _INK, _FAINT = "#1a1a1a", "#555555"
+
+# What a recipe does to its pictures at the end, so that nobody compares the contrast of two of them.
+_FINISH = {"classic": "contrast of each stretched to be seen (mean 0.5, deviation 0.25)"}
 
 
 class Figure(matplotlib.figure.Figure):
@@ -55,8 +59,9 @@ def plot_feature_maps(
     ``units``: which ones, in this order; default all. ``scale="layer"`` shows all on one scale, so that they
     can be compared; ``scale="map"`` shows each on its own. Dead units (zero everywhere on this image) carry a
     stroke, those with values that are not numbers a cross, and the title counts them.
-    Raises CnnvisError for units that the layer does not have, an unknown scale or colormap.
+    Raises CnnvisError for units that the layer does not have, an unknown scale or colormap, another kind of result.
     """
+    _check_kind(maps, FeatureMaps, "plot_feature_maps", "feature_maps")
     if scale not in ("layer", "map"):
         raise CnnvisError(
             f"There is no scale {scale!r}; use 'layer' (one for all maps) or 'map' (each map its own)."
@@ -102,7 +107,9 @@ def plot_filters(pictures: FilterPictures, columns: int | None = None) -> Figure
     """The pictures that excite a layer's units, strongest first, each with the activation it reached.
 
     A unit whose activation stayed 0 carries a stroke, one whose activation is not a number a cross.
+    Raises CnnvisError for no pictures, columns that cannot be drawn, another kind of result.
     """
+    _check_kind(pictures, FilterPictures, "plot_filters", "maximize_filters")
     numbers = pictures.activations
     sheet = _Sheet(
         pictures.images,
@@ -115,6 +122,7 @@ def plot_filters(pictures: FilterPictures, columns: int | None = None) -> Figure
     facts = [
         f"{_count(len(numbers), 'filter')}, strongest first, with the mean activation reached",
         f"recipe {pictures.recipe!r}, {steps} steps, seed {pictures.seed}",
+        _FINISH.get(pictures.recipe, ""),
         f"{dead.sum()} dead from this noise (/ : activation stayed 0)" if dead.any() else "",
         f"{broken.sum()} not a number (x)" if broken.any() else "",
     ]
@@ -126,8 +134,12 @@ def plot_filters(pictures: FilterPictures, columns: int | None = None) -> Figure
 def plot_heatmap(heatmap: Heatmap, opacity: float = 0.4, colormap: str | None = None) -> Figure:
     """The photograph beside its heatmap, and in words what is explained, by which method and at which layer.
 
-    ``opacity`` in [0, 1] is the share of the heatmap's colour.
+    ``opacity`` in [0, 1] is the share of the heatmap's colour. Places whose values are not numbers are magenta,
+    carry a cross and are counted.
+    Raises CnnvisError for an opacity outside [0, 1], an unknown colormap, another kind of result.
     """
+    _check_kind(heatmap, Heatmap, "plot_heatmap", "explain")
+    broken = ~np.isfinite(heatmap.values)
     overlay = heatmap.overlay(opacity, colormap)
     colormap = colormap or colormaps.default(heatmap.signed)
     height, width = heatmap.image.shape[:2]
@@ -137,11 +149,10 @@ def plot_heatmap(heatmap: Heatmap, opacity: float = 0.4, colormap: str | None = 
         panel_width, panel_height = panel_width * 0.6 * _WIDTH / panel_height, 0.6 * _WIDTH
     figure_width = max(2 * panel_width + 3 * _MARGIN, _NARROWEST)
     title = f"{heatmap.target.name}  ·  score {_short(heatmap.score)}"
-    missing = int((~np.isfinite(heatmap.values)).sum())
     facts = [
         f"{heatmap.network} · {heatmap.method} at {heatmap.layer.path}",
         f"class {heatmap.target.index}",
-        f"{missing} of {heatmap.values.size} places are not numbers (magenta)" if missing else "",
+        f"{broken.sum()} of {broken.size} places are not numbers (x, magenta)" if broken.any() else "",
     ]
     heading = _Heading(title, " · ".join(filter(None, facts)), figure_width)
     figure = Figure(figure_width, heading.height + panel_height + _UNDER)
@@ -152,9 +163,15 @@ def plot_heatmap(heatmap: Heatmap, opacity: float = 0.4, colormap: str | None = 
             figure, start, figure.get_figheight() - heading.height - panel_height, panel_width, panel_height
         )
         _show(axes, picture)
+    h, w = heatmap.values.shape
+    crosses: list[list[tuple[float, float]]] = []
+    for row, column in np.argwhere(broken):
+        left_edge, right_edge = column * width / w - 0.5, (column + 1) * width / w - 0.5
+        top, bottom = row * height / h - 0.5, (row + 1) * height / h - 0.5
+        crosses += _cross(left_edge, right_edge, top, bottom)
+    _draw_strokes(axes, crosses, max(0.5, min(1.5, panel_width / w * 2)), "not numbers")
     if heatmap.message:
         _sentence(axes, heatmap.message, panel_width)
-    h, w = heatmap.values.shape
     signed = heatmap.signed or colormap in colormaps.DIVERGING
     strongest = np.abs(heatmap.raw[np.isfinite(heatmap.raw)]).max(initial=0)
     scale = f"1 = strongest here ({_short(strongest)} unscaled)" if strongest else "none to scale"
@@ -204,7 +221,9 @@ class _Sheet:
         if len(pictures) == 0:
             raise CnnvisError("There is nothing to draw: no filter pictures are there.")
         shape = pictures.shape[1] / pictures.shape[2]
-        columns = columns or tiles.default_columns(len(pictures), shape + 0.2) if columns != 0 else 0
+        columns = (
+            tiles.default_columns(len(pictures), shape + 0.2) if columns is None else _whole_number(columns)
+        )
         if columns < 1:
             raise CnnvisError(f"{columns} columns cannot be drawn; ask for 1 or more.")
         rows = math.ceil(len(pictures) / columns)
@@ -242,23 +261,19 @@ class _Sheet:
 
     def mark(self, dead: np.ndarray, broken: np.ndarray) -> None:
         """A stroke through dead tiles, a cross through those with values that are not numbers."""
-        from matplotlib.collections import LineCollection
-
         height, width = self.atlas.tile
         strokes: dict[str, list] = {"dead": [], "not numbers": []}
         for index in np.flatnonzero(dead | broken).tolist():
             top, left = self.atlas.corner(index)
             bottom, right = top + height - 1, left + width - 1
-            rising = [(left, bottom), (right, top)]
+            cross = _cross(left, right, top, bottom)
             if broken[index]:
-                strokes["not numbers"] += [rising, [(left, top), (right, bottom)]]
+                strokes["not numbers"] += cross
             else:
-                strokes["dead"].append(rising)
+                strokes["dead"] += cross[:1]
         thick = max(0.8, min(2.0, self.size * 2))
         for name, lines in strokes.items():
-            # White on black: seen on every colour of every colormap.
-            for colour, breadth in (("black", 2 * thick), ("white", thick)) if lines else ():
-                self.axes.add_collection(LineCollection(lines, colors=colour, linewidths=breadth, gid=name))
+            _draw_strokes(self.axes, lines, thick, name)
 
     def _number_tiles(self) -> None:
         for index, name in enumerate(self.names):
@@ -368,6 +383,19 @@ def _axes(figure: Figure, left: float, bottom: float, width: float, height: floa
     return figure.add_axes((left / w, bottom / h, width / w, height / h))
 
 
+def _cross(left: float, right: float, top: float, bottom: float) -> list[list[tuple[float, float]]]:
+    """Two strokes through a rectangle, the rising one first."""
+    return [[(left, bottom), (right, top)], [(left, top), (right, bottom)]]
+
+
+def _draw_strokes(axes: Axes, lines: list, thick: float, name: str) -> None:
+    """White on black: seen on every colour of every colormap."""
+    from matplotlib.collections import LineCollection
+
+    for colour, breadth in (("black", 2 * thick), ("white", thick)) if lines else ():
+        axes.add_collection(LineCollection(lines, colors=colour, linewidths=breadth, gid=name))
+
+
 def _show(axes: Axes, picture: np.ndarray) -> None:
     """A picture (H, W, 3) uint8 that fills its axes, upright, one unit of the axes to a pixel."""
     height, width = picture.shape[:2]
@@ -384,7 +412,12 @@ def _check_units(units: Iterable[int] | int | None, maps: FeatureMaps) -> list[i
     count = maps.values.shape[2]
     if units is None:
         return list(range(count))
-    chosen = [int(unit) for unit in (units if isinstance(units, Iterable) else [units])]
+    try:
+        chosen = [operator.index(unit) for unit in (units if isinstance(units, Iterable) else [units])]
+    except TypeError:
+        raise CnnvisError(
+            f"Units are whole numbers from 0 to {count - 1}, one or a list of them; {units!r} was given."
+        ) from None
     if not chosen:
         raise CnnvisError("There is nothing to draw: no units were chosen.")
     unknown = [str(unit) for unit in chosen if not 0 <= unit < count]
@@ -394,6 +427,29 @@ def _check_units(units: Iterable[int] | int | None, maps: FeatureMaps) -> list[i
             f"its units are 0 to {count - 1}."
         )
     return chosen
+
+
+def _whole_number(columns: int) -> int:
+    try:
+        return operator.index(columns)
+    except TypeError:
+        raise CnnvisError(
+            f"{columns!r} columns cannot be drawn; ask for a whole number, 1 or more."
+        ) from None
+
+
+def _check_kind(result: object, wanted: type, plot: str, made_by: str) -> None:
+    """One kind of result given for another: say what it is and what draws it."""
+    if isinstance(result, wanted):
+        return
+    drawn_by = {FeatureMaps: "plot_feature_maps", FilterPictures: "plot_filters", Heatmap: "plot_heatmap"}
+    remedy = next(
+        (f"; {name} draws these" for kind, name in drawn_by.items() if isinstance(result, kind)), ""
+    )
+    raise CnnvisError(
+        f"{plot} draws the {wanted.__name__} that {made_by} gives; "
+        f"an object of type {type(result).__name__} was given{remedy}."
+    )
 
 
 def _short(number: float) -> str:

@@ -206,9 +206,14 @@ def test_filters_name_unit_activation_recipe_and_seed():
         "classic",
         "20 steps",
         "seed 7",
+        "contrast of each stretched to be seen (mean 0.5, deviation 0.25)",
         "45 | 9 | 44",
     ):
         assert part in said
+
+
+def test_only_recipes_that_stretch_the_contrast_say_so():
+    assert "contrast" not in words(plot_filters(dataclasses.replace(filter_pictures(), recipe="another")))
 
 
 def test_filters_that_did_not_wake_or_broke_are_marked():
@@ -257,10 +262,25 @@ def test_signed_heatmap_has_zero_in_the_middle_of_its_bar():
     assert (figure.axes[-1].images[0].get_array()[0] == colormaps.table("blue-orange")).all()
 
 
-def test_nan_in_a_heatmap_is_counted():
+def test_nan_in_a_heatmap_is_counted_and_marked_where_it_is():
     values = heatmap().values.copy()
-    values[0, :2] = np.nan
-    assert "2 of 24 places are not numbers" in words(plot_heatmap(heatmap(values=values)))
+    values[3, 4:] = np.nan
+    figure = plot_heatmap(heatmap(values=values))
+    assert "2 of 24 places are not numbers (x, magenta)" in words(figure)
+    assert strokes(figure, "not numbers") == 4  # two crosses
+    segments = figure.axes[1].collections[0].get_segments()
+    low, high = np.min(segments, axis=(0, 1)), np.max(segments, axis=(0, 1))
+    height, width = PHOTOGRAPH.shape[:2]
+    np.testing.assert_allclose((low, high), np.array([[4 / 6, 3 / 4], [1, 1]]) * (width, height) - 0.5)
+    assert (pixels(figure) == figure.axes[1].images[0].get_array()[-1, -1]).all(axis=-1).any()
+
+
+@pytest.mark.parametrize("signed", [False, True])
+def test_a_heatmap_of_nothing_but_nan_is_drawn(signed):
+    nothing = np.full((4, 6), np.nan, np.float32)
+    figure = plot_heatmap(heatmap(values=nothing, raw=nothing, score=np.nan, signed=signed), opacity=1)
+    assert "24 of 24 places are not numbers" in words(figure)
+    assert (pixels(figure) == NAN_COLOUR).all(axis=-1).any()
 
 
 def test_names_from_outside_are_plain_text():
@@ -295,13 +315,36 @@ def test_the_numbers_of_tiles_do_not_run_into_each_other():
         ({"units": -1}, "no unit -1"),
         ({"units": []}, "no units were chosen"),
         ({"scale": "log"}, "no scale 'log'"),
+        ({"units": "abc"}, "Units are whole numbers from 0 to 11.*'abc' was given"),
+        ({"units": [1, 2.5]}, "Units are whole numbers"),
         ({"columns": 0}, "0 columns"),
+        ({"columns": 2.5}, "2.5 columns cannot be drawn; ask for a whole number"),
+        ({"columns": "4"}, "'4' columns cannot be drawn"),
         ({"colormap": "cividus"}, "'cividis'"),
     ],
 )
 def test_a_wrong_request_gets_one_sentence(options, sentence):
     with pytest.raises(CnnvisError, match=sentence):
         plot_feature_maps(feature_maps(), **options)
+
+
+@pytest.mark.parametrize(
+    ("plot", "result", "sentence"),
+    [
+        (plot_heatmap, feature_maps(), "draws the Heatmap that explain gives.*plot_feature_maps draws these"),
+        (plot_feature_maps, filter_pictures(), "feature_maps gives.*plot_filters draws these"),
+        (plot_filters, heatmap(), "maximize_filters gives.*plot_heatmap draws these"),
+        (plot_heatmap, PHOTOGRAPH, "type ndarray was given\\.$"),
+    ],
+)
+def test_another_kind_of_result_is_named(plot, result, sentence):
+    with pytest.raises(CnnvisError, match=sentence):
+        plot(result)
+
+
+def test_units_and_columns_may_be_numpy_numbers():
+    figure = plot_feature_maps(feature_maps(), units=np.array([3, 5]), columns=np.int64(2))
+    assert {"3", "5"} <= set(words(figure).split(" | "))
 
 
 def test_a_notebook_cell_shows_the_figure_without_pyplot():
