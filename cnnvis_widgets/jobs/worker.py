@@ -41,7 +41,7 @@ class Ticket:
         self._stop.set()
 
     def wait(self, timeout: float | None = None) -> bool:
-        """Until this request has finished, failed or been dropped."""
+        """Until this request has finished, failed or been dropped. Not for the worker's own thread."""
         return self._done.wait(timeout)
 
 
@@ -85,14 +85,25 @@ class Worker:
 
     def call(self, function: Callable[[], Any]) -> Any:
         """Run a function on the worker thread and wait: for code that needs the answer, or its exception."""
-        if threading.current_thread() is self._thread:
+        if self.is_current():
             return function()
-        outcome: list = []
-        ticket = self.submit(object(), lambda ticket: outcome.append(function()), outcome.append)
-        ticket.wait()
-        if outcome and isinstance(outcome[0], BaseException):
-            raise outcome[0]
-        return outcome[0]
+        answers: list[Any] = []
+        errors: list[BaseException] = []
+
+        def work(_ticket: Ticket) -> None:
+            try:
+                answers.append(function())
+            except BaseException as error:
+                errors.append(error)
+
+        self.submit(object(), work).wait()
+        if errors:
+            raise errors[0]
+        return answers[0]
+
+    def is_current(self) -> bool:
+        """Whether this code runs on the worker thread, which must never wait for a request."""
+        return threading.current_thread() is self._thread
 
     def _give_way(self, lane: Hashable) -> None:
         dropped = self._waiting.pop(lane, None)
@@ -120,6 +131,8 @@ class Worker:
 
     def _advance(self, lane: Hashable, ticket: Ticket, steps: Iterator | None) -> None:
         """Start a request or take one step of it; what has more to do goes to the end of the queue."""
+        if steps is None and (old := self._running.pop(lane, None)) is not None:
+            self._end(*old)  # it gave way to this one
         try:
             if steps is None:
                 steps = ticket.work(ticket)
@@ -129,17 +142,24 @@ class Worker:
                 with self._changed:
                     self._running[lane] = (ticket, steps)
                 return
-            if isinstance(steps, Generator):
-                steps.close()  # runs its own `finally`
         except (StopIteration, Cancelled):
             pass
-        except Exception as error:
+        except BaseException as error:  # SystemExit too: a request may not take the worker with it
             if not ticket.stopped:
                 self._report(ticket, error)
-        ticket._done.set()
+        self._end(ticket, steps)
+
+    def _end(self, ticket: Ticket, steps: Iterator | None) -> None:
+        try:
+            if isinstance(steps, Generator):
+                steps.close()  # runs its own `finally`
+        except BaseException as error:
+            self._report(ticket, error)
+        finally:
+            ticket._done.set()
 
     @staticmethod
-    def _report(ticket: Ticket, error: Exception) -> None:
+    def _report(ticket: Ticket, error: BaseException) -> None:
         # Nothing may end the worker; there is nobody left to tell, and printing here is lost or misplaced.
         with contextlib.suppress(Exception):
             ticket.on_error(error)

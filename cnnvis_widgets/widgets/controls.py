@@ -48,6 +48,10 @@ class Controls:
             widgets.jslink((self.colormap, "index"), (stage, "colormap")),
         ]
 
+    def every(self) -> list[widgets.Widget]:
+        """All controls."""
+        return [control for control in vars(self).values() if isinstance(control, widgets.Widget)]
+
     def row(self, *names: str) -> widgets.Box:
         """Some of the controls side by side, wrapping where the page is narrow."""
         children = [getattr(self, name) for name in names]

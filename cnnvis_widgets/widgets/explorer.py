@@ -16,7 +16,7 @@ import ipywidgets as widgets
 import numpy as np
 
 from cnnvis_widgets.compute import runs
-from cnnvis_widgets.compute.explain import explain, methods
+from cnnvis_widgets.compute.explain import explain, find_method, methods
 from cnnvis_widgets.compute.feature_maps import feature_maps
 from cnnvis_widgets.compute.maximize import find_recipe
 from cnnvis_widgets.errors import CnnvisError
@@ -24,8 +24,8 @@ from cnnvis_widgets.jobs.worker import Ticket, worker
 from cnnvis_widgets.locale import say
 from cnnvis_widgets.networks.network import Network
 from cnnvis_widgets.render import colormaps
-from cnnvis_widgets.results import FeatureMaps, Heatmap
-from cnnvis_widgets.widgets import stage as payloads
+from cnnvis_widgets.results import FeatureMaps, Heatmap, Prediction
+from cnnvis_widgets.widgets import payloads
 from cnnvis_widgets.widgets.controls import TOP, Controls, offer
 from cnnvis_widgets.widgets.filter_picture import grow
 from cnnvis_widgets.widgets.shelf import Shelf
@@ -43,8 +43,9 @@ class Shown:
 
     state: State
     network: Network
+    image: np.ndarray
     maps: FeatureMaps
-    heatmap: Heatmap
+    heatmap: Heatmap | None  # None where no panel shows one
 
 
 class Explorer(widgets.VBox):
@@ -67,18 +68,22 @@ class Explorer(widgets.VBox):
     def __init__(self, network: Any = "bundled", image: Any = None, **state: Any):
         self._shelf = Shelf()
         self._shown: Shown | None = None
-        self._failure: Exception | None = None
+        self._failure: BaseException | None = None
         self._updating: int | None = None  # the thread that is changing controls itself
         self._cancelled = False
         self._wishing = threading.RLock()
 
         wishes = {"network": network} | ({} if image is None else {"image": image}) | state
-        self._wanted = self._with_names(State(), wishes)
+        changes = self._plain(wishes, State().network)
+        self._check_layer(changes)
+        self._wanted = State().with_changes(**changes)
         self.stage = Stage(panels=list(self.panels), texts=payloads.stage_texts(self._wanted.language))
         self.controls = Controls(self.stage, [method.name for method in methods()], self._wanted.language)
         super().__init__(list(self._children()), layout=widgets.Layout(width="100%"))
         self.add_class("cnnvis-explorer")
         self._set_appearance(self._wanted)
+        offer(self.controls.network, self._shelf.network_names, self._wanted.network)
+        offer(self.controls.image, self._shelf.image_names, self._wanted.image)
         self._observe()
         self._wish()
 
@@ -87,17 +92,20 @@ class Explorer(widgets.VBox):
     @property
     def state(self) -> dict[str, Any]:
         """What is shown now, as a dictionary that `Explorer(**state)` or ``update(**state)`` takes."""
-        return self._settled().state.with_changes(**self._appearance(), unit=self.stage.unit).to_dict()
+        shown = self._settled()
+        return shown.state.with_changes(**self._appearance(), unit=self._unit(shown)).to_dict()
 
     def update(self, **changes: Any) -> None:
         """Change what is shown and wait until it is. Raises what is wrong with the change; the view stays as it was."""
+        changes = self._plain(changes, self._wanted.network)  # before the lock: it may wait for the worker
         self._failure = None
         with self._wishing:
-            wanted = self._with_names(self._wanted.with_changes(**self._appearance()), changes)
+            wanted = self._wanted.with_changes(**(self._appearance() | changes))
             self._wish(wanted)
         self._settle()
         if self._failure is not None:
             raise self._failure
+        self._set_appearance(wanted)
 
     @property
     def network(self) -> Network:
@@ -107,7 +115,7 @@ class Explorer(widgets.VBox):
     @property
     def image(self) -> np.ndarray:
         """The photograph: RGB uint8 (H, W, 3). Set it to anything `load_image` takes."""
-        return self._settled().maps.image
+        return self._settled().image
 
     @image.setter
     def image(self, image: Any) -> None:
@@ -121,17 +129,23 @@ class Explorer(widgets.VBox):
     @property
     def feature_map(self) -> np.ndarray:
         """The selected unit's map: (h, w) float32."""
-        return self.feature_maps.values[..., self.stage.unit]
+        shown = self._settled()
+        return shown.maps.values[..., self._unit(shown)]
 
     @property
     def heatmap(self) -> Heatmap:
-        """The heatmap shown."""
-        return self._settled().heatmap
+        """The heatmap shown, or that would be shown where no panel shows one."""
+        shown = self._settled()
+        return shown.heatmap or worker().call(lambda: _explain(shown.network, shown.image, shown.state))
 
     def close(self) -> None:
         """Stop this Explorer's work and take its widgets away."""
         for lane in ("view", "filter", "detail", "prefetch"):
             worker().cancel((id(self), lane))
+        controls = getattr(self, "controls", None)  # none where the constructor failed
+        parts = (*controls.links, *controls.every(), *self.children) if controls else ()
+        for part in parts:
+            part.close()
         super().close()
 
     # What a person does: each callback only notes a wish and returns ---------------------------------------
@@ -172,7 +186,10 @@ class Explorer(widgets.VBox):
 
     def _searched(self, name: str) -> dict[str, Any]:
         names = self._shown.network.class_names if self._shown else ()
-        return {"target": names.index(name)} if name in names else {}
+        if name not in names:
+            return {}
+        self.controls.search.value = ""  # so that the same name can be searched again
+        return {"target": names.index(name)}
 
     def _uploaded(self, name: str, content: bytes) -> None:
         with self._wishing:
@@ -191,9 +208,9 @@ class Explorer(widgets.VBox):
             )
 
     def _settle(self) -> None:
-        """Wait until nothing is on its way."""
+        """Wait until nothing is on its way. The worker itself, say in a person's observer, takes what there is."""
         ticket = None
-        while ticket is not self._ticket:
+        while ticket is not self._ticket and not worker().is_current():
             ticket = self._ticket
             ticket.wait()
 
@@ -211,38 +228,40 @@ class Explorer(widgets.VBox):
         ticket.check()
         image = self._shelf.image(wanted.image)
         layer = network.layer(wanted.layer)
-        # The heatmap first: its one pass records what the maps need.
-        heatmap = explain(network, image, wanted.method, layer, wanted.target)
+        # The heatmap first: its one pass records the maps as well.
+        heatmap = _explain(network, image, wanted) if "photo" in self.panels else None
         maps = feature_maps(network, image, layer)
-        ticket.check()
+        predictions = network.predict(image, top=_CLASSES_OFFERED)
         unit = self._unit_to_show(wanted, maps)
-        shown = Shown(wanted.with_changes(layer=layer.path, unit=unit), network, maps, heatmap)
+        shown = Shown(wanted.with_changes(layer=layer.path, unit=unit), network, image, maps, heatmap)
         with self._wishing:
-            if self._wanted is wanted:
-                self._wanted = shown.state
-        self._shown = shown
-        if not ticket.stopped:  # else the controls already say something newer, which will be shown next
-            self._update_controls(shown)
-        self._publish(shown, before)
-        if before is None or before.state.unit != unit:
+            ticket.check()  # from here on nothing newer is wanted, and nobody can want it
+            self._wanted = shown.state
+            self._shown = shown
+            self._update_controls(shown, predictions)
+            self._publish(shown, before, predictions[0])
+        if before is None or (before.state.layer, before.state.unit) != (layer.path, unit):
             self._follow()
         worker().submit((id(self), "prefetch"), lambda _ticket: _prefetch(shown))
 
     def _unit_to_show(self, wanted: State, maps: FeatureMaps) -> int:
         """The one asked for; on a layer never seen the strongest; else wherever the person is with the slider."""
         if wanted.unit is None:
-            return int(np.argmax(np.nan_to_num(maps.values, nan=-np.inf).max(axis=(0, 1))))
+            return int(np.argmax(np.abs(np.nan_to_num(maps.values)).max(axis=(0, 1))))
         if not 0 <= wanted.unit < maps.layer.units:
             raise CnnvisError(
                 f"Layer {maps.layer.path!r} has units 0 to {maps.layer.units - 1}; {wanted.unit} was asked for."
             )
         asked_anew = self._shown is None or wanted.unit != self._shown.state.unit
-        return wanted.unit if asked_anew else min(self.stage.unit, maps.layer.units - 1)
+        return wanted.unit if asked_anew else min(max(self.stage.unit, 0), maps.layer.units - 1)
 
-    def _publish(self, shown: Shown, before: Shown | None) -> None:
+    def _unit(self, shown: Shown) -> int:
+        """The unit that the person has chosen, on a layer that has it."""
+        return min(max(self.stage.unit, 0), shown.maps.layer.units - 1)
+
+    def _publish(self, shown: Shown, before: Shown | None, best: Prediction) -> None:
         """One message with what has changed. The unit only where it must: the person may be further along with it."""
         maps, heatmap, layer = shown.maps, shown.heatmap, shown.maps.layer
-        best = shown.network.predict(maps.image, top=1)[0]
         changes: dict[str, Any] = {
             "network": shown.network.name,
             "layer": {"path": layer.path, "kind": layer.kind, "shape": list(layer.shape)},
@@ -260,21 +279,22 @@ class Explorer(widgets.VBox):
             "busy": "",
             "error": "",
         }
-        changes |= payloads.heat_payload(
-            heatmap.values, signed=heatmap.signed, caption=_caption(heatmap), message=heatmap.message
-        )
-        if before is None or before.maps.image is not maps.image:
-            changes |= payloads.photo_payload(maps.image, shown.state.image)
-        if before is None or before.maps.values is not maps.values:
+        if heatmap is not None:
+            changes |= payloads.heat_payload(
+                heatmap.values, signed=heatmap.signed, caption=_caption(heatmap), message=heatmap.message
+            )
+        new_image = before is None or before.image is not shown.image
+        if new_image:
+            changes |= payloads.photo_payload(shown.image, shown.state.image)
+        if new_image or before is None or (before.network, before.maps.layer) != (shown.network, layer):
             changes |= payloads.maps_payload(maps.values)
         if shown.state.unit != self.stage.unit:
             changes["unit"] = shown.state.unit
         self.stage.publish(**changes)
 
-    def _update_controls(self, shown: Shown) -> None:
+    def _update_controls(self, shown: Shown, predictions: list[Prediction]) -> None:
         """Bring the controls to what is shown, without taking that for a person's wish."""
         state, network, controls = shown.state, shown.network, self.controls
-        offered = max(5, min(len(network.class_names), _CLASSES_OFFERED))
         self._updating = threading.get_ident()
         try:
             offer(controls.network, self._shelf.network_names, state.network)
@@ -283,24 +303,25 @@ class Explorer(widgets.VBox):
             controls.unit.max = shown.maps.layer.units - 1
             if state.unit != self.stage.unit:
                 controls.unit.value = state.unit
-            controls.show_classes(
-                network.predict(shown.maps.image, top=offered), network.class_names, state.target
-            )
-            controls.method.value = shown.heatmap.method
+            controls.show_classes(predictions, network.class_names, state.target)
+            controls.method.value = find_method(state.method).name
         finally:
             self._updating = None
 
-    def _failed(self, error: Exception, wanted: State) -> None:
+    def _failed(self, error: BaseException, wanted: State) -> None:
         """Say what is wrong; picture, state and controls stay what they were."""
         self._failure = error
+        self._say_error(error)
         self._shelf.drop_unread(wanted.image)
-        if self._shown is not None:
-            with self._wishing:
-                if self._wanted is wanted:
-                    self._wanted = self._shown.state
-            self._update_controls(self._shown)
+        with self._wishing:
+            shown = self._shown
+            if shown is not None and self._wanted is wanted:
+                self._wanted = shown.state
+                self._update_controls(shown, shown.network.predict(shown.image, top=_CLASSES_OFFERED))
+
+    def _say_error(self, error: BaseException) -> None:
         words = str(error) if isinstance(error, CnnvisError) else f"{type(error).__name__}: {error}"
-        self.stage.publish(error=words, busy="")
+        self.stage.publish(error=words, busy="", picture_progress={})
 
     def _detail_wanted(self, unit: int) -> None:
         def send(_ticket: Ticket) -> None:
@@ -317,7 +338,7 @@ class Explorer(widgets.VBox):
 
     def _maximize(self) -> None:
         self._cancelled = False
-        worker().submit((id(self), "filter"), self._grow, self._grow_failed)
+        worker().submit((id(self), "filter"), self._grow, self._say_error)
 
     def _cancel(self) -> None:
         self._cancelled = True
@@ -335,7 +356,7 @@ class Explorer(widgets.VBox):
                     self.stage,
                     shown.network,
                     shown.maps.layer,
-                    self.stage.unit,
+                    self._unit(shown),
                     recipe,
                     lambda: self._cancelled,
                     language,
@@ -345,30 +366,30 @@ class Explorer(widgets.VBox):
 
         return steps()
 
-    def _grow_failed(self, error: Exception) -> None:
-        self.stage.publish(error=str(error) or type(error).__name__, picture_progress={})
-
     # Names and appearance ----------------------------------------------------------------------------------
 
-    def _with_names(self, state: State, changes: dict[str, Any]) -> State:
-        """A state changed by what code gave, with networks and images under their names and classes by index."""
+    def _plain(self, changes: dict[str, Any], network: str) -> dict[str, Any]:
+        """What code gave, as a `State` holds it: networks and images by their names here, classes by index.
+
+        Loads on the worker thread and waits for it, so never called with a lock held.
+        """
         changes = dict(changes)
         if "network" in changes:
             source = changes["network"]
-            changes["network"] = worker().call(lambda: self._shelf.put_network(source))
+            changes["network"] = network = worker().call(lambda: self._shelf.put_network(source))
         if "image" in changes:
             changes["image"] = self._shelf.put_image(changes["image"])
         if changes.get("target") is not None:
-            network = self._shelf.network(changes.get("network", state.network))
-            changes["target"] = network.target(changes["target"]).index
-        if changes.get("colormap", state.colormap) not in colormaps.NAMES:
-            raise CnnvisError(
-                f"The Explorer has no colormap {changes['colormap']!r}; it has {', '.join(colormaps.NAMES)}."
-            )
-        changed = state.with_changes(**changes)
-        if self._shown is not None:
-            self._set_appearance(changed)
-        return changed
+            target = changes["target"]
+            changes["target"] = worker().call(lambda: self._shelf.network(network).target(target).index)
+        if "method" in changes:
+            changes["method"] = find_method(changes["method"]).name
+        return changes
+
+    def _check_layer(self, changes: dict[str, Any]) -> None:
+        """Raise at once where the very first view is impossible; later ones leave the last good view."""
+        if changes.get("layer") is not None:
+            worker().call(lambda: self._shelf.network(changes["network"]).layer(changes["layer"]))
 
     def _appearance(self) -> dict[str, Any]:
         """What the stage holds itself, so that the browser changes it without the kernel."""
@@ -389,13 +410,18 @@ class Explorer(widgets.VBox):
         )
 
 
+def _explain(network: Network, image: np.ndarray, state: State) -> Heatmap:
+    return explain(network, image, state.method, state.layer, state.target)
+
+
 def _prefetch(shown: Shown) -> Iterator[None]:
     """When nobody has asked for anything for a moment: every layer, so that the next choice is read from memory."""
     asked = time.monotonic()
     while time.monotonic() - asked < _IDLE_SECONDS:
         time.sleep(0.01)
         yield
-    runs.record_all(shown.network, shown.maps.image, shown.heatmap.target.index)
+    if shown.heatmap is not None:
+        runs.record_all(shown.network, shown.image, shown.heatmap.target.index)
 
 
 def _caption(heatmap: Heatmap) -> str:

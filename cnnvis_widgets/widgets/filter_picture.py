@@ -12,7 +12,8 @@ from cnnvis_widgets.compute.maximize.maximize import seconds_left
 from cnnvis_widgets.locale import say
 from cnnvis_widgets.networks.network import Network
 from cnnvis_widgets.results import LayerInfo
-from cnnvis_widgets.widgets.stage import Stage, picture_payload
+from cnnvis_widgets.widgets.payloads import picture_payload
+from cnnvis_widgets.widgets.stage import Stage
 
 _FRAME_SECONDS = 0.06  # live pictures are sent no faster than this
 

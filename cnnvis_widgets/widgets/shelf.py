@@ -11,21 +11,26 @@ from cnnvis_widgets.locale import say
 from cnnvis_widgets.networks import load_network, network_names
 from cnnvis_widgets.networks.network import Network
 
-_LOADABLE_KEPT = 3  # networks that can be loaded again by their name
+_LOADED_KEPT = 3  # networks that this shelf loaded by name, and can load again
+_UPLOADS_KEPT = 12
 
 
 class Shelf:
-    """What an Explorer can show: everything that was given to it, and what has a name of its own."""
+    """What an Explorer can show: everything that was given to it, and what has a name of its own.
+
+    Nothing that is on the shelf is ever replaced by something else of the same name: that gets a name of its own.
+    """
 
     def __init__(self) -> None:
-        self._networks: dict[str, Network] = {}
-        self._images: dict[str, np.ndarray | bytes] = dict(sample_images())
+        self._given: dict[str, Network] = {}
+        self._loaded: dict[str, Network] = {}
+        self._samples = sample_images()
+        self._images: dict[str, np.ndarray | bytes] = dict(self._samples)
 
     @property
     def network_names(self) -> list[str]:
         """One's own networks first, then all that `load_network` knows."""
-        known = network_names()
-        return [*(name for name in self._networks if name not in known), *known]
+        return [*self._given, *(name for name in network_names() if name not in self._given)]
 
     @property
     def image_names(self) -> list[str]:
@@ -33,35 +38,46 @@ class Shelf:
 
     def has_network(self, name: str) -> bool:
         """Whether a network is at hand, without loading it."""
-        return name in self._networks
+        return name in self._given or name in self._loaded
 
     def network(self, name: str) -> Network:
-        """A network by the name under which it was put here; loads it if need be (slow)."""
-        return self._networks[self.put_network(name)]
+        """A network by its name here, one's own before one to load (slow). Raises what `load_network` raises."""
+        if name in self._given:
+            return self._given[name]
+        if name not in self._loaded:
+            self._loaded[name] = load_network(name)
+            for old in list(self._loaded)[:-_LOADED_KEPT]:
+                del self._loaded[old]
+        return self._loaded[name]
 
     def put_network(self, source: Any) -> str:
-        """Load what `load_network` takes, or take a `Network`; returns its name. Raises what `load_network` raises."""
-        if isinstance(source, str) and source in self._networks:
+        """Take a `Network`, or anything that `load_network` takes; returns its name here."""
+        if isinstance(source, str) and (self.has_network(source) or source in network_names()):
+            self.network(source)
             return source
+        for name, network in self._given.items():
+            if network is source or network.model is source:
+                return name
         network = source if isinstance(source, Network) else load_network(source)
-        name = source if isinstance(source, str) and source in network_names() else network.name
-        self._networks[name] = network
-        loadable = [old for old in self._networks if old in network_names() and old != name]
-        for old in loadable[: len(loadable) - _LOADABLE_KEPT + 1]:
-            del self._networks[old]
+        if isinstance(source, str) and network.name in network_names():  # "vgg16", which is called VGG16
+            self._loaded[network.name] = network
+            return network.name
+        name = _unused(network.name, self._given)
+        self._given[name] = network
         return name
 
     def image(self, name: str) -> np.ndarray:
-        """RGB uint8 (H, W, 3). An upload is decoded here, the first time; raises `ImageError`."""
-        image = self._images[name] = load_image(self._images[name])
+        """RGB uint8 (H, W, 3), the same array every time. An upload is decoded the first time; raises `ImageError`."""
+        image = self._images[name]
+        if isinstance(image, bytes):
+            image = self._images[name] = load_image(image)
         return image
 
     def put_image(self, source: Any, name: str = "") -> str:
-        """Take what `load_image` takes; returns its name. Raises `ImageError`."""
+        """Take what `load_image` takes; returns its name here. Raises `ImageError`."""
         if isinstance(source, str) and source in self._images:
             return source
-        image = load_image(source)
-        return self._put(image, name or (source if isinstance(source, str) else ""))
+        return self._put(load_image(source), name or (source if isinstance(source, str) else ""))
 
     def put_upload(self, content: bytes, name: str) -> str:
         """Take a file's content unread, because a callback must return at once; `image` reads it."""
@@ -74,6 +90,18 @@ class Shelf:
 
     def _put(self, image: np.ndarray | bytes, name: str) -> str:
         # Only the last part: a path of somebody's machine has no place in a state that is shared.
-        name = name.replace("\\", "/").rsplit("/", 1)[-1] or say("explorer.my_image")
+        name = _unused(name.replace("\\", "/").rsplit("/", 1)[-1] or say("explorer.my_image"), self._images)
+        uploads = [old for old in self._images if old not in self._samples]
+        for old in uploads[: max(0, len(uploads) - _UPLOADS_KEPT + 1)]:
+            del self._images[old]
         self._images[name] = image
         return name
+
+
+def _unused(name: str, taken) -> str:
+    """The name, or "name (2)", "name (3)" and so on where it is taken."""
+    number, unused = 1, name
+    while unused in taken:
+        number += 1
+        unused = f"{name} ({number})"
+    return unused

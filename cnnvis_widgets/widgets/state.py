@@ -2,10 +2,20 @@
 
 from __future__ import annotations
 
+import numbers
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
 from cnnvis_widgets.errors import CnnvisError, closest
+from cnnvis_widgets.locale import LANGUAGES
+from cnnvis_widgets.render import colormaps
+
+_CHOICES: dict[str, tuple[str, ...]] = {
+    "colormap": colormaps.NAMES,
+    "scale": ("map", "layer"),
+    "sort": ("index", "strength"),
+    "language": LANGUAGES,
+}
 
 
 @dataclass(frozen=True)
@@ -27,12 +37,18 @@ class State:
     def with_changes(self, **changes: Any) -> State:
         """A changed copy; what belonged to a network or layer that changed is forgotten unless it is said anew.
 
-        Raises `CnnvisError` for a name that is not part of the state.
+        Raises `CnnvisError` for a name that is not part of the state, or a value that it cannot have.
         """
         known = [field.name for field in fields(self)]
-        for name in changes:
+        for name, value in changes.items():
             if name not in known:
                 raise CnnvisError(f"The state has no {name!r}; did you mean {closest(name, known)}?")
+            if name in _CHOICES and value not in _CHOICES[name]:
+                raise CnnvisError(f"There is no {name} {value!r} here; there is {', '.join(_CHOICES[name])}.")
+        if not _is_number(changes.get("opacity", 0), numbers.Real) or not 0 <= changes.get("opacity", 0) <= 1:
+            raise CnnvisError(f"opacity is a number from 0 to 1; {changes['opacity']!r} was asked for.")
+        if changes.get("unit") is not None and not _is_number(changes["unit"], numbers.Integral):
+            raise CnnvisError(f"A unit is a whole number; {changes['unit']!r} was asked for.")
         forgotten: dict[str, Any] = {}
         if changes.get("network", self.network) != self.network:
             forgotten = {"layer": None, "unit": None, "target": None}
@@ -42,3 +58,7 @@ class State:
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)
+
+
+def _is_number(value: Any, kind: type) -> bool:
+    return isinstance(value, kind) and not isinstance(value, bool)

@@ -147,3 +147,42 @@ def test_cancelled_is_no_error(worker):
 
     assert worker.submit("view", stop, errors.append).wait(10)
     assert errors == []
+
+
+def test_a_running_request_replaced_while_another_one_runs_is_done(worker):
+    started = threading.Event()
+
+    def long(ticket):
+        while True:
+            started.set()
+            yield
+
+    first = worker.submit("filter", long)
+    assert started.wait(10)
+    opened = gate(worker)
+    second = worker.submit("filter", lambda ticket: iter([1]))
+    opened.set()
+    assert first.wait(10) and second.wait(10)
+
+
+@pytest.mark.parametrize("error", [SystemExit, KeyboardInterrupt])
+def test_no_request_takes_the_worker_with_it(worker, error):
+    def leave(ticket):
+        raise error
+
+    assert worker.submit("view", leave).wait(10)
+    assert worker.call(lambda: 7) == 7
+    with pytest.raises(error):
+        worker.call(lambda: leave(None))
+
+
+def test_a_cancelled_call_says_so(worker):
+    def stop():
+        raise Cancelled
+
+    with pytest.raises(Cancelled):
+        worker.call(stop)
+
+
+def test_the_worker_knows_its_own_thread(worker):
+    assert worker.call(worker.is_current) and not worker.is_current()

@@ -1,5 +1,6 @@
 """The Explorer without a browser: wishes in, arrays out, through the real worker and the real bundled network."""
 
+import threading
 import time
 
 import numpy as np
@@ -121,6 +122,11 @@ def test_a_flood_of_layers_shows_the_last_one(explorer, network):
         ({"image": b"nonsense"}, cnnvis.ImageError, "."),
         ({"network": "vgg61"}, cnnvis.UnknownNetworkError, "vgg61"),
         ({"colour": "red"}, cnnvis.CnnvisError, "'colour'"),
+        ({"unit": 7.5}, cnnvis.CnnvisError, "whole number; 7.5"),
+        ({"opacity": 7}, cnnvis.CnnvisError, "from 0 to 1; 7"),
+        ({"scale": "foo"}, cnnvis.CnnvisError, "no scale 'foo' here; there is map, layer"),
+        ({"language": "tlh"}, cnnvis.CnnvisError, "no language 'tlh'"),
+        ({"colormap": "magma", "layer": "block9"}, cnnvis.UnknownLayerError, "no layer 'block9'"),
         ({"colormap": "rainbow"}, cnnvis.CnnvisError, "rainbow|cividis"),
     ],
 )
@@ -235,3 +241,94 @@ def test_a_keras_model_is_taken_as_it_is():
     explorer = cnnvis.Explorer(functional().model, layer="conv2", target=2)
     assert explorer.heatmap.target.index == 2 and explorer.heatmap.layer.path == "conv2"
     explorer.close()
+
+
+def run_with_timeout(function, seconds=30):
+    """Fail instead of hanging where two threads wait for one another."""
+    thread = threading.Thread(target=function, daemon=True)
+    thread.start()
+    thread.join(seconds)
+    assert not thread.is_alive(), "two threads wait for one another"
+
+
+def test_a_model_given_while_the_first_view_is_computed(network):
+    model = functional().model
+
+    def go():
+        explorer = cnnvis.Explorer(network)
+        explorer.update(network=model)
+        assert explorer.network.model is model
+        explorer.close()
+
+    run_with_timeout(go)
+
+
+def test_an_observer_on_the_worker_may_read_what_is_shown(network):
+    seen = []
+
+    def go():
+        explorer = cnnvis.Explorer(network)
+        explorer.stage.observe(lambda change: seen.append(explorer.state["layer"]), "frame")
+        explorer.update(layer="block1_conv1")
+        explorer.close()
+
+    run_with_timeout(go)
+    assert "block1_conv1" in seen
+
+
+def test_a_broken_upload_leaves_the_picture_of_the_same_name(explorer):
+    import cv2
+
+    good = cv2.imencode(".png", cnnvis.sample_images()["rocket"][:50, :50, ::-1])[1].tobytes()
+    explorer._uploaded("x.png", good)
+    assert explorer.state["image"] == "x.png"
+    for name in ("x.png", "cat"):
+        explorer._uploaded(name, b"broken")
+        settled(explorer)
+    assert explorer.state["image"] == "x.png"
+    explorer.update(layer="block1_conv1")
+    explorer.update(image="cat")
+    np.testing.assert_array_equal(explorer.image, cnnvis.sample_images()["cat"])
+
+
+def test_two_models_of_one_name_are_two(explorer):
+    first, second = (Network(functional().model, name="mine") for _ in range(2))
+    explorer.update(network=first, layer="conv1")
+    explorer.update(network=second)
+    assert explorer.network is second and explorer.state["layer"] == "relu"
+    explorer.controls.network.value = "mine"
+    assert settled(explorer).network is first
+
+
+def test_a_first_view_that_is_impossible_is_refused_at_once(network):
+    with pytest.raises(cnnvis.UnknownLayerError, match="nope"):
+        cnnvis.Explorer(network, layer="nope")
+
+
+def test_a_unit_that_the_layer_does_not_have_shows_its_last(explorer):
+    explorer.update(layer="block1_conv1")
+    explorer.stage.unit = 1000
+    assert explorer.feature_map.shape == (64, 64) and explorer.state["unit"] == 31
+
+
+def test_photograph_and_maps_travel_once(explorer, monkeypatch):
+    explorer.update(layer="block2_conv1")
+    sent = []
+    publish = explorer.stage.publish
+    monkeypatch.setattr(
+        explorer.stage, "publish", lambda **changes: (sent.append(set(changes)), publish(**changes))
+    )
+    explorer.update(target="dog")
+    assert sent and not any({"photo", "maps"} & names for names in sent)
+
+
+def test_closing_takes_every_widget_away(network):
+    explorer = cnnvis.Explorer(network)
+    parts = [
+        explorer.stage,
+        *explorer.controls.every(),
+        *explorer.controls.links,
+        *settled(explorer).children,
+    ]
+    explorer.close()
+    assert len(parts) > 15 and all(part.comm is None for part in parts)

@@ -15,15 +15,14 @@ from playwright.sync_api import Browser, Page, expect
 from widgets.stage_page import answers, open_stage, pixels, receive, settle
 
 from cnnvis_widgets.render import colormaps
-from cnnvis_widgets.widgets.stage import (
-    PANELS,
-    Stage,
+from cnnvis_widgets.widgets.payloads import (
     detail_payload,
     heat_payload,
     maps_payload,
     photo_payload,
     picture_payload,
 )
+from cnnvis_widgets.widgets.stage import PANELS, Stage
 
 CAT = skimage.data.chelsea()
 CIVIDIS = colormaps.table("cividis").astype(float)

@@ -11,8 +11,10 @@ import pytest
 import skimage.data
 
 from cnnvis_widgets.locale import sentences
-from cnnvis_widgets.widgets import stage as payloads
-from cnnvis_widgets.widgets.stage import Stage, maps_payload, photo_payload
+from cnnvis_widgets.widgets import payloads
+from cnnvis_widgets.widgets import stage as stage_module
+from cnnvis_widgets.widgets.payloads import maps_payload, photo_payload
+from cnnvis_widgets.widgets.stage import Stage
 
 
 def sent_maps(payload: dict) -> np.ndarray:
@@ -126,13 +128,13 @@ def test_messages_from_the_browser_reach_the_owner_and_a_failure_is_shown():
 def test_every_sentence_that_the_view_asks_for_exists():
     import re
 
-    keys = set(re.findall(r'"(stage\.[a-z_.]+[a-z])"', payloads.module_text()))
+    keys = set(re.findall(r'"(stage\.[a-z_.]+[a-z])"', stage_module.module_text()))
     assert len(keys) > 30
     assert keys <= set(sentences("en"))
 
 
 def test_the_front_end_stays_small_and_free_of_comments():
-    assert len(payloads.module_text().encode()) + len(payloads.style_text().encode()) < 62_000
-    assert "/**" not in payloads.module_text()
-    assert "function render(" in payloads.module_text()
+    assert len(stage_module.module_text().encode()) + len(stage_module.style_text().encode()) < 62_000
+    assert "/**" not in stage_module.module_text()
+    assert "function render(" in stage_module.module_text()
     json.dumps(payloads.stage_texts("en"))

@@ -1,0 +1,111 @@
+"""Arrays -> traits of a `Stage`: what is sent, how small, and in which encoding."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import cv2
+import numpy as np
+
+from cnnvis_widgets.locale import sentences
+
+PHOTO_SIDE = 1024  # pixels; no screen shows more of a photograph in one panel
+MAPS_VALUES = 1_500_000  # float16 values a layer may send (3 MB: 20 to 40 ms to a local browser)
+TILE_SIDE = 28  # maps are not sent smaller than this
+
+
+def stage_texts(language: str) -> dict[str, str]:
+    """The sentences of the view alone: what the trait ``texts`` holds."""
+    return {key: text for key, text in sentences(language).items() if key.startswith("stage.")}
+
+
+def photo_payload(image: np.ndarray, name: str = "") -> dict[str, Any]:
+    """Traits that show a photograph: RGB uint8 (H, W, 3), made smaller than `PHOTO_SIDE`, JPEG or (where small) PNG."""
+    height, width = image.shape[:2]
+    share = PHOTO_SIDE / max(height, width)
+    small = image
+    if share < 1:
+        size = (max(1, round(width * share)), max(1, round(height * share)))
+        small = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
+    kind, options = (".png", []) if small.size <= 3 * 256 * 256 else (".jpg", [cv2.IMWRITE_JPEG_QUALITY, 92])
+    _, content = cv2.imencode(kind, np.ascontiguousarray(small[..., ::-1]), options)
+    return {"photo": content.tobytes(), "photo_size": [height, width], "photo_name": name}
+
+
+def heat_payload(
+    values: np.ndarray, *, signed: bool = False, caption: str = "", message: str = ""
+) -> dict[str, Any]:
+    """Traits that show a heatmap: (h, w) in [0, 1], or [-1, 1] where signed."""
+    return {
+        "heat": np.ascontiguousarray(values, "<f4").tobytes(),
+        "heat_shape": list(values.shape),
+        "heat_signed": signed,
+        "heat_caption": caption,
+        "heat_message": message,
+    }
+
+
+def maps_payload(values: np.ndarray) -> dict[str, Any]:
+    """Traits that show a layer's maps: (h, w, c) of any float type, NaN and infinity included.
+
+    Where they are more than `MAPS_VALUES` numbers, they are sent smaller (area means, at least `TILE_SIDE` a side) and
+    the browser asks for the selected unit in full; numbers about a map are always those of the full one.
+    """
+    planes = np.ascontiguousarray(np.moveaxis(values, -1, 0), np.float32)
+    sent, scale = _reduced(planes), 1.0
+    largest = float(np.max(np.abs(sent), where=np.isfinite(sent), initial=0))
+    if largest and not 2**-6 < largest < 2**15:  # beyond, float16 overflows or loses its digits
+        scale = 2.0 ** np.floor(np.log2(largest))
+    return {
+        "maps": (sent / np.float32(scale)).astype("<f2").tobytes(),
+        "maps_shape": list(sent.shape),
+        "maps_scale": float(scale),
+        "maps_stats": _stats(planes).astype("<f4").tobytes(),
+        **no_detail(),
+    }
+
+
+def detail_payload(values: np.ndarray, unit: int) -> dict[str, Any]:
+    """Traits that show one unit's map in full resolution: (h, w)."""
+    content = np.ascontiguousarray(values, "<f4").tobytes()
+    return {"detail_map": content, "detail_shape": list(values.shape), "detail_unit": unit}
+
+
+def no_detail() -> dict[str, Any]:
+    """Traits that forget the map in full resolution: it belonged to other maps."""
+    return {"detail_map": b"", "detail_shape": [0, 0], "detail_unit": -1}
+
+
+def picture_payload(image: np.ndarray, unit: int, caption: str = "") -> dict[str, Any]:
+    """Traits that show a filter's picture: RGB uint8 (h, w, 3)."""
+    content = np.ascontiguousarray(image, np.uint8).tobytes()
+    return {
+        "picture": content,
+        "picture_shape": list(image.shape[:2]),
+        "picture_unit": unit,
+        "picture_caption": caption,
+    }
+
+
+def _reduced(planes: np.ndarray) -> np.ndarray:
+    """Planes (c, h, w) few enough to send. The mean of cells is no number where one of them is none."""
+    _, h, w = planes.shape
+    share = max((MAPS_VALUES / planes.size) ** 0.5 if planes.size else 1, TILE_SIDE / min(h, w))
+    if share >= 1:
+        return planes
+    size = (max(1, int(w * share)), max(1, int(h * share)))
+    return np.stack([cv2.resize(plane, size, interpolation=cv2.INTER_AREA) for plane in planes])
+
+
+def _stats(planes: np.ndarray) -> np.ndarray:
+    """(c, 3): min, max, mean of each plane's finite values; NaN where it has none."""
+    flat = planes.reshape(len(planes), -1)
+    finite = np.isfinite(flat)
+    if finite.all():
+        return np.stack([flat.min(1), flat.max(1), flat.mean(1)], 1)
+    count = finite.sum(1)
+    low = np.min(flat, axis=1, where=finite, initial=np.inf)
+    high = np.max(flat, axis=1, where=finite, initial=-np.inf)
+    with np.errstate(invalid="ignore"):
+        mean = np.where(finite, flat, 0).sum(1) / count
+    return np.where(count[:, None], np.stack([low, high, mean], 1), np.nan)
