@@ -7,6 +7,7 @@ a command needs it: ``cnnvis --help`` answers at once.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import importlib.util
 import json
 import os
@@ -30,6 +31,7 @@ _STARTER = (
     "cnnvis.plot_feature_maps(cnnvis.feature_maps(cnnvis.load_network(), cnnvis.sample_images()['cat']))",
     "cnnvis.plot_heatmap(cnnvis.explain(cnnvis.load_network(), cnnvis.sample_images()['cat']))",
 )
+_MAX_DPI = 1200  # what printers ask for line drawings; the widest figure then has 14,400 pixels across
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -46,11 +48,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print("cnnvis:", " ".join(str(error).split()), file=sys.stderr)
         return 1
     except BrokenPipeError:  # the reader (head, less) has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _drop_output()
         return 0
+    except OSError as error:  # a full disk under the standard output, say
+        _drop_output()
+        where = f"{error.filename}: " if error.filename else ""
+        print(f"cnnvis: {where}{_said(error)}", file=sys.stderr)
+        return 1
     except KeyboardInterrupt:
         print("cnnvis: stopped", file=sys.stderr)
         return 130
+
+
+def _drop_output() -> None:
+    """What is still waiting for standard output cannot get there: Python would try again at its end."""
+    with contextlib.suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -76,7 +89,7 @@ def _parser() -> argparse.ArgumentParser:
         one.add_argument(
             "--output", type=Path, default=Path(f"{name}.png"), metavar="FILE", help="%(default)s"
         )
-        one.add_argument("--dpi", type=_positive, help="dots per inch; 600 for print")
+        one.add_argument("--dpi", type=_positive, help=f"dots per inch; 600 for print, at most {_MAX_DPI}")
         one.set_defaults(command=command)
         return one
 
@@ -91,7 +104,7 @@ def _parser() -> argparse.ArgumentParser:
         "filters",
         _filters,
         "draw pictures that excite the filters of a layer",
-        "not needed: the start is noise",
+        "not used: the start is noise",
     )
     filters.add_argument("--units", type=_units, metavar="0-35,40", help="which filters; default all")
     filters.add_argument("--columns", type=_positive)
@@ -130,6 +143,9 @@ def _features(given: argparse.Namespace) -> None:
 
 def _filters(given: argparse.Namespace) -> int:
     _check_output(given)
+    if "image" in given:  # the same line with another command's name is welcome, a misspelt name is not
+        _image(given)
+        print(f"cnnvis: filters starts from noise; {given.image} is not used", file=sys.stderr)
     done = [0, 0]
 
     def progress(step: int, steps: int) -> None:
@@ -270,6 +286,10 @@ def _check_output(given: argparse.Namespace) -> None:
         raise CnnvisError(
             f"There is no folder {given.output.absolute().parent} to write {given.output.name} to."
         )
+    if given.output.is_dir():
+        raise CnnvisError(f"{given.output} cannot be written: it is a folder.")
+    if "dpi" in given and given.dpi > _MAX_DPI:
+        raise CnnvisError(f"{given.dpi} dots per inch are too many; --dpi takes at most {_MAX_DPI}.")
     if "colormap" in given:
         colormaps.table(given.colormap)
 
@@ -277,9 +297,18 @@ def _check_output(given: argparse.Namespace) -> None:
 def _save(figure: Any, given: argparse.Namespace) -> None:
     try:
         figure.savefig(given.output, **_some(given, "dpi"))
-    except OSError as error:
-        raise CnnvisError(f"{given.output} cannot be written: {error.strerror or error}.") from error
+    except MemoryError as error:
+        raise CnnvisError(
+            f"{given.output} needs more memory than there is; ask for a lower --dpi."
+        ) from error
+    except (OSError, ValueError) as error:  # ValueError: more pixels than the format or matplotlib can take
+        raise CnnvisError(f"{given.output} cannot be written: {_said(error)}.") from error
     print(given.output)
+
+
+def _said(error: Exception) -> str:
+    text = getattr(error, "strerror", None) or str(error) or type(error).__name__
+    return " ".join(text.split()).rstrip(".")
 
 
 def _progress(step: int, steps: int) -> None:

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 import cnnvis_widgets as cnnvis
-from cnnvis_widgets import cli
+from cnnvis_widgets import cli, images
 from cnnvis_widgets.errors import MethodError, UnknownLayerError
 from cnnvis_widgets.results import FeatureMaps, FilterPictures, Heatmap, LayerInfo, Target
 
@@ -88,11 +88,24 @@ def test_what_is_given_is_passed_on(calls):
 
 
 def test_filters_take_units_recipe_and_seed_and_need_no_image(calls):
-    assert run("filters ignored.jpg --units 0-2,7 --recipe classic --seed 4 --layer block1_conv1") == 0
+    assert run("filters --units 0-2,7 --recipe classic --seed 4 --layer block1_conv1") == 0
     options = calls["maximize_filters"][1]
     options.pop("progress")
     assert options == {"units": [0, 1, 2, 7], "recipe": "classic", "seed": 4, "layer": "block1_conv1"}
     assert "load_image" not in calls
+
+
+def test_filters_read_an_image_that_is_named_and_say_that_it_is_not_used(calls, capsys):
+    assert run("filters my.jpg") == 0
+    assert calls["load_image"] == (("my.jpg",), {})
+    assert capsys.readouterr().err == "cnnvis: filters starts from noise; my.jpg is not used\n"
+
+
+def test_filters_refuse_an_image_that_does_not_exist(calls, capsys, monkeypatch):
+    monkeypatch.setitem(vars(cnnvis), "load_image", images.load_image)
+    assert run("filters nofile.jpg") == 1
+    assert capsys.readouterr().err.startswith("cnnvis: There is no picture at nofile.jpg")
+    assert "maximize_filters" not in calls
 
 
 @pytest.mark.parametrize(
@@ -177,6 +190,8 @@ def test_an_error_is_one_line_and_ends_in_1(calls, capsys, monkeypatch):
         ("features --output picture", "does not say what to write"),
         ("features --output nowhere/a.png", "There is no folder"),
         ("explain --colormap cividus", "'cividis'"),
+        ("features --dpi 20000", "--dpi takes at most 1200"),
+        ("features --output .", "does not say what to write"),
     ],
 )
 def test_what_would_fail_at_the_end_fails_before_the_work(calls, capsys, line, sentence):
@@ -189,8 +204,32 @@ def test_a_file_that_cannot_be_written_is_one_line(calls, capsys):
     Path("folder.png").mkdir()
     assert run("features --output folder.png") == 1
     error = capsys.readouterr().err
-    assert error.startswith("cnnvis: folder.png cannot be written")
-    assert error.count("\n") == 1
+    assert error == "cnnvis: folder.png cannot be written: it is a folder.\n"
+    assert calls == {}
+
+
+@pytest.mark.parametrize(
+    ("error", "sentence"),
+    [
+        (OSError(28, "No space left on device"), "cannot be written: No space left on device."),
+        (OSError("encoder error -2 when writing image file"), "cannot be written: encoder error -2"),
+        (
+            ValueError("Image size of 1x9999999 pixels is too large.\nIt must be less"),
+            "is too large. It must",
+        ),
+        (MemoryError(), "ask for a lower --dpi"),
+    ],
+)
+def test_whatever_goes_wrong_in_writing_is_one_line(calls, capsys, monkeypatch, error, sentence):
+    def refuse(*arguments, **options):
+        raise error
+
+    monkeypatch.setattr("matplotlib.figure.Figure.savefig", refuse)
+    assert run("features") == 1
+    said = capsys.readouterr().err
+    assert said.startswith("cnnvis: features.png ")
+    assert sentence in said
+    assert said.count("\n") == 1
 
 
 def test_ctrl_c_ends_in_130_without_a_traceback(calls, capsys, monkeypatch):
@@ -370,6 +409,13 @@ def test_a_reader_that_has_seen_enough_is_no_error():
     done = command_line("methods", stdout=write)
     os.close(write)
     assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="Only Linux has a disk that is always full.")
+def test_a_full_disk_under_the_standard_output_is_one_line():
+    with open("/dev/full", "w") as full:
+        done = command_line("methods", stdout=full.fileno())
+    assert (done.returncode, done.stderr) == (1, "cnnvis: No space left on device\n")
 
 
 def test_the_real_thing_explains_the_cat_and_says_nothing_else(tmp_path):

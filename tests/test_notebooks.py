@@ -83,7 +83,9 @@ def test_look_inside_runs_offline_and_shows_its_pictures(kernel, tmp_path, monke
         if output.output_type == "stream"
     )
     assert "heatmap:" in said
-    assert "%  cat" in said
+    answers = [line.split("%  ")[1] for line in said.splitlines() if "%  " in line]
+    assert answers[0] == "cat", "the network must call the cat a cat"
+    assert len(answers) == 3
     assert "Error" not in said
     assert "Warning" not in said
 

@@ -28,6 +28,7 @@ from cnnvis_widgets.results import FeatureMaps, FilterPictures, Heatmap
 _WIDTH, _NARROWEST, _TALLEST, _LARGEST_TILE = 12.0, 7.0, 24.0, 3.0
 _MARGIN, _UNDER, _BAR_HEIGHT, _BAR_WIDTH = 0.25, 0.75, 0.16, 3.0
 _TITLE, _SMALL, _LEAST_LEGIBLE = 15, 11, 6
+_MOST_CROSSES = 1000  # in a heatmap; more of them would take seconds, and one over them all says the same
 _INK, _FAINT = "#1a1a1a", "#555555"
 
 # What a recipe does to its pictures at the end, so that nobody compares the contrast of two of them.
@@ -164,10 +165,14 @@ def plot_heatmap(heatmap: Heatmap, opacity: float = 0.4, colormap: str | None = 
         )
         _show(axes, picture)
     h, w = heatmap.values.shape
+    cells = np.argwhere(broken)
+    ends = cells + 1
+    if len(cells) > _MOST_CROSSES:
+        cells, ends = cells.min(axis=0)[None], ends.max(axis=0)[None]
     crosses: list[list[tuple[float, float]]] = []
-    for row, column in np.argwhere(broken):
-        left_edge, right_edge = column * width / w - 0.5, (column + 1) * width / w - 0.5
-        top, bottom = row * height / h - 0.5, (row + 1) * height / h - 0.5
+    for (top, left_edge), (bottom, right_edge) in zip(
+        cells * (height / h, width / w) - 0.5, ends * (height / h, width / w) - 0.5, strict=True
+    ):
         crosses += _cross(left_edge, right_edge, top, bottom)
     _draw_strokes(axes, crosses, max(0.5, min(1.5, panel_width / w * 2)), "not numbers")
     if heatmap.message:

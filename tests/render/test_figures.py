@@ -275,6 +275,15 @@ def test_nan_in_a_heatmap_is_counted_and_marked_where_it_is():
     assert (pixels(figure) == figure.axes[1].images[0].get_array()[-1, -1]).all(axis=-1).any()
 
 
+def test_a_large_region_of_nan_carries_one_cross():
+    values = np.ones((112, 112), np.float32)
+    values[56:, 28:] = np.nan
+    figure = plot_heatmap(heatmap(values=values, raw=values))
+    assert strokes(figure, "not numbers") == 2
+    (start, end) = figure.axes[1].collections[0].get_segments()[0]
+    np.testing.assert_allclose((start, end), [(17.5, 47.5), (71.5, 23.5)])
+
+
 @pytest.mark.parametrize("signed", [False, True])
 def test_a_heatmap_of_nothing_but_nan_is_drawn(signed):
     nothing = np.full((4, 6), np.nan, np.float32)
