@@ -34,9 +34,27 @@ class Cancelled(CnnvisError):
     """The person asked to stop."""
 
 
+def did_you_mean(asked: object, known: Iterable[str], most: int = 3) -> str:
+    """The end of a sentence about an unknown name: the ones that look like it, else the first of all there are."""
+    known = list(known)
+    if matches := _alike(asked, known, most):
+        return f"did you mean {_joined(matches, 'or')}?"
+    shown, further = [repr(name) for name in known[:most]], len(known) - most
+    return f"there {'is' if len(known) == 1 else 'are'} {_joined([*shown, *([f'{further} more'] * (further > 0))])}."
+
+
 def closest(asked: str, known: Iterable[str], most: int = 3) -> str:
     """The names that look most like what was asked, quoted and joined, for the end of an error sentence."""
     known = list(known)
+    return ", ".join(_alike(asked, known, most) or [repr(name) for name in known[:most]])
+
+
+def _alike(asked: object, known: list[str], most: int) -> list[str]:
+    """The known names that look like what was asked, quoted, most alike first."""
     lower = {name.lower(): name for name in known}
-    matches = [lower[name] for name in difflib.get_close_matches(asked.lower(), lower, n=most, cutoff=0.4)]
-    return ", ".join(repr(name) for name in matches or known[:most])
+    matches = difflib.get_close_matches(str(asked).lower(), lower, n=most, cutoff=0.4)
+    return [repr(lower[name]) for name in matches]
+
+
+def _joined(words: list[str], last: str = "and") -> str:
+    return f" {last} ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words or ["none"])

@@ -6,10 +6,8 @@ Pictures (`render/`) and widgets (`widgets/`) are made from these and know nothi
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    import numpy as np
+import numpy as np
 
 
 @dataclass(frozen=True)
@@ -44,7 +42,7 @@ class Target:
 class FeatureMaps:
     """All units of one layer on one image."""
 
-    values: np.ndarray  # (h, w, c) float32
+    values: np.ndarray  # (h, w, c) float32, read-only: the network remembers the same array
     layer: LayerInfo
     network: str
     image: np.ndarray = field(repr=False)  # RGB uint8 (H, W, 3), as given
@@ -68,12 +66,14 @@ class FilterPictures:
 class Heatmap:
     """Where the evidence for a target lies, at the resolution of the explained layer."""
 
-    values: np.ndarray  # (h, w) float32: [0, 1], or [-1, 1] where signed; all 0 without positive evidence
+    values: (
+        np.ndarray
+    )  # (h, w) float32: [0, 1], or [-1, 1] where signed; all 0 without positive evidence; NaN stays
     raw: np.ndarray  # (h, w) float32: the method's own numbers, unscaled
     layer: LayerInfo
     target: Target
     method: str
-    score: float  # the target's logit
+    score: float  # the target's logit; the output as it is where ``Network.head`` is "none"
     network: str
     image: np.ndarray = field(repr=False)  # RGB uint8 (H, W, 3), as given
     signed: bool = False
@@ -85,7 +85,10 @@ class Heatmap:
     @property
     def message(self) -> str:
         """Said instead of a blank map, else empty."""
-        return "" if self.raw.any() else f"no positive evidence for {self.target.name!r} at {self.layer.path}"
+        where = f"for {self.target.name!r} at {self.layer.path}"
+        if not np.isfinite(self.raw).all():
+            return f"{self.network} gave values that are no numbers {where}"
+        return "" if self.raw.any() else f"no positive evidence {where}"
 
     def overlay(self, opacity: float = 0.4, colormap: str | None = None) -> np.ndarray:
         """The heatmap over its image: RGB uint8 (H, W, 3) at the image's own size.

@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from cnnvis_widgets.compute import cam, runs
-from cnnvis_widgets.errors import MethodError, closest
+from cnnvis_widgets.errors import MethodError, did_you_mean
 from cnnvis_widgets.images import load_image
-from cnnvis_widgets.networks.network import Network
+from cnnvis_widgets.networks.network import Network, check_network
 from cnnvis_widgets.results import Heatmap, LayerInfo, Target
 
 
@@ -65,9 +65,7 @@ def find_method(name: str) -> Method:
     table = {_plain(method.name): method for method in _TABLE}
     if _plain(name) not in table:
         names = [method.name for method in _TABLE]
-        raise MethodError(
-            f"There is no method {name!r}; did you mean {closest(name, names)}? methods() lists all."
-        )
+        raise MethodError(f"There is no method {name!r}; {did_you_mean(name, names)} methods() lists all.")
     return table[_plain(name)]
 
 
@@ -83,9 +81,11 @@ def explain(
     image: anything `load_image` takes. layer: a path; None gives ``network.default_layer``. target: the class
     whose logit (the score before softmax or sigmoid) is explained, by index or name; None gives the top one.
     Returns a `Heatmap` of (h, w) float32 at the layer's resolution, divided by its own maximum; where there is
-    no positive evidence it is all zero and ``.message`` says so.
+    no positive evidence it is all zero and ``.message`` says so. A network whose ``head`` is "none" is explained by its
+    outputs as they are.
     Raises `MethodError`, `UnknownLayerError`, `ImageError`, or `CnnvisError` for an unknown target.
     """
+    check_network(network, "explain")
     return explain_layers(network, image, method, [network.layer(layer)], target)[0]
 
 
@@ -97,16 +97,20 @@ def explain_layers(
     target: int | str | Target | None = None,
 ) -> list[Heatmap]:
     """`explain` at many layers (None: at all of them) with one forward and one backward pass."""
+    check_network(network, "explain_layers")
     row = find_method(method)
     image = load_image(image)
     infos = [network.layer(layer) for layer in (network.layers if layers is None else layers)]
     asked = None if target is None else network.target(target).index
-    index, activations, gradients = runs.gradients(network, image, asked, [info.path for info in infos])
+    index, logits, activations, gradients = runs.gradients(
+        network, image, asked, [info.path for info in infos]
+    )
     explained = Target(index, network.class_names[index])
-    score = float(network.logits(image)[index])
+    score = float(logits[index])
     heatmaps = []
     for info in infos:
-        raw = row.function(activations[info.path], gradients[info.path]).astype(np.float32)
+        with np.errstate(invalid="ignore", over="ignore"):  # NaN is told by Heatmap.message
+            raw = row.function(activations[info.path], gradients[info.path]).astype(np.float32)
         heatmaps.append(
             Heatmap(share_of_maximum(raw), raw, info, explained, row.name, score, network.name, image)
         )
@@ -114,10 +118,10 @@ def explain_layers(
 
 
 def share_of_maximum(raw: np.ndarray) -> np.ndarray:
-    """A map >= 0 divided by its maximum; no epsilon, which would dim weak maps. A zero map stays zero."""
-    highest = raw.max()
-    return raw / highest if highest > 0 else np.zeros_like(raw)
+    """A map >= 0 divided by its finite maximum; no epsilon, which would dim weak maps. Zero and NaN stay so."""
+    highest = raw[np.isfinite(raw)].max(initial=0)
+    return raw / highest if highest > 0 else raw
 
 
-def _plain(name: str) -> str:
-    return "".join(letter for letter in name.lower() if letter.isalnum())
+def _plain(name: object) -> str:
+    return "".join(letter for letter in str(name).lower() if letter.isalnum())

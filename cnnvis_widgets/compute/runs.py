@@ -3,6 +3,8 @@
 The first request on an image computes what it asks for. Whoever then asks for a second layer will ask for more: that
 run records all layers together, and another layer or another method is read from memory from then on. Networks whose
 layers are too large for that record only what was asked for.
+
+Keys in memory, after a word: ``Network.seen``'s key of the picture, then the target, then the layer's path.
 """
 
 from __future__ import annotations
@@ -11,32 +13,34 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from cnnvis_widgets.networks.network import Network, image_key
+from cnnvis_widgets.networks.network import Network
 
 _FLOAT = 4  # bytes
 Arrays = dict[str, np.ndarray]
 
 
 def activations(network: Network, image: np.ndarray, paths: Sequence[str]) -> Arrays:
-    """(h, w, c) float32 of the layers at ``paths`` on an RGB uint8 image."""
-    about = ("activations", image_key(image))
+    """(h, w, c) float32, read-only, of the layers at ``paths`` on an RGB uint8 image."""
+    key, pixels = network.seen(image)
+    about = ("activations", key)
     known = _known(network, about, paths)
     if len(known) == len(set(paths)):
         return known
     recorded = _what_to_record(network, "forward", about, paths)
-    logits, values = network.probe.forward(network.prepare(image), recorded)
-    network.memory.put(("logits", image_key(image)), logits[0])
-    return _keep(network, about, values, paths)
+    logits, values = network.probe.forward(network.prepare(pixels), recorded)
+    kept = _keep(network, about, values, paths)
+    network.memory.put(("logits", key), logits[0])
+    return kept
 
 
 def gradients(
     network: Network, image: np.ndarray, target: int | None, paths: Sequence[str]
-) -> tuple[int, Arrays, Arrays]:
-    """A target's index, and the activations and the gradients of its logit, (h, w, c) float32, at ``paths``.
+) -> tuple[int, np.ndarray, Arrays, Arrays]:
+    """A target's index, all logits, and the activations and the gradients of its logit at ``paths``.
 
-    target: None stands for the top class.
+    target: None stands for the top class. Arrays are read-only float32: (classes,) and (h, w, c).
     """
-    key = image_key(image)
+    key, pixels = network.seen(image)
     logits = network.memory.get(("logits", key))
     if target is None and logits is not None:
         target = int(np.argmax(logits))
@@ -44,18 +48,15 @@ def gradients(
     if target is not None:
         values = _known(network, ("activations", key), paths)
         slopes = _known(network, ("gradients", key, target), paths)
-        if len(values) == len(slopes) == len(set(paths)):
-            return target, values, slopes
+        if logits is not None and len(values) == len(slopes) == len(set(paths)):
+            return target, logits, values, slopes
         weights[0, target] = 1.0
     recorded = _what_to_record(network, "backward", ("gradients", key, target), paths)
-    scores, values, slopes = network.probe.backward(network.prepare(image), weights, recorded)
-    network.memory.put(("logits", key), scores[0])
+    scores, values, slopes = network.probe.backward(network.prepare(pixels), weights, recorded)
     target = int(np.argmax(scores[0])) if target is None else target
-    return (
-        target,
-        _keep(network, ("activations", key), values, paths),
-        _keep(network, ("gradients", key, target), slopes, paths),
-    )
+    kept = _keep(network, ("activations", key), values, paths)
+    kept_slopes = _keep(network, ("gradients", key, target), slopes, paths)
+    return target, network.memory.put(("logits", key), scores[0]), kept, kept_slopes
 
 
 def record_all(network: Network, image: np.ndarray, target: int) -> bool:
@@ -90,7 +91,7 @@ def _known(network: Network, about: tuple, paths: Sequence[str]) -> Arrays:
 
 def _keep(network: Network, about: tuple, batch: Arrays, asked: Sequence[str]) -> Arrays:
     """Remember a run's arrays, what was asked for last so that it stays longest; returns what was asked for."""
-    for path in [*(path for path in batch if path not in asked), *asked]:
-        network.memory.put((*about, path), batch[path][0])
+    order = [*(path for path in batch if path not in asked), *asked]
+    kept = {path: network.memory.put((*about, path), batch[path][0]) for path in order}
     network.memory.put(("asked", *about), np.ones(1, bool))
-    return {path: batch[path][0] for path in asked}
+    return {path: kept[path] for path in asked}

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cnnvis_widgets.errors import NetworkLoadError, UnknownNetworkError, closest
+from cnnvis_widgets.errors import NetworkLoadError, UnknownNetworkError, did_you_mean
 
 if TYPE_CHECKING:
     import keras
@@ -28,7 +28,7 @@ def network_names() -> tuple[str, ...]:
 
 
 def load_network(
-    source: str | Path | keras.Model = "bundled",
+    source: str | Path | keras.Model | Network = "bundled",
     *,
     weights: str | Path | None = None,
     preprocess: Callable[[np.ndarray], np.ndarray] | None = None,
@@ -40,7 +40,7 @@ def load_network(
 
     source: "bundled" (comes with the package, needs no download); a classifier of `keras.applications`, case,
         spaces, "-" and "_" ignored ("vgg16", "Inception V3", "densenet" for DenseNet121); the path of a
-        ``.keras`` or ``.h5`` file; or a `keras.Model`, which is used as it is.
+        ``.keras`` or ``.h5`` file; a `keras.Model`, which is used as it is; or a `Network`, which is returned.
     weights: for a name of `keras.applications`: "imagenet" (the default; Keras downloads them once), the path
         of a local weights file, or "random" for an untrained network.
     preprocess: float32 RGB (n, H, W, 3) in [0, 255] -> the network's input; must not change its argument.
@@ -58,8 +58,18 @@ def load_network(
 
     start_tensorflow()
     from cnnvis_widgets.networks import files, zoo
+    from cnnvis_widgets.networks.network import Network, checked_size
 
     given = {"preprocess": preprocess, "class_names": _names(class_names), "input_size": input_size}
+    if isinstance(source, Network):
+        if options or weights is not None or any(value is not None for value in given.values()):
+            raise NetworkLoadError(
+                f"{source.name} is a Network already and stays as it is; "
+                "load_network(network.model, ...) makes another one of its model."
+            )
+        return source
+    if input_size is not None:
+        given["input_size"] = checked_size(input_size, "input_size", NetworkLoadError)
     entry = zoo.find(source) if isinstance(source, str) else None
     if entry is not None:
         return _from_zoo(entry, weights, options, **given)
@@ -72,7 +82,7 @@ def load_network(
         return _bundled(weights, **given)
     if isinstance(source, str) and not files.looks_like_path(source):
         raise UnknownNetworkError(
-            f"There is no network {source!r}; did you mean {closest(source, network_names())}? "
+            f"There is no network {source!r}; {did_you_mean(source, network_names())} "
             "The path of a .keras or .h5 file and a keras.Model work too."
         )
     if weights is not None:

@@ -72,6 +72,10 @@ def check_weights_file(path: str | Path, network: str) -> Path:
 def reason(error: BaseException) -> str:
     """What an exception says, for the middle of a sentence: its first sentence, at most 160 characters."""
     text = " ".join(str(error).split()) or type(error).__name__
+    if inner := re.search(
+        r"\x1b\[1m(.+?)\x1b\[0m", text
+    ):  # Keras sets the first error in bold, amid its arguments
+        text = inner[1]
     if "truncated file" in text:  # h5py would go on about its superblock
         return "the file was cut short"
     if unknown := re.search(

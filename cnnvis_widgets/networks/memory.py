@@ -1,4 +1,7 @@
-"""What is kept for quick answers: arrays under keys, at most so many bytes, least recently used goes first."""
+"""What is kept for quick answers: arrays under keys, at most so many bytes, least recently used goes first.
+
+Everyone who asks gets the same array, so it is read-only.
+"""
 
 from __future__ import annotations
 
@@ -26,18 +29,24 @@ class Memory:
                 self._arrays.move_to_end(key)
             return self._arrays.get(key)
 
-    def put(self, key: Hashable, array: np.ndarray) -> None:
-        """Keep an array; one that alone is over the limit is not kept."""
+    def put(self, key: Hashable, array: np.ndarray) -> np.ndarray:
+        """Keep an array, unless there is one already; returns the one that is there, read-only.
+
+        An array that alone is over the limit is not kept.
+        """
+        array = array.view()
+        array.flags.writeable = False
         with self._lock:
-            old = self._arrays.pop(key, None)
-            self.used -= 0 if old is None else old.nbytes
-            if array.nbytes > self.limit:
-                return
-            self._arrays[key] = array
-            self.used += array.nbytes
+            if key in self._arrays:
+                self._arrays.move_to_end(key)
+                return self._arrays[key]
+            if array.nbytes <= self.limit:
+                self._arrays[key] = array
+                self.used += array.nbytes
             while self.used > self.limit:
                 _key, dropped = self._arrays.popitem(last=False)
                 self.used -= dropped.nbytes
+        return array
 
     def clear(self) -> None:
         with self._lock:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import operator
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from cnnvis_widgets.errors import CnnvisError, NetworkLoadError, UnknownLayerError, closest
-from cnnvis_widgets.images import resize
+from cnnvis_widgets.errors import CnnvisError, NetworkLoadError, UnknownLayerError, did_you_mean
+from cnnvis_widgets.images import load_image, resize
+from cnnvis_widgets.networks.files import reason
 from cnnvis_widgets.networks.memory import Memory
 from cnnvis_widgets.networks.probe import Probe
 from cnnvis_widgets.results import LayerInfo, Prediction, Target
@@ -60,7 +62,10 @@ class Network:
     class_names: one for each output; None gives "class 0", "class 1", ...
     input_size: (H, W); needed only where the model's own input leaves it open.
 
-    Raises `NetworkLoadError` where the model takes something other than one image.
+    Answers are remembered. After training or new weights they are computed again; that is noticed by a sample of the
+    biases and normalization weights, so call `forget` where only other weights changed, or ``preprocess`` did.
+
+    Raises `NetworkLoadError` where the model takes something other than one image, or cannot be run.
     """
 
     def __init__(
@@ -82,11 +87,22 @@ class Network:
         self.probe = Probe(model, (height, width, self._channels))
         self.memory = Memory()
         self._class_names = None if class_names is None else tuple(class_names)
+        _ = (
+            self.class_names
+        )  # runs the model symbolically: what cannot be used is refused now, not at the first picture
+        self._watched = _some_vectors(model)
+        self._weights_known = _fingerprint(self._watched)
 
     def __repr__(self) -> str:
         height, width = self.input_size
         counts = f"{len(self.layers)} layers, {len(self.class_names)} classes"
-        return f"<Network {self.name!r}: {height}x{width} input, {counts}>"
+        head = "no softmax or sigmoid" if self.head == "none" else self.head
+        return f"<Network {self.name!r}: {height}x{width} input, {counts}, {head}>"
+
+    @property
+    def head(self) -> str:
+        """What follows the scores: "softmax", "sigmoid", or "none", where the model's outputs are the scores."""
+        return self.probe.head
 
     @functools.cached_property
     def class_names(self) -> tuple[str, ...]:
@@ -94,7 +110,8 @@ class Network:
         names = self._class_names or tuple(f"class {index}" for index in range(self.probe.classes))
         if len(names) != self.probe.classes:
             raise NetworkLoadError(
-                f"{self.name} has {self.probe.classes} classes but {len(names)} class names were given; "
+                f"{self.name} has {_counted(self.probe.classes, 'class', 'classes')} but "
+                f"{_counted(len(names), 'class name was', 'class names were')} given; "
                 "give one name for each class, in the order of the outputs."
             )
         return names
@@ -143,10 +160,8 @@ class Network:
                     f"Layer {path!r} of {self.name} puts out no feature maps (its output has no height and width); "
                     f"choose one that does, such as {self.default_layer.path!r}."
                 )
-            raise UnknownLayerError(
-                f"{self.name} has no layer {path!r}; did you mean {closest(str(path), known)}? "
-                "Network.layers lists all of them."
-            )
+            listed = [layer.path for layer in self.layers]
+            raise UnknownLayerError(f"{self.name} has no layer {path!r}; {did_you_mean(path, listed)}")
         return known[path]
 
     def target(self, target: int | str | Target) -> Target:
@@ -156,22 +171,51 @@ class Network:
             target = target.index
         if isinstance(target, str):
             if target not in names:
-                raise CnnvisError(
-                    f"{self.name} has no class {target!r}; did you mean {closest(target, names)}?"
-                )
+                raise CnnvisError(f"{self.name} has no class {target!r}; {did_you_mean(target, names)}")
             target = names.index(target)
-        index = int(target)
+        try:
+            index = operator.index(target)
+        except TypeError:
+            raise CnnvisError(f"A target is a class's index or name; {target!r} was given.") from None
         if not 0 <= index < len(names):
             raise CnnvisError(
-                f"{self.name} has {len(names)} classes, 0 to {len(names) - 1}; {index} was asked for."
+                f"{self.name} has {_counted(len(names), 'class', 'classes')}, 0 to {len(names) - 1}; "
+                f"{index} was asked for."
             )
         return Target(index, names[index])
 
-    def prepare(self, image: np.ndarray) -> np.ndarray:
-        """The model's input for an RGB uint8 image (H, W, 3): (1, H, W, C) float32, the whole picture resized."""
-        pixels = resize(image, self.input_size).astype(np.float32)[None]
-        inputs = pixels if self.preprocess is None else np.asarray(self.preprocess(pixels), np.float32)
-        if inputs.shape[-1] == 3 and self._channels == 1:
+    def forget(self) -> None:
+        """Drop all remembered answers: for when the model's weights, or what ``preprocess`` does, changed."""
+        self.memory.clear()
+
+    def seen(self, image: np.ndarray) -> tuple[bytes, np.ndarray]:
+        """An RGB uint8 image as the network sees it, resized to ``input_size``, after its key for `memory`.
+
+        Two photographs that look the same at that size share a key, and all answers. Where the weights are not what
+        they were, everything is forgotten first.
+        """
+        weights = _fingerprint(self._watched)
+        if weights != self._weights_known:
+            self.forget()
+            self._weights_known = weights
+        pixels = resize(image, self.input_size)
+        return hashlib.blake2b(pixels.data, digest_size=16).digest(), pixels
+
+    def prepare(self, image: Any) -> np.ndarray:
+        """The model's input (1, H, W, C) float32 for an image (all that `load_image` takes), the whole of it resized.
+
+        Raises `ImageError`, and `CnnvisError` where ``preprocess`` fails or makes another shape.
+        """
+        inputs = resize(load_image(image), self.input_size).astype(np.float32)[None]
+        if self.preprocess is not None:
+            try:
+                inputs = np.asarray(self.preprocess(inputs), np.float32)
+            except Exception as error:  # a person's own function
+                raise CnnvisError(
+                    f"The preprocess of {self.name} failed ({type(error).__name__}: {reason(error)}); "
+                    "it is given float32 RGB (n, H, W, 3) in [0, 255]."
+                ) from error
+        if inputs.shape[-1:] == (3,) and self._channels == 1:
             inputs = inputs @ np.array([[0.299], [0.587], [0.114]], np.float32)  # Rec. 601 luma
         if inputs.shape[1:] != self.probe.input_shape:
             raise CnnvisError(
@@ -179,35 +223,79 @@ class Network:
             )
         return inputs
 
-    def predict(self, image: np.ndarray, top: int = 5) -> list[Prediction]:
-        """The ``top`` classes for an RGB uint8 image (H, W, 3), most probable first."""
+    def predict(self, image: Any, top: int = 5) -> list[Prediction]:
+        """The ``top`` classes for an image (all that `load_image` takes), most probable first."""
         logits = self.logits(image)
         probabilities = self.probabilities(logits)
         order = np.argsort(-logits, kind="stable")[:top]
         names = self.class_names
         return [Prediction(int(i), names[i], float(probabilities[i]), float(logits[i])) for i in order]
 
-    def logits(self, image: np.ndarray) -> np.ndarray:
-        """(classes,) float32: the scores before softmax or sigmoid, from memory where they are known."""
-        key = ("logits", image_key(image))
-        known = self.memory.get(key)
+    def logits(self, image: Any) -> np.ndarray:
+        """(classes,) float32, read-only: the scores before softmax or sigmoid, from memory where they are known.
+
+        The outputs themselves where ``head`` is "none".
+        """
+        key, pixels = self.seen(load_image(image))
+        known = self.memory.get(("logits", key))
         if known is None:
-            known = self.probe.forward(self.prepare(image), ())[0][0]
-            self.memory.put(key, known)
+            known = self.memory.put(("logits", key), self.probe.forward(self.prepare(pixels), ())[0][0])
         return known
 
     def probabilities(self, logits: np.ndarray) -> np.ndarray:
-        """Logits through the network's own head; a network without one is taken to mean softmax."""
-        if self.probe.head == "sigmoid" or logits.shape[-1] == 1:
+        """Logits through the network's own head.
+
+        A network without one is taken to mean softmax, unless its scores are probabilities already: in [0, 1], sum 1.
+        """
+        if self.head == "none" and logits.shape[-1] > 1 and _is_distribution(logits):
+            return logits
+        if self.head == "sigmoid" or logits.shape[-1] == 1:
             return 1.0 / (1.0 + np.exp(-logits))
         exponentials = np.exp(logits - logits.max(axis=-1, keepdims=True))
         return exponentials / exponentials.sum(axis=-1, keepdims=True)
 
 
-def image_key(image: np.ndarray) -> bytes:
-    """A short fingerprint of an image's pixels, for keys of what was computed from it."""
-    digest = hashlib.blake2b(np.ascontiguousarray(image).data, digest_size=16)
-    digest.update(repr(image.shape).encode())
+def check_network(network: object, verb: str) -> None:
+    """Raise `CnnvisError` where ``verb`` was given a name or a model instead of a `Network`."""
+    if not isinstance(network, Network):
+        given = repr(network) if isinstance(network, str) else "model"
+        kind = "" if isinstance(network, str) else f", not a {type(network).__name__}"
+        raise CnnvisError(f"{verb} takes a Network{kind}; load_network({given}) makes one.")
+
+
+def checked_size(size: object, name: str, error: type[CnnvisError]) -> tuple[int, int]:
+    """(height, width) as whole numbers of at least 1, or an error that says what was given."""
+    try:
+        height, width = (operator.index(side) for side in size)  # type: ignore[attr-defined]
+    except (TypeError, ValueError):
+        height = width = 0
+    if min(height, width) < 1:
+        raise error(f"{name} is (height, width), such as (224, 224); {size!r} was given.")
+    return height, width
+
+
+def _counted(number: int, one: str, many: str) -> str:
+    return f"{number} {one if number == 1 else many}"
+
+
+def _is_distribution(scores: np.ndarray) -> bool:
+    """Whether scores (..., classes) are probabilities; float16 sums to 1 within a thousandth or so."""
+    return bool(
+        (scores >= 0).all() and (scores <= 1).all() and (np.abs(scores.sum(axis=-1) - 1) < 5e-3).all()
+    )
+
+
+def _some_vectors(model: keras.Model, most: int = 16) -> list:
+    """Weights that are small and that any training changes: biases and normalization, from all depths and the last."""
+    vectors = [weight for weight in model.weights if len(weight.shape) == 1]
+    places = np.linspace(0, len(vectors) - 1, min(most, len(vectors))).round().astype(int)
+    return [vectors[place] for place in places]
+
+
+def _fingerprint(weights: list) -> bytes:
+    digest = hashlib.blake2b(digest_size=16)
+    for weight in weights:
+        digest.update(np.ascontiguousarray(weight.numpy()).tobytes())
     return digest.digest()
 
 
@@ -224,6 +312,11 @@ def _own_input_shape(model: keras.Model) -> tuple[int | None, int | None, int]:
         shape = shape[0]
     if shape is None:  # a subclassed model that was never called says nothing of its input
         return None, None, 3
+    if len(shape) == 4 and shape[1] in (1, 3) and shape[3] not in (1, 3):
+        raise NetworkLoadError(
+            f"{model.name} takes inputs of shape {tuple(shape[1:])}, channels first; "
+            "a model that takes (height, width, channels) is needed."
+        )
     if len(shape) != 4:
         raise NetworkLoadError(
             f"{model.name} takes inputs of shape {tuple(shape)}; "
@@ -241,11 +334,16 @@ def _completed(
     model: keras.Model, own: tuple[int | None, int | None], asked: tuple[int, int] | None
 ) -> tuple[int, int]:
     """The input size: the model's own where it is fixed, else the one asked for."""
+    asked = None if asked is None else checked_size(asked, "input_size", NetworkLoadError)
     if asked is not None and any(have not in (None, want) for have, want in zip(own, asked, strict=True)):
         raise NetworkLoadError(
             f"{model.name} takes images of {own[0]}x{own[1]}; input_size={tuple(asked)} was asked for."
         )
     height, width = asked or own
+    if height is None and getattr(model, "input_shape", None) is None:
+        raise NetworkLoadError(
+            f"{model.name} does not say what size it takes; say it with input_size, such as input_size=(224, 224)."
+        )
     if height is None or width is None:
         raise NetworkLoadError(
             f"{model.name} takes images of any size; say which with input_size, such as input_size=(224, 224)."

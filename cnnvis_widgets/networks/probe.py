@@ -14,13 +14,15 @@ import contextlib
 import functools
 import re
 import threading
+from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from cnnvis_widgets.errors import NetworkLoadError, UnknownLayerError
+from cnnvis_widgets.errors import CnnvisError, NetworkLoadError, UnknownLayerError
+from cnnvis_widgets.networks.files import reason
 from cnnvis_widgets.networks.quiet import start_tensorflow
 
 start_tensorflow()  # before anything else imports it and fills the screen
@@ -30,6 +32,12 @@ import tensorflow as tf  # noqa: E402
 
 # Wrapping writes to layer instances, which two networks may share.
 _TRACING = threading.RLock()
+
+# Functions kept compiled; a person who looks at layers and sizes for hours would fill the memory with them.
+COMPILED = 24
+
+# For models that compute in float16 the goal is this much larger: the hw-th part of a small weight would be 0 there.
+_FLOAT16_SCALE = 1024.0
 
 # What may stand between a softmax and the model's output without changing which softmax it was.
 _TRANSPARENT = ("Identity", "Cast", "Reshape", "Squeeze")
@@ -57,7 +65,7 @@ class Probe:
         self.model = model
         self.input_shape = input_shape
         self.traces = 0  # how often a function was traced: tests and benchmarks count it
-        self._compiled: dict[tuple, Callable] = {}
+        self._compiled: OrderedDict[tuple, Callable] = OrderedDict()  # least recently used first
 
     @functools.cached_property
     def _dry_run(self) -> tuple[tuple[Recorded, ...], str, int]:
@@ -71,8 +79,28 @@ class Probe:
             found.append((recorded, head, int(scores.shape[-1])))
 
         with _TRACING:  # traced and thrown away: nothing is computed
-            tf.function(look).get_concrete_function(tf.TensorSpec((None, *self.input_shape), tf.float32))
+            self._trace(look, self.input_shape)
         return found[0]
+
+    def _trace(self, function: Callable, shape: tuple[int, ...], *further: tf.TensorSpec) -> Callable:
+        """A function of images of ``shape``, traced now."""
+        signature = (tf.TensorSpec((None, *shape), tf.float32), *further)
+        # No autograph, as Keras itself does without: it would put our sentences into a traceback's text.
+        with self._errors_in_words(shape):
+            return tf.function(function, input_signature=signature, autograph=False).get_concrete_function()
+
+    @contextlib.contextmanager
+    def _errors_in_words(self, shape: tuple[int, ...]) -> Iterator[None]:
+        try:
+            yield
+        except CnnvisError:
+            raise
+        except Exception as error:  # anything that a model's own code raises
+            height, width, channels = shape
+            raise NetworkLoadError(
+                f"{self.model.name} cannot be run on images of {height}x{width} with {channels} channels: "
+                f"{reason(error)}."
+            ) from error
 
     @property
     def calls(self) -> tuple[Recorded, ...]:
@@ -92,7 +120,8 @@ class Probe:
     def forward(self, inputs: np.ndarray, paths: Sequence[str]) -> tuple[np.ndarray, dict[str, np.ndarray]]:
         """Scores before the head (n, classes) and the outputs of the layers at ``paths``, in one run."""
         run = self._function("forward", tuple(paths), inputs.shape[1:])
-        scores, values = run(tf.constant(inputs))
+        with self._errors_in_words(inputs.shape[1:]):
+            scores, values = run(tf.constant(inputs))
         return scores.numpy(), {path: value.numpy() for path, value in zip(paths, values, strict=True)}
 
     def backward(
@@ -103,7 +132,8 @@ class Probe:
         weights: (n, classes) float32; a row of zeros stands for each image's own highest score.
         """
         run = self._function("backward", tuple(paths), inputs.shape[1:])
-        scores, values, gradients = run(tf.constant(inputs), tf.constant(weights, tf.float32))
+        with self._errors_in_words(inputs.shape[1:]):
+            scores, values, gradients = run(tf.constant(inputs), tf.constant(weights, tf.float32))
         return (
             scores.numpy(),
             {path: value.numpy() for path, value in zip(paths, values, strict=True)},
@@ -115,7 +145,8 @@ class Probe:
     ) -> tuple[np.ndarray, np.ndarray]:
         """Mean activation (n,) of one unit per image, and its gradient with respect to the images (n, H, W, C)."""
         run = self._function("unit", (path,), inputs.shape[1:])
-        activations, gradients = run(tf.constant(inputs), tf.constant(units, tf.int32))
+        with self._errors_in_words(inputs.shape[1:]):
+            activations, gradients = run(tf.constant(inputs), tf.constant(units, tf.int32))
         return activations.numpy(), gradients.numpy()
 
     def is_compiled(self, kind: str, paths: tuple[str, ...]) -> bool:
@@ -126,17 +157,18 @@ class Probe:
         key = (kind, paths, shape)
         with _TRACING:
             if key not in self._compiled:
-                image = tf.TensorSpec((None, *shape), tf.float32)
                 further: tuple = ()
                 build: Callable = self._forward
                 if kind == "backward":
                     build, further = self._backward, (tf.TensorSpec((None, self.classes), tf.float32),)
                 elif kind == "unit":
                     build, further = self._unit, (tf.TensorSpec((None,), tf.int32),)
-                traced = tf.function(functools.partial(build, paths), input_signature=(image, *further))
                 # Tracing happens here, under the lock; later calls only execute.
-                self._compiled[key] = traced.get_concrete_function()
-        return self._compiled[key]
+                self._compiled[key] = self._trace(functools.partial(build, paths), shape, *further)
+                while len(self._compiled) > COMPILED:
+                    self._compiled.popitem(last=False)
+            self._compiled.move_to_end(key)
+            return self._compiled[key]
 
     def _forward(self, paths, inputs):
         outputs, calls = self._run(inputs)
@@ -151,14 +183,25 @@ class Probe:
         unsaid = tf.reduce_all(tf.equal(weights, 0.0), axis=-1, keepdims=True)
         goal = tf.reduce_sum(scores * tf.where(unsaid, tf.stop_gradient(top), weights))
         values = _select(calls, paths)
-        return scores, [_float(value) for value in values], [_float(g) for g in _gradients(goal, values)]
+        return scores, [_float(value) for value in values], self._gradients(goal, values)
 
     def _unit(self, paths, inputs, units):
         _outputs, calls = self._run(inputs)
         (value,) = (_float(value) for value in _select(calls, paths))
         means = tf.reduce_mean(value, axis=tuple(range(1, len(value.shape) - 1)))
         activations = tf.gather(means, units, axis=1, batch_dims=1)
-        return activations, _gradients(tf.reduce_sum(activations), [inputs])[0]
+        return activations, self._gradients(tf.reduce_sum(activations), [inputs])[0]
+
+    def _gradients(self, goal, values: list) -> list:
+        """d goal / d value for each, in float32; zeros where nothing leads from the value to the goal."""
+        parts = (operation for _path, operation in _operations(self.model))
+        in_float16 = any(getattr(part, "compute_dtype", None) == "float16" for part in parts)
+        scale = _FLOAT16_SCALE if in_float16 else 1.0
+        gradients = tf.gradients(goal * scale, values)
+        return [
+            tf.zeros_like(_float(v)) if g is None else _float(g) / scale
+            for v, g in zip(values, gradients, strict=True)
+        ]
 
     def _run(self, inputs):
         """Call the model while every operation's outputs are recorded: (output tensor, calls)."""
@@ -179,6 +222,7 @@ class Probe:
 def _recording(model: keras.Model, calls: list) -> Iterator[None]:
     """Within this context, each call of an operation of ``model`` appends (path, class name, output) to ``calls``."""
     seen: dict[str, int] = {}
+    tracing = threading.get_ident()
     restore: list[Callable[[], None]] = []
 
     def replace(operation, attribute: str, value) -> None:
@@ -197,6 +241,8 @@ def _recording(model: keras.Model, calls: list) -> Iterator[None]:
         @functools.wraps(original)
         def call(*args, **kwargs):
             outputs = original(*args, **kwargs)
+            if threading.get_ident() != tracing:  # someone else uses the model meanwhile
+                return outputs
             seen[path] = times = seen.get(path, 0) + 1
             # A shared layer is called more than once: each call has a path of its own.
             calls.append((path if times == 1 else f"{path}#{times}", type(operation).__name__, outputs))
@@ -259,12 +305,6 @@ def _select(calls, paths: Sequence[str]) -> list:
     if missing:
         raise UnknownLayerError(f"The network ran without putting out anything at {missing[0]!r}.")
     return [by_path[path] for path in paths]
-
-
-def _gradients(goal, values: list) -> list:
-    """d goal / d value for each; zeros where nothing leads from the value to the goal."""
-    gradients = tf.gradients(goal, values)
-    return [tf.zeros_like(v) if g is None else g for v, g in zip(values, gradients, strict=True)]
 
 
 def _float(tensor):

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from cnnvis_widgets.errors import NetworkLoadError, closest
+from cnnvis_widgets.errors import NetworkLoadError, did_you_mean
 from cnnvis_widgets.networks.files import check_weights_file, reason
 
 if TYPE_CHECKING:
@@ -140,7 +140,7 @@ def _check_options(entry: ZooEntry, constructor: Callable, options: dict[str, An
             raise NetworkLoadError(f"{option} is not an option here; say input_size=(height, width).")
         if option not in known:
             raise NetworkLoadError(
-                f"{entry.name} has no option {option!r}; did you mean {closest(option, sorted(known))}?"
+                f"{entry.name} has no option {option!r}; {did_you_mean(option, sorted(known))}"
             )
 
 

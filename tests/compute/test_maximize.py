@@ -9,7 +9,7 @@ from models import SIZE, functional, nested
 
 from cnnvis_widgets.compute.maximize import maximize_filters
 from cnnvis_widgets.compute.maximize.recipes import CLASSIC, grey_noise, standardized, unit_rms_step
-from cnnvis_widgets.errors import MethodError
+from cnnvis_widgets.errors import CnnvisError, MethodError
 from cnnvis_widgets.networks.network import Network
 
 
@@ -88,6 +88,19 @@ def test_noise_is_what_the_network_takes(halves):
     np.testing.assert_allclose(step, 1 / 127.5, rtol=1e-3)
 
 
+def test_preprocessing_that_takes_each_pictures_mean_away(halves):
+    standardizing = Network(halves.model, preprocess=lambda x: (x - x.mean()) / max(x.std(), 1e-3))
+    noise = grey_noise(standardizing, (SIZE, SIZE), np.random.default_rng(0))
+    assert noise.std() > 0.03  # black is -1, white is 1: pixels' deviation of 5.8 / 127.5
+    assert maximize_filters(standardizing, "relu", units=[1], steps=3).images.std() > 30
+
+
+def test_preprocessing_without_any_scale_is_refused_in_words(halves):
+    constant = Network(halves.model, preprocess=lambda x: x * 0)
+    with pytest.raises(MethodError, match="the same of black and white"):
+        maximize_filters(constant, "relu", units=[1])
+
+
 def test_networks_that_take_bgr_are_shown_in_rgb(halves):
     bgr = Network(halves.model, preprocess=lambda x: x[..., ::-1])
     x = np.zeros((1, SIZE, SIZE, 3), np.float32)
@@ -132,6 +145,15 @@ def test_wrong_recipe_and_steps(network):
         maximize_filters(network, "relu", recipe="clasic")
     with pytest.raises(MethodError, match="At least 1 step"):
         maximize_filters(network, "relu", steps=0)
+
+
+def test_what_is_no_network_recipe_or_size(network):
+    with pytest.raises(CnnvisError, match=r"maximize_filters takes a Network; load_network\('vgg16'\)"):
+        maximize_filters("vgg16")
+    with pytest.raises(MethodError, match="no recipe None"):
+        maximize_filters(network, "relu", recipe=None)
+    with pytest.raises(MethodError, match=r"size is \(height, width\).*; 10 was given"):
+        maximize_filters(network, "relu", units=[0], size=10)
 
 
 def test_progress_counts_to_the_end_and_ctrl_c_returns_what_there_is(network):

@@ -7,7 +7,7 @@ import pytest
 from models import BUILDS, CLASSES, SIZE, functional, picture
 
 from cnnvis_widgets.compute import cam
-from cnnvis_widgets.compute.explain import explain, explain_layers, methods
+from cnnvis_widgets.compute.explain import explain, explain_layers, methods, share_of_maximum
 from cnnvis_widgets.compute.feature_maps import feature_maps
 from cnnvis_widgets.errors import CnnvisError, MethodError, NetworkLoadError, UnknownLayerError
 from cnnvis_widgets.networks.network import Network
@@ -244,7 +244,7 @@ def test_layers_are_restored_when_the_model_fails_while_it_is_traced():
     conv, broken = keras.layers.Conv2D(2, 3, name="conv"), Broken()
     model = keras.Model(inputs, keras.layers.GlobalAveragePooling2D()(broken(conv(inputs))))
     broken.armed = True
-    with pytest.raises(RuntimeError, match="bang"):
+    with pytest.raises(NetworkLoadError, match="bang"):
         Network(model).layers  # noqa: B018
     assert "call" not in vars(conv) and "call" not in vars(broken)
 
@@ -263,6 +263,56 @@ def test_mixed_precision_is_explained_in_float32():
     np.testing.assert_allclose(heat.values, exact.values, atol=0.1)
 
 
+def test_gradients_too_small_for_float16_are_not_lost():
+    networks = []
+    for policy in ("float32", "mixed_float16"):
+        keras.mixed_precision.set_global_policy(policy)
+        try:
+            halves = functional(None)
+        finally:
+            keras.mixed_precision.set_global_policy("float32")
+        dense = halves.model.get_layer("out")
+        dense.set_weights(
+            [dense.kernel.numpy() * 1e-5, np.zeros(CLASSES)]
+        )  # / 144 pixels: below float16's least
+        networks.append(network_of(halves))
+    exact, half = (explain(network, picture(12), layer="relu", target=0) for network in networks)
+    assert exact.values.any()
+    np.testing.assert_allclose(half.values, exact.values, atol=0.05)
+    np.testing.assert_allclose(half.raw, exact.raw, rtol=0.1, atol=0.05 * exact.raw.max())
+
+
+def test_values_that_are_no_numbers_are_told():
+    halves = functional(None)
+    halves.model.get_layer("out").kernel.assign(np.full((8, CLASSES), np.nan))
+    heat = explain(network_of(halves), picture(7), layer="relu", target=2)
+    assert np.isnan(heat.values).any()
+    assert "values that are no numbers for 'class 2' at relu" in heat.message
+    part = np.array([[np.nan, 2.0], [1.0, 0.0]], np.float32)
+    np.testing.assert_array_equal(share_of_maximum(part), [[np.nan, 1.0], [0.5, 0.0]])
+
+
+def test_a_photograph_is_hashed_once_a_call_and_only_as_the_network_sees_it(monkeypatch):
+    network, image = network_of(functional()), picture(3, 300, 400)
+    explain(network, image)
+    seen, real = [], network.seen
+    monkeypatch.setattr(network, "seen", lambda image: seen.append(image) or real(image))
+    explain(network, image)
+    assert len(seen) == 1
+    assert network.seen(image)[1].shape == (SIZE, SIZE, 3)
+
+
+def test_only_networks_are_taken():
+    model = functional().model
+    for verb in (explain, explain_layers, feature_maps):
+        with pytest.raises(
+            CnnvisError, match=rf"^{verb.__name__} takes a Network; load_network\('vgg16'\) makes one\.$"
+        ):
+            verb("vgg16", picture())
+        with pytest.raises(CnnvisError, match=r"not a Functional; load_network\(model\) makes one"):
+            verb(model, picture())
+
+
 def test_errors_name_what_was_asked_what_there_is_and_what_to_do():
     network, image = network_of(functional()), picture(13)
     with pytest.raises(UnknownLayerError, match=r"no layer 'conv3'; did you mean .*'conv1'"):
@@ -271,6 +321,8 @@ def test_errors_name_what_was_asked_what_there_is_and_what_to_do():
         feature_maps(network, image, "out")
     with pytest.raises(MethodError, match=r"no method 'gradcom'; did you mean 'grad-cam'"):
         explain(network, image, method="gradcom")
+    with pytest.raises(MethodError, match=r"no method None; there are 'grad-cam'"):
+        explain(network, image, method=None)
     with pytest.raises(CnnvisError, match=r"5 classes, 0 to 4; 5 was asked"):
         explain(network, image, target=5)
     with pytest.raises(CnnvisError, match="no class 'class 9'"):

@@ -1,7 +1,7 @@
 """Activation maximization: pictures that excite a unit, made from noise.
 
-Four parts that are composed by a recipe: an objective (what should rise: `objectives`), a parametrization (what
-is varied: `parametrizations`), transforms (what the picture must survive) and an optimizer (`optimizers`).
+`recipes` says where a picture starts, how it takes a step and how it is shown; `maximize` takes the steps, for units in
+batches, and can be stopped after each.
 """
 
 from cnnvis_widgets.compute.maximize.maximize import Progress, ascend, maximize_filters

@@ -10,7 +10,7 @@ import numpy as np
 
 from cnnvis_widgets.compute.maximize.recipes import Recipe, find_recipe
 from cnnvis_widgets.errors import MethodError
-from cnnvis_widgets.networks.network import Network
+from cnnvis_widgets.networks.network import Network, check_network, checked_size
 from cnnvis_widgets.results import FilterPictures, LayerInfo
 
 # Units in one run of the network: larger batches gain little on a CPU and cost memory.
@@ -51,8 +51,9 @@ def maximize_filters(
     pictures; None gives the network's input size. progress: called with (step, steps) over all batches.
     Returns `FilterPictures`: images (n, H, W, 3) uint8, units, activations (n,) reached after the last step, history
     (n, steps) of the activation before each step. Ctrl-C returns what there is, the running batch as it stands.
-    Raises `UnknownLayerError`, and `MethodError` for an unknown recipe, units or steps.
+    Raises `UnknownLayerError`, and `MethodError` for an unknown recipe, units, steps or size.
     """
+    check_network(network, "maximize_filters")
     info = network.layer(layer)
     how = find_recipe(recipe)
     chosen = _units(info, units)
@@ -69,13 +70,17 @@ def maximize_filters(
                 latest = frame
                 if progress is not None:
                     progress(index * count + frame.step, len(batches) * count)
-            finished.append((latest, history))
+            finished.append(_finished(network, info, how, latest, history, count))
     except KeyboardInterrupt:
         if history and len(finished) == index:
-            finished.append((latest, history))
+            finished.append(_finished(network, info, how, latest, history, count))
         if not finished:
             raise
-    return _gather(network, info, how, seed, count, finished)
+    images, numbers, reached, rows = (np.concatenate(parts) for parts in zip(*finished, strict=True))
+    order = np.argsort(-reached, kind="stable")
+    return FilterPictures(
+        images[order], numbers[order], reached[order], rows[order], info, network.name, how.name, seed
+    )
 
 
 def ascend(
@@ -91,7 +96,7 @@ def ascend(
 
     Raises `MethodError` where the network cannot take pictures of ``size``.
     """
-    height, width = size or network.input_size
+    height, width = network.input_size if size is None else checked_size(size, "size", MethodError)
     if network.fixed_size and (height, width) != network.input_size:
         fixed_height, fixed_width = network.input_size
         raise MethodError(
@@ -126,25 +131,9 @@ def _units(layer: LayerInfo, units: Iterable[int] | int | None) -> np.ndarray:
     return chosen
 
 
-def _gather(network, info, recipe, seed, steps, finished) -> FilterPictures:
-    units = np.concatenate([frame.units for frame, _history in finished])
-    images = np.concatenate([recipe.picture(network, frame.inputs) for frame, _history in finished])
-    reached = np.concatenate(
-        [network.probe.unit_gradient(frame.inputs, info.path, frame.units)[0] for frame, _history in finished]
-    )
-    rows = []
-    for frame, history in finished:
-        row = np.full((len(frame.units), steps), np.nan, np.float32)  # NaN: steps that were not taken
-        row[:, : len(history)] = np.stack(history, axis=1)
-        rows.append(row)
-    order = np.argsort(-reached, kind="stable")
-    return FilterPictures(
-        images[order],
-        units[order],
-        reached[order].astype(np.float32),
-        np.concatenate(rows)[order],
-        info,
-        network.name,
-        recipe.name,
-        seed,
-    )
+def _finished(network, layer, recipe, frame: Progress, history: list[np.ndarray], steps: int) -> tuple:
+    """A batch as it is returned, (pictures, units, activations reached, history): its float inputs need not be kept."""
+    reached = network.probe.unit_gradient(frame.inputs, layer.path, frame.units)[0]
+    rows = np.full((len(frame.units), steps), np.nan, np.float32)  # NaN: steps that were not taken
+    rows[:, : len(history)] = np.stack(history, axis=1)
+    return recipe.picture(network, frame.inputs), frame.units, reached.astype(np.float32), rows

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from cnnvis_widgets.errors import MethodError, closest
+from cnnvis_widgets.errors import MethodError, did_you_mean
 from cnnvis_widgets.networks.network import Network
 
 
@@ -72,25 +72,40 @@ def find_recipe(name: str) -> Recipe:
         if recipe.name == name:
             return recipe
     names = [recipe.name for recipe in _TABLE]
-    raise MethodError(f"There is no recipe {name!r} for filter pictures; there is {closest(name, names)}.")
+    raise MethodError(f"There is no recipe {name!r} for filter pictures; {did_you_mean(name, names)}")
 
 
-def _preprocessed(network: Network, colour: tuple[int, int, int]) -> np.ndarray:
-    """(C,) what the network's own preprocessing makes of one RGB colour."""
-    flat = np.zeros((*network.input_size, 3), np.uint8) + np.array(colour, np.uint8)
-    return network.prepare(flat)[0, 0, 0]
+_BLACK, _WHITE, _RED, _BLUE = (0, 0, 0), (255, 255, 255), (255, 0, 0), (0, 0, 255)
+_Colour = tuple[int, int, int]
+
+
+def _preprocessed(network: Network, left: _Colour, right: _Colour) -> tuple[np.ndarray, np.ndarray]:
+    """(C,) twice: what the network's own preprocessing makes of two colours, each a half of one picture.
+
+    Of one picture, because some preprocessing takes each picture's own mean away: flat ones would all be the same.
+    """
+    height, width = network.input_size
+    picture = np.empty((height, width, 3), np.uint8)
+    picture[:, : width // 2], picture[:, width // 2 :] = left, right
+    inputs = network.prepare(picture)[0, height // 2]
+    return inputs[0], inputs[-1]
 
 
 def _pixel_scale(network: Network) -> tuple[float, float]:
     """(scale, offset) with which preprocessing maps a grey level: input = scale * pixel + offset."""
     if network.preprocess is None:
         return 1.0, 0.0
-    black, white = _preprocessed(network, (0, 0, 0)).mean(), _preprocessed(network, (255, 255, 255)).mean()
+    black, white = (colour.mean() for colour in _preprocessed(network, _BLACK, _WHITE))
     scale = float(white - black) / 255
+    if not abs(scale) > 1e-6:  # NaN too
+        raise MethodError(
+            f"The preprocess of {network.name} makes the same of black and white, "
+            "so filter pictures cannot be brought to its scale."
+        )
     return (1.0, float(black)) if abs(scale - 1) < 1e-3 else (scale, float(black))
 
 
 def _takes_bgr(network: Network) -> bool:
     """Whether red ends up in the last channel."""
-    red, blue = _preprocessed(network, (255, 0, 0)), _preprocessed(network, (0, 0, 255))
+    red, blue = _preprocessed(network, _RED, _BLUE)
     return bool(red[-1] - blue[-1] > red[0] - blue[0])
