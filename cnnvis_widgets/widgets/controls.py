@@ -39,7 +39,7 @@ class Controls:
         self.cancel = widgets.Button(icon="stop", disabled=True, **self._words("cancel"))
         self.follow = widgets.Checkbox(False, indent=False, **self._words("follow"))
         for button in (self.maximize, self.cancel, self.follow):
-            button.layout.width = "auto"
+            button.layout.width, button.layout.flex, button.layout.min_width = "auto", "0 0 auto", "0"
         for wide in (self.layer, self.unit):
             wide.layout.flex, wide.layout.max_width = "2 1 300px", "560px"
         self.links = [

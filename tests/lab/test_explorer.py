@@ -103,6 +103,18 @@ def test_layer_dropdown(page):
     page.wait_for_text("block2_conv1")
 
 
+def test_dropdowns_answer_to_arrow_keys_in_a_notebook(page):
+    page.choose("Layer", "block2_conv1 ")
+    page.wait_for_layer("block2_conv1")
+    row = page.notebook.page.locator(
+        ".widget-dropdown", has=page.notebook.page.get_by_text("Layer", exact=True)
+    )
+    row.locator("select").focus()
+    page.notebook.page.keyboard.press("ArrowDown")  # JupyterLab would move to the next cell
+    page.wait_for_layer("block2_conv2")
+    assert row.locator("select").evaluate("(select) => select === document.activeElement")
+
+
 def test_filter_slider_by_keyboard_paints_at_once_and_syncs_later(page):
     page.notebook.execute("explorer.update(unit=5)")
     page.wait("s.dataset.unit === '5'")
