@@ -177,11 +177,11 @@ def test_all_tiles_are_one_image_and_512_are_drawn_quickly():
 
 
 @pytest.mark.parametrize("name", ["maps.jpg", "maps.png", "maps.pdf", "maps.svg"])
-def test_savefig_at_600_dpi(tmp_path, name):
+def test_savefig_at_600_dpi(tmp_path, name, monkeypatch):
     figure = plot_feature_maps(feature_maps(14, 14, 64))
     figure.savefig(tmp_path / name, dpi=600)
     if name.endswith((".jpg", ".png")):
-        Image.MAX_IMAGE_PIXELS = None
+        monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", None)
         size = Image.open(tmp_path / name).size
         assert size == tuple((figure.get_size_inches() * 600).astype(int))
     else:
