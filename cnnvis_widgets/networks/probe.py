@@ -73,6 +73,8 @@ class Probe:
         found: list = []
 
         def look(inputs):
+            if not self.model.built:  # Keras would build it amid the recorded run, by a run of its own
+                self.model(inputs, training=False)
             outputs, calls = self._run(inputs)
             scores, head = _before_head(outputs)
             recorded = tuple(Recorded(path, name, _static_shape(value)) for path, name, value in calls)

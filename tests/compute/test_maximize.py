@@ -1,5 +1,7 @@
 """The classic recipe against the obvious loop, and what it promises: order, seeds, batches, stopping."""
 
+from dataclasses import replace
+
 import keras
 import numpy as np
 import oracles
@@ -53,6 +55,16 @@ def test_batches_do_not_change_the_result(network, monkeypatch):
     parts = maximize_filters(network, "relu", units=range(5), steps=4)
     np.testing.assert_array_equal(whole.units, parts.units)
     np.testing.assert_allclose(whole.history, parts.history, rtol=1e-4, atol=1e-6)
+
+
+def test_a_batch_becomes_pictures_before_the_next_one_starts(network, monkeypatch):
+    events = []
+    recipe = replace(CLASSIC, picture=lambda *given: events.append("picture") or CLASSIC.picture(*given))
+    loop = "cnnvis_widgets.compute.maximize.maximize"
+    monkeypatch.setattr(f"{loop}.BATCH", 1)
+    monkeypatch.setattr(f"{loop}.find_recipe", lambda name: recipe)
+    maximize_filters(network, "relu", units=[0, 1], steps=1, progress=lambda *step: events.append("step"))
+    assert events == ["step", "picture"] * 2, "float inputs of all units would be kept to the end"
 
 
 def test_activation_rises(network):

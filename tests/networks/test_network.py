@@ -84,6 +84,11 @@ class TestRefusals:
         text = sentence_of(load_network, Subclassed("softmax"))
         assert "does not say what size it takes" in text
 
+    def test_one_that_was_never_called_but_has_a_size(self):
+        network = load_network(Subclassed("softmax"), input_size=(SIZE, SIZE))
+        assert [layer.path for layer in network.layers] == ["conv1", "pool", "conv2", "relu"]
+        assert feature_maps(network, picture()).values.shape == network.default_layer.shape
+
     def test_channels_first(self):
         model = keras.Sequential([L.Input((3, 224, 224)), L.Flatten(), L.Dense(2)])
         assert "channels first" in sentence_of(load_network, model)
