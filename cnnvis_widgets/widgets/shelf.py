@@ -70,7 +70,7 @@ class Shelf:
         """RGB uint8 (H, W, 3), the same array every time. An upload is decoded the first time; raises `ImageError`."""
         image = self._images[name]
         if isinstance(image, bytes):
-            image = self._images[name] = load_image(image)
+            image = self._images[name] = load_image(image, name=name)
         return image
 
     def put_image(self, source: Any, name: str = "") -> str:

@@ -131,6 +131,13 @@ function createView(model, el, signal) {
     view.schedule();
   }
 
+  // JupyterLab moves to the next cell when an arrow key is pressed in a plain <select>, whatever attributes say (4.6);
+  // only a listener on the window comes before its own. The select itself needs no listener to change.
+  window.addEventListener("keydown", (event) => {
+    const target = /** @type {Element} */ (event.target);
+    if (target.matches?.("select") && root.closest(".cnnvis-explorer")?.contains(target)) event.stopPropagation();
+  }, { capture: true, signal });
+
   const sizes = new ResizeObserver(() => view.schedule());
   signal.addEventListener("abort", () => {
     sizes.disconnect();
