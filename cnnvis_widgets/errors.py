@@ -43,12 +43,6 @@ def did_you_mean(asked: object, known: Iterable[str], most: int = 3) -> str:
     return f"there {'is' if len(known) == 1 else 'are'} {_joined([*shown, *([f'{further} more'] * (further > 0))])}."
 
 
-def closest(asked: str, known: Iterable[str], most: int = 3) -> str:
-    """The names that look most like what was asked, quoted and joined, for the end of an error sentence."""
-    known = list(known)
-    return ", ".join(_alike(asked, known, most) or [repr(name) for name in known[:most]])
-
-
 def _alike(asked: object, known: list[str], most: int) -> list[str]:
     """The known names that look like what was asked, quoted, most alike first."""
     lower = {name.lower(): name for name in known}

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from cnnvis_widgets.errors import CnnvisError, closest
+from cnnvis_widgets.errors import CnnvisError, did_you_mean
 
 if TYPE_CHECKING:
     from matplotlib.colors import Colormap
@@ -50,8 +50,7 @@ def _colormap(name: str) -> Colormap:
         return _blue_orange()
     if name not in matplotlib.colormaps:
         raise CnnvisError(
-            f"There is no colormap {name!r}; the closest are "
-            f"{closest(str(name), (*NAMES, *matplotlib.colormaps))}. "
+            f"There is no colormap {name!r}; {did_you_mean(name, (*NAMES, *matplotlib.colormaps))} "
             f"Any matplotlib name works, and these are at hand: {', '.join(NAMES)}."
         )
     return matplotlib.colormaps[name]

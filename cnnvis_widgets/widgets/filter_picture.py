@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterator
 import numpy as np
 
 from cnnvis_widgets.compute.maximize import Recipe, ascend
-from cnnvis_widgets.compute.maximize.maximize import seconds_left
 from cnnvis_widgets.locale import say
 from cnnvis_widgets.networks.network import Network
 from cnnvis_widgets.results import LayerInfo
@@ -53,7 +52,7 @@ def grow(
             if step == recipe.steps or time.monotonic() - sent >= _FRAME_SECONDS:
                 sent = time.monotonic()
                 picture = recipe.picture(network, frame.inputs)[0]
-                left = seconds_left(started, step, recipe.steps)
+                left = (time.monotonic() - started) / step * (recipe.steps - step)  # at the mean pace so far
                 progress = {"step": step, "steps": recipe.steps, "seconds_left": left, "message": ""}
                 stage.publish(
                     **picture_payload(picture, unit, caption),

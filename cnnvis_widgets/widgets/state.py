@@ -6,7 +6,7 @@ import numbers
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
-from cnnvis_widgets.errors import CnnvisError, closest
+from cnnvis_widgets.errors import CnnvisError, did_you_mean
 from cnnvis_widgets.locale import LANGUAGES
 from cnnvis_widgets.render import colormaps
 
@@ -42,7 +42,7 @@ class State:
         known = [field.name for field in fields(self)]
         for name, value in changes.items():
             if name not in known:
-                raise CnnvisError(f"The state has no {name!r}; did you mean {closest(name, known)}?")
+                raise CnnvisError(f"The state has no {name!r}; {did_you_mean(name, known)}")
             if name in _CHOICES and value not in _CHOICES[name]:
                 raise CnnvisError(f"There is no {name} {value!r} here; there is {', '.join(_CHOICES[name])}.")
         if not _is_number(changes.get("opacity", 0), numbers.Real) or not 0 <= changes.get("opacity", 0) <= 1:

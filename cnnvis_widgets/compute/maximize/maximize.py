@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
@@ -110,11 +109,6 @@ def ascend(
         activations, gradients = network.probe.unit_gradient(inputs, layer.path, units)
         inputs = inputs + recipe.step(network, gradients)
         yield Progress(step, count, units, activations, inputs)
-
-
-def seconds_left(started: float, step: int, steps: int) -> float:
-    """Time left at the mean pace since ``started`` (of `time.monotonic`)."""
-    return (time.monotonic() - started) / step * (steps - step)
 
 
 def _units(layer: LayerInfo, units: Iterable[int] | int | None) -> np.ndarray:
