@@ -27,6 +27,7 @@ def activations(network: Network, image: np.ndarray, paths: Sequence[str]) -> Ar
     if len(known) == len(set(paths)):
         return known
     recorded = _what_to_record(network, "forward", about, paths)
+    network.memory.make_room(_size(network, recorded))
     logits, values = network.probe.forward(network.prepare(pixels), recorded)
     kept = _keep(network, about, values, paths)
     network.memory.put(("logits", key), logits[0])
@@ -52,6 +53,7 @@ def gradients(
             return target, logits, values, slopes
         weights[0, target] = 1.0
     recorded = _what_to_record(network, "backward", ("gradients", key, target), paths)
+    network.memory.make_room(2 * _size(network, recorded))
     scores, values, slopes = network.probe.backward(network.prepare(pixels), weights, recorded)
     target = int(np.argmax(scores[0])) if target is None else target
     kept = _keep(network, ("activations", key), values, paths)
@@ -79,9 +81,14 @@ def _what_to_record(network: Network, kind: str, about: tuple, paths: Sequence[s
 
 def _every_layer(network: Network, arrays: int) -> tuple[str, ...]:
     """All layers' paths where memory can hold about that many arrays of each, else none."""
-    needed = arrays * _FLOAT * sum(h * w * c for h, w, c in (layer.shape for layer in network.layers))
+    every = tuple(layer.path for layer in network.layers)
     # Twice the limit: what does not fit is dropped at once, earliest layers first, and the rest still serves.
-    return tuple(layer.path for layer in network.layers) if needed <= 2 * network.memory.limit else ()
+    return every if arrays * _size(network, every) <= 2 * network.memory.limit else ()
+
+
+def _size(network: Network, paths: Sequence[str]) -> int:
+    """Bytes of one array of each layer."""
+    return sum(_FLOAT * h * w * c for h, w, c in (network.layer(path).shape for path in paths))
 
 
 def _known(network: Network, about: tuple, paths: Sequence[str]) -> Arrays:

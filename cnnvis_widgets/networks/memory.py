@@ -43,10 +43,18 @@ class Memory:
             if array.nbytes <= self.limit:
                 self._arrays[key] = array
                 self.used += array.nbytes
-            while self.used > self.limit:
-                _key, dropped = self._arrays.popitem(last=False)
-                self.used -= dropped.nbytes
+            self._shrink(self.limit)
         return array
+
+    def make_room(self, coming: int) -> None:
+        """Drop what will have to go anyway when so many bytes come, before they are there: a lower peak."""
+        with self._lock:
+            self._shrink(max(0, self.limit - coming))
+
+    def _shrink(self, most: int) -> None:
+        while self.used > most:
+            _key, dropped = self._arrays.popitem(last=False)
+            self.used -= dropped.nbytes
 
     def clear(self) -> None:
         with self._lock:

@@ -127,6 +127,10 @@ class Network:
         return tuple(found)
 
     @functools.cached_property
+    def _by_path(self) -> dict[str, LayerInfo]:
+        return {layer.path: layer for layer in self._every_map}
+
+    @functools.cached_property
     def layers(self) -> tuple[LayerInfo, ...]:
         """The layers that a person wants to see first, in the order in which the network runs.
 
@@ -153,7 +157,7 @@ class Network:
             return self.default_layer
         if isinstance(path, LayerInfo):
             path = path.path
-        known = {layer.path: layer for layer in self._every_map}
+        known = self._by_path
         if path not in known:
             if any(call.path == path for call in self.probe.calls):
                 raise UnknownLayerError(
