@@ -159,7 +159,7 @@ def train(images, labels, report, output: Path, cycle: tuple, seed: int, start: 
     def make_step(canvas: int):
         @tf.function
         def step(batch, targets):
-            inputs = bundled.scale(augment(batch, canvas, strength))
+            inputs = bundled.preprocess(augment(batch, canvas, strength))
             goals = tf.one_hot(targets, len(bundled.CLASS_NAMES)) * (1 - LABEL_SMOOTHING)
             goals += LABEL_SMOOTHING / len(bundled.CLASS_NAMES)
             with tf.GradientTape() as tape:
