@@ -138,7 +138,7 @@ class Notebook:
         self.page: Page = self.context.new_page()
         self.page.set_default_timeout(START * 1000)
         self.page.route("**/*", self._guard)
-        self.page.on("pageerror", lambda error: self.errors.append(str(error)))
+        self.page.on("pageerror", lambda error: self.errors.append(f"{error}\n{error.stack}"))
         self.page.on("console", self._hear)
         workspace = secrets.token_hex(4)  # tabs must not restore one another's layout
         self.page.goto(f"{server.url}/lab/workspaces/{workspace}/tree/{file}?token={server.token}")
@@ -316,4 +316,5 @@ class Lab:
             notebook.close()
         outside = [url for notebook in self.opened for url in notebook.outside]
         errors = [error for notebook in self.opened for error in notebook.errors]
-        assert (outside, errors) == ([], [])
+        assert not outside, f"asked other machines: {outside}"
+        assert not errors, f"errors on the console: {errors}"
