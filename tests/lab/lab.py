@@ -27,7 +27,6 @@ from urllib.parse import urlsplit
 import nbformat
 import numpy as np
 from playwright.sync_api import Browser, ConsoleMessage, Locator, Page, Route
-from playwright.sync_api import Error as PlaywrightError
 
 THEMES = {"light": "JupyterLab Light", "dark": "JupyterLab Dark"}
 START = 60  # seconds that a server, a page or a kernel may take to start on a busy machine
@@ -139,7 +138,7 @@ class Notebook:
         self.page: Page = self.context.new_page()
         self.page.set_default_timeout(START * 1000)
         self.page.route("**/*", self._guard)
-        self.page.on("pageerror", self._hear_exception)
+        self.page.on("pageerror", lambda error: self.errors.append(f"{error}\n{error.stack}"))
         self.page.on("console", self._hear)
         workspace = secrets.token_hex(4)  # tabs must not restore one another's layout
         self.page.goto(f"{server.url}/lab/workspaces/{workspace}/tree/{file}?token={server.token}")
@@ -152,12 +151,6 @@ class Notebook:
         else:
             self.outside.append(route.request.url)
             route.abort()
-
-    def _hear_exception(self, error: PlaywrightError) -> None:
-        told = f"{error}\n{error.stack}"
-        # JupyterLab 4.6 sometimes takes its splash screen away twice while a page loads.
-        if not ("removeChild" in told and "/static/lab/jlab_core" in told):
-            self.errors.append(told)
 
     def _hear(self, message: ConsoleMessage) -> None:
         if message.type == "error":
