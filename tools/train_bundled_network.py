@@ -26,11 +26,12 @@ import tensorflow as tf
 
 from cnnvis_widgets.networks import bundled
 
-# Two cycles of (highest learning rate, strength of augmentation, ((canvas in pixels, epochs), ...)); an epoch at 64
-# costs four at 32. The second goes on from what the first wrote, more gently, and brings the last percents.
+# Cycles of (highest learning rate, strength of augmentation, ((canvas in pixels, epochs), ...)); an epoch at 64 costs
+# four at 32. Each goes on, more gently, from what the one before wrote; the last ones bring the last percents.
 CYCLES = (
     (0.2, 1.0, ((32, 18), (48, 4), (64, 3))),
     (0.1, 0.5, ((32, 8), (48, 3), (64, 2))),
+    (0.1, 0.4, ((32, 4), (48, 5), (64, 5))),
 )
 BATCH = 256
 WEIGHT_DECAY = 4e-3  # decoupled; with momentum 0.9 that is like an L2 of 4e-4
