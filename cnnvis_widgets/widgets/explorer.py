@@ -9,7 +9,6 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from typing import Any
 
 import ipywidgets as widgets
@@ -18,34 +17,22 @@ import numpy as np
 from cnnvis_widgets.compute import runs
 from cnnvis_widgets.compute.explain import explain, find_method, methods
 from cnnvis_widgets.compute.feature_maps import feature_maps
-from cnnvis_widgets.compute.maximize import find_recipe
 from cnnvis_widgets.errors import CnnvisError
 from cnnvis_widgets.jobs.worker import Ticket, worker
 from cnnvis_widgets.locale import say
 from cnnvis_widgets.networks.network import Network
 from cnnvis_widgets.render import colormaps
-from cnnvis_widgets.results import FeatureMaps, Heatmap, Prediction
+from cnnvis_widgets.results import FeatureMaps, Heatmap
 from cnnvis_widgets.widgets import payloads
 from cnnvis_widgets.widgets.controls import TOP, Controls, offer
-from cnnvis_widgets.widgets.filter_picture import grow
+from cnnvis_widgets.widgets.parts import PARTS
 from cnnvis_widgets.widgets.shelf import Shelf
+from cnnvis_widgets.widgets.shown import Shown
 from cnnvis_widgets.widgets.stage import Stage
 from cnnvis_widgets.widgets.state import State
 
-_RECIPE = "classic"
 _CLASSES_OFFERED = 10
 _IDLE_SECONDS = 0.2
-
-
-@dataclass(frozen=True)
-class Shown:
-    """The last good view, replaced as a whole."""
-
-    state: State
-    network: Network
-    image: np.ndarray
-    maps: FeatureMaps
-    heatmap: Heatmap | None  # None where no panel shows one
 
 
 class Explorer(widgets.VBox):
@@ -70,7 +57,6 @@ class Explorer(widgets.VBox):
         self._shown: Shown | None = None
         self._failure: BaseException | None = None
         self._updating: int | None = None  # the thread that is changing controls itself
-        self._cancelled = False
         self._wishing = threading.RLock()
 
         wishes = {"network": network} | ({} if image is None else {"image": image}) | state
@@ -85,6 +71,7 @@ class Explorer(widgets.VBox):
         offer(self.controls.network, self._shelf.network_names, self._wanted.network)
         offer(self.controls.image, self._shelf.image_names, self._wanted.image)
         self._observe()
+        self._parts = [part(self) for part in PARTS]
         self._wish()
 
     # What code reads and writes ---------------------------------------------------------------------------
@@ -138,14 +125,33 @@ class Explorer(widgets.VBox):
         shown = self._settled()
         return shown.heatmap or worker().call(lambda: _explain(shown.network, shown.image, shown.state))
 
+    # What parts use ----------------------------------------------------------------------------------------
+
+    @property
+    def shown(self) -> Shown | None:
+        """The last good view, without waiting for what is on its way; None before the first."""
+        return self._shown
+
+    @property
+    def unit(self) -> int:
+        """The selected unit, the browser's newest word on it."""
+        return self._unit(self._settled())
+
+    def wish(self, **changes: Any) -> None:
+        """A person's change: note it and return at once. From any thread."""
+        with self._wishing:
+            self._wish(self._wanted.with_changes(**changes))
+
     def close(self) -> None:
         """Stop this Explorer's work and take its widgets away."""
-        for lane in ("view", "filter", "detail", "prefetch"):
+        for lane in ("view", "prefetch"):
             worker().cancel((id(self), lane))
+        for part in getattr(self, "_parts", ()):
+            part.stop()
         controls = getattr(self, "controls", None)  # none where the constructor failed
-        parts = (*controls.links, *controls.every(), *self.children) if controls else ()
-        for part in parts:
-            part.close()
+        widgets_ = (*controls.links, *controls.every(), *self.children) if controls else ()
+        for widget in widgets_:
+            widget.close()
         super().close()
 
     # What a person does: each callback only notes a wish and returns ---------------------------------------
@@ -165,12 +171,9 @@ class Explorer(widgets.VBox):
         self._on_value(controls.target, lambda index: {"target": None if index == TOP else index})
         self._on_value(controls.method, lambda name: {"method": name})
         self._on_value(controls.search, self._searched)
-        controls.maximize.on_click(lambda _button: self._maximize())
-        controls.cancel.on_click(lambda _button: self._cancel())
-        controls.follow.observe(lambda change: self._maximize() if change.new else None, "value")
-        self.stage.observe(lambda _change: self._follow(), "unit")
-        self.stage.on_image(self._uploaded)
-        self.stage.on_detail(self._detail_wanted)
+        self.stage.on(
+            "image", lambda content, buffers: self._uploaded(str(content["name"]), bytes(buffers[0]))
+        )
 
     def _on_value(self, control: widgets.Widget, wish: Callable[[Any], dict[str, Any]]) -> None:
         def changed(event) -> None:
@@ -179,8 +182,7 @@ class Explorer(widgets.VBox):
                 and event.new is not None
                 and (changes := wish(event.new))
             ):
-                with self._wishing:
-                    self._wish(self._wanted.with_changes(**changes))
+                self.wish(**changes)
 
         control.observe(changed, "value")
 
@@ -192,8 +194,7 @@ class Explorer(widgets.VBox):
         return {"target": names.index(name)}
 
     def _uploaded(self, name: str, content: bytes) -> None:
-        with self._wishing:
-            self._wish(self._wanted.with_changes(image=self._shelf.put_upload(content, name)))
+        self.wish(image=self._shelf.put_upload(content, name))
 
     def _wish(self, wanted: State | None = None) -> None:
         """Have the worker make a state true; a request not yet done gives way to this one. From any thread."""
@@ -233,15 +234,16 @@ class Explorer(widgets.VBox):
         maps = feature_maps(network, image, layer)
         predictions = network.predict(image, top=_CLASSES_OFFERED)
         unit = self._unit_to_show(wanted, maps)
-        shown = Shown(wanted.with_changes(layer=layer.path, unit=unit), network, image, maps, heatmap)
+        state = wanted.with_changes(layer=layer.path, unit=unit)
+        shown = Shown(state, network, image, maps, heatmap, tuple(predictions))
         with self._wishing:
             ticket.check()  # from here on nothing newer is wanted, and nobody can want it
             self._wanted = shown.state
             self._shown = shown
-            self._update_controls(shown, predictions)
-            self._publish(shown, before, predictions[0])
-        if before is None or (before.state.layer, before.state.unit) != (layer.path, unit):
-            self._follow()
+            self._update_controls(shown)
+            self._publish(shown, before)
+        for part in self._parts:
+            part.after(shown, before)
         worker().submit((id(self), "prefetch"), lambda _ticket: _prefetch(shown))
 
     def _unit_to_show(self, wanted: State, maps: FeatureMaps) -> int:
@@ -259,9 +261,9 @@ class Explorer(widgets.VBox):
         """The unit that the person has chosen, on a layer that has it."""
         return min(max(self.stage.unit, 0), shown.maps.layer.units - 1)
 
-    def _publish(self, shown: Shown, before: Shown | None, best: Prediction) -> None:
+    def _publish(self, shown: Shown, before: Shown | None) -> None:
         """One message with what has changed. The unit only where it must: the person may be further along with it."""
-        maps, heatmap, layer = shown.maps, shown.heatmap, shown.maps.layer
+        maps, heatmap, layer, best = shown.maps, shown.heatmap, shown.maps.layer, shown.predictions[0]
         changes: dict[str, Any] = {
             "network": shown.network.name,
             "layer": {"path": layer.path, "kind": layer.kind, "shape": list(layer.shape)},
@@ -290,9 +292,11 @@ class Explorer(widgets.VBox):
             changes |= payloads.maps_payload(maps.values)
         if shown.state.unit != self.stage.unit:
             changes["unit"] = shown.state.unit
+        for part in self._parts:
+            changes |= part.changes(shown, before)
         self.stage.publish(**changes)
 
-    def _update_controls(self, shown: Shown, predictions: list[Prediction]) -> None:
+    def _update_controls(self, shown: Shown) -> None:
         """Bring the controls to what is shown, without taking that for a person's wish."""
         state, network, controls = shown.state, shown.network, self.controls
         self._updating = threading.get_ident()
@@ -303,7 +307,7 @@ class Explorer(widgets.VBox):
             controls.unit.max = shown.maps.layer.units - 1
             if state.unit != self.stage.unit:
                 controls.unit.value = state.unit
-            controls.show_classes(predictions, network.class_names, state.target)
+            controls.show_classes(shown.predictions, network.class_names, state.target)
             controls.method.value = find_method(state.method).name
         finally:
             self._updating = None
@@ -311,60 +315,18 @@ class Explorer(widgets.VBox):
     def _failed(self, error: BaseException, wanted: State) -> None:
         """Say what is wrong; picture, state and controls stay what they were."""
         self._failure = error
-        self._say_error(error)
+        self.say_error(error)
         self._shelf.drop_unread(wanted.image)
         with self._wishing:
             shown = self._shown
             if shown is not None and self._wanted is wanted:
                 self._wanted = shown.state
-                self._update_controls(shown, shown.network.predict(shown.image, top=_CLASSES_OFFERED))
+                self._update_controls(shown)
 
-    def _say_error(self, error: BaseException) -> None:
+    def say_error(self, error: BaseException) -> None:
+        """Show an error in the widget, in words; everything else stays as it was. From any thread."""
         words = str(error) if isinstance(error, CnnvisError) else f"{type(error).__name__}: {error}"
         self.stage.publish(error=words, busy="", picture_progress={})
-
-    def _detail_wanted(self, unit: int) -> None:
-        def send(_ticket: Ticket) -> None:
-            if self._shown is not None and 0 <= unit < self._shown.maps.layer.units:
-                self.stage.publish(**payloads.detail_payload(self._shown.maps.values[..., unit], unit))
-
-        worker().submit((id(self), "detail"), send)
-
-    # Filter pictures ---------------------------------------------------------------------------------------
-
-    def _follow(self) -> None:
-        if self.controls.follow.value:
-            self._maximize()
-
-    def _maximize(self) -> None:
-        self._cancelled = False
-        worker().submit((id(self), "filter"), self._grow, self._say_error)
-
-    def _cancel(self) -> None:
-        self._cancelled = True
-        worker().cancel((id(self), "filter"))
-
-    def _grow(self, ticket: Ticket) -> Iterator[None] | None:
-        if (shown := self._shown) is None:
-            return None
-        recipe, language = find_recipe(_RECIPE), shown.state.language
-
-        def steps() -> Iterator[None]:
-            self.controls.cancel.disabled = False
-            try:
-                yield from grow(
-                    self.stage,
-                    shown.network,
-                    shown.maps.layer,
-                    self._unit(shown),
-                    recipe,
-                    lambda: self._cancelled,
-                    language,
-                )
-            finally:
-                self.controls.cancel.disabled = True
-
-        return steps()
 
     # Names and appearance ----------------------------------------------------------------------------------
 

@@ -102,8 +102,7 @@ class Stage(anywidget.AnyWidget):
 
     def __init__(self, **traits: Any) -> None:
         self._publishing = threading.RLock()
-        self._image_callbacks: list[Callable[[str, bytes], None]] = []
-        self._detail_callbacks: list[Callable[[int], None]] = []
+        self._callbacks: dict[str, list[Callable[[dict[str, Any], list[memoryview]], None]]] = {}
         super().__init__(**traits)
         self.on_msg(self._receive)
 
@@ -139,21 +138,17 @@ class Stage(anywidget.AnyWidget):
                 setattr(self, name, value)
             self.frame += 1
 
-    def on_image(self, callback: Callable[[str, bytes], None]) -> None:
-        """Call with (file name, file content) when a person opens, drops or pastes a picture."""
-        self._image_callbacks.append(callback)
+    def on(self, kind: str, callback: Callable[[dict[str, Any], list[memoryview]], None]) -> None:
+        """Call with (message, buffers) when the browser sends a message of that ``type``.
 
-    def on_detail(self, callback: Callable[[int], None]) -> None:
-        """Call with the unit whose map is wanted in full resolution; answer by publishing `detail_payload`."""
-        self._detail_callbacks.append(callback)
+        "image": a person opened, dropped or pasted a picture: its ``name``, its content as the only buffer.
+        "detail": the ``unit`` whose map is wanted in full resolution; answer by publishing `detail_payload`.
+        """
+        self._callbacks.setdefault(kind, []).append(callback)
 
     def _receive(self, _: Any, content: dict, buffers: list[memoryview]) -> None:
         try:
-            if content.get("type") == "image" and buffers:
-                for on_image in self._image_callbacks:
-                    on_image(str(content.get("name", "")), bytes(buffers[0]))
-            elif content.get("type") == "detail":
-                for on_detail in self._detail_callbacks:
-                    on_detail(int(content["unit"]))
+            for callback in self._callbacks.get(content.get("type", ""), ()):
+                callback(content, buffers)
         except Exception as error:  # a callback's exception would end in a log that nobody reads
             self.error = str(error) or type(error).__name__

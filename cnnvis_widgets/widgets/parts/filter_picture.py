@@ -7,14 +7,73 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
-from cnnvis_widgets.compute.maximize import Recipe, ascend
+from cnnvis_widgets.compute.maximize import Recipe, ascend, find_recipe
+from cnnvis_widgets.jobs.worker import Ticket
 from cnnvis_widgets.locale import say
 from cnnvis_widgets.networks.network import Network
 from cnnvis_widgets.results import LayerInfo
+from cnnvis_widgets.widgets.parts.part import Part
 from cnnvis_widgets.widgets.payloads import picture_payload
+from cnnvis_widgets.widgets.shown import Shown
 from cnnvis_widgets.widgets.stage import Stage
 
+_RECIPE = "classic"
 _FRAME_SECONDS = 0.06  # live pictures are sent no faster than this
+
+
+class FilterPicture(Part):
+    """Makes it on request, or for every filter that is selected; Cancel stops it within a step."""
+
+    lane = "filter"
+
+    def __init__(self, explorer):
+        super().__init__(explorer)
+        self._cancelled = False
+        controls = explorer.controls
+        controls.maximize.on_click(lambda _button: self.start())
+        controls.cancel.on_click(lambda _button: self._cancel())
+        controls.follow.observe(lambda change: self.start() if change.new else None, "value")
+        self.stage.observe(lambda _change: self._follow(), "unit")
+
+    def after(self, shown: Shown, before: Shown | None) -> None:
+        what = (shown.state.layer, shown.state.unit)
+        if before is None or (before.state.layer, before.state.unit) != what:
+            self._follow()
+
+    def start(self) -> None:
+        self._cancelled = False
+        self.submit(self._steps)
+
+    def _follow(self) -> None:
+        if self.explorer.controls.follow.value:
+            self.start()
+
+    def _cancel(self) -> None:
+        self._cancelled = True
+        self.stop()
+
+    def _steps(self, _ticket: Ticket) -> Iterator[None] | None:
+        if (shown := self.explorer.shown) is None:
+            return None
+        cancel = self.explorer.controls.cancel
+
+        def steps() -> Iterator[None]:
+            cancel.disabled = False
+            unit, recipe, language = self.explorer.unit, find_recipe(_RECIPE), shown.state.language
+            try:
+                yield from grow(
+                    self.stage,
+                    shown.network,
+                    shown.maps.layer,
+                    unit,
+                    recipe,
+                    lambda: self._cancelled,
+                    language,
+                )
+            finally:
+                cancel.disabled = True
+
+        return steps()
 
 
 def grow(

@@ -1,0 +1,9 @@
+"""What an Explorer can do beside its main loop, one file each; `PARTS` lists them in the order they are asked in."""
+
+from __future__ import annotations
+
+from cnnvis_widgets.widgets.parts.detail import Detail
+from cnnvis_widgets.widgets.parts.filter_picture import FilterPicture
+from cnnvis_widgets.widgets.parts.part import Part
+
+PARTS: tuple[type[Part], ...] = (Detail, FilterPicture)

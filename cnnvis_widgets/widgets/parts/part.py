@@ -1,0 +1,49 @@
+"""What every part of an Explorer is: something that answers the stage's requests and adds to what a new view sends.
+
+A part never touches TensorFlow in a callback: it submits work, which runs on the worker thread.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from cnnvis_widgets.jobs.worker import Ticket, worker
+from cnnvis_widgets.widgets.shown import Shown
+
+if TYPE_CHECKING:
+    from cnnvis_widgets.widgets.explorer import Explorer
+
+
+class Part:
+    """Made once for each Explorer, before anything is shown; overrides what it needs.
+
+    A part's callbacks are registered in ``__init__``: ``explorer.stage.on("kernel", self._wanted)`` for the stage's
+    messages, ``observe`` or ``on_click`` for controls. ``explorer.shown`` is the last good view, or None.
+    """
+
+    lane = ""  # the name of its work at the worker, where it has any: a later request takes the place of an earlier
+
+    def __init__(self, explorer: Explorer):
+        self.explorer = explorer
+        self.stage = explorer.stage
+
+    def changes(self, shown: Shown, before: Shown | None) -> dict[str, Any]:
+        """The stage's traits that this part adds to the message of a new view. On the worker thread, so be quick."""
+        return {}
+
+    def after(self, shown: Shown, before: Shown | None) -> None:
+        """A new view has been sent. On the worker thread."""
+
+    def submit(self, work: Callable[[Ticket], Any]) -> Ticket:
+        """Have work run on the worker thread in this part's lane; what it raises is said in the widget."""
+        return worker().submit(self._key, work, self.explorer.say_error)
+
+    def stop(self) -> None:
+        """Cancel this part's work."""
+        if self.lane:
+            worker().cancel(self._key)
+
+    @property
+    def _key(self) -> tuple[int, str]:
+        return (id(self.explorer), self.lane)
