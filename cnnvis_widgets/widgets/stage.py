@@ -56,6 +56,8 @@ class Stage(anywidget.AnyWidget):
     panels = traitlets.List(traitlets.Enum(PANELS), list(PANELS)).tag(sync=True)
     frame = traitlets.Int(0).tag(sync=True)
     texts = traitlets.Dict().tag(sync=True)
+    language = traitlets.Unicode("en").tag(sync=True)  # that of `texts`; the browser sets what it would like
+    languages = traitlets.Dict().tag(sync=True)  # code: its own name; empty: no choice is offered
     network = traitlets.Unicode().tag(sync=True)
     layer = traitlets.Dict().tag(sync=True)  # path, kind, shape [h, w, c]
 
@@ -96,7 +98,8 @@ class Stage(anywidget.AnyWidget):
     picture_unit = traitlets.Int(-1).tag(sync=True)
     picture_progress = traitlets.Dict().tag(sync=True)  # step, steps, seconds_left, message; or empty
 
-    status = traitlets.Unicode().tag(sync=True)  # a sentence that describes the view
+    facts = traitlets.Dict().tag(sync=True)  # of the network's answer: name, share, target, method
+    status = traitlets.Unicode().tag(sync=True)  # said instead of the browser's own description of the view
     busy = traitlets.Unicode().tag(sync=True)  # a sentence while the kernel works
     error = traitlets.Unicode().tag(sync=True)  # a sentence; the person can dismiss it
 
