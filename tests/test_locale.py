@@ -53,7 +53,7 @@ def test_every_sentence_that_python_says_exists():
         for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
             if isinstance(node, ast.Constant) and isinstance(node.value, str):
                 keys |= set(re.findall(r"^explorer\.[a-z_.]+[a-z]$", node.value))
-    assert len(keys) > 8
+    assert len(keys) >= 5
     assert keys <= set(sentences("en"))
 
 
