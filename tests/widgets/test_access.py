@@ -378,7 +378,8 @@ CONTRAST = """(root) => {
   const light = (rgb) => rgb.map((c) => (c <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4))
     .reduce((sum, c, i) => sum + c * [0.2126, 0.7152, 0.0722][i], 0);
   return [...document.querySelectorAll(`${root} *`)].filter((e) => e.checkVisibility()
-      && !e.closest(".cnnvis-hidden, option") && [...e.childNodes].some((n) => n.nodeType === 3 && n.data.trim())).map((e) => {
+      && !e.closest(".cnnvis-hidden, option")
+      && [...e.childNodes].some((n) => n.nodeType === 3 && n.data.trim())).map((e) => {
     const grounds = [];
     for (let at = e; at; at = at.parentElement) grounds.unshift(getComputedStyle(at).backgroundColor);
     const style = getComputedStyle(e), size = parseFloat(style.fontSize);

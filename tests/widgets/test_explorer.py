@@ -387,7 +387,7 @@ def words_of(explorer):
     """Everything that a person reads in the controls, and what the kernel writes into the stage."""
     stage, controls = explorer.stage, explorer.controls
     words = [stage.heat_caption, stage.heat_message, stage.picture_caption, controls.search.placeholder]
-    words += [stage.picture_progress.get("message", "")] + list(stage.texts.values())
+    words += [stage.picture_progress.get("message", ""), *stage.texts.values()]
     for control in controls.every():
         words += [control.description, control.tooltip or ""]
     words += [label for label, _path in controls.layer.options] + [controls.target.options[0][0]]

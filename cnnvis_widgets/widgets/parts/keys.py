@@ -20,7 +20,7 @@ class Keys(Part):
         if shown is None or wanted.network != shown.state.network:
             return
         paths = [layer.path for layer in shown.network.layers]
-        here = paths.index(wanted.layer or shown.state.layer)
+        here = paths.index(wanted.layer or shown.maps.layer.path)
         there = min(max(here + by, 0), len(paths) - 1)
         if there != here:
             self.explorer.wish(layer=paths[there])
