@@ -11,10 +11,10 @@ START = "import cnnvis_widgets as cnnvis\nexplorer = cnnvis.Explorer(layer='bloc
 
 FOCUS = """() => {
   const element = document.activeElement, style = getComputedStyle(element);
-  const row = element.closest(".widget-inline-hbox, .widget-checkbox");
-  return { inside: !!element.closest(".cnnvis-explorer"), outline: style.outlineStyle === "none" ? 0 : parseFloat(style.outlineWidth),
-    name: element.getAttribute("aria-label") || row?.innerText.split("\\n")[0].trim() || element.innerText.trim() || element.className,
-    tag: element.tagName };
+  const row = element.closest(".widget-inline-hbox, .widget-checkbox")?.innerText.split("\\n")[0].trim();
+  return { inside: !!element.closest(".cnnvis-explorer"),
+           outline: style.outlineStyle === "none" ? 0 : parseFloat(style.outlineWidth),
+           name: element.getAttribute("aria-label") || row || element.innerText.trim() || element.className };
 }"""
 
 
@@ -259,8 +259,8 @@ def test_nothing_is_cut_off_at_any_width(keyboard, width):
     found = keyboard.page.evaluate(
         """() => { const root = document.querySelector(".cnnvis-explorer"), right = root.getBoundingClientRect().right;
           return [...root.querySelectorAll("*")].filter((e) => e.checkVisibility() && e.clientWidth
-            && !e.closest(".cnnvis-hidden, select, datalist") && !e.matches("input"))
-            .filter((e) => e.scrollWidth > e.clientWidth + 1 && !/noUi/.test(e.className) || e.getBoundingClientRect().right > right + 1)
+            && !e.closest(".cnnvis-hidden, select, datalist, .noUi-target") && !e.matches("input"))
+            .filter((e) => e.scrollWidth > e.clientWidth + 1 || e.getBoundingClientRect().right > right + 1)
             .map((e) => `${e.tagName} ${e.className} ${e.textContent.slice(0, 40)}`) }"""
     )
     keyboard.page.evaluate("""() => { document.querySelector(".cnnvis-explorer").style.width = "" }""")
