@@ -224,6 +224,7 @@ def test_the_language_is_switched_while_one_looks(keyboard):
     keyboard.press("ArrowDown")
     keyboard.wait("s.lang === 'zh' && s.textContent.includes('特征图')")
     keyboard.page.get_by_text("不透明度", exact=True).wait_for()
+    keyboard.wait("s.querySelector('.cnnvis-announced').textContent.includes('通道')")
     read = explorer.evaluate(
         """(root) => [root.innerText, ...[...root.querySelectorAll("*")].flatMap((e) =>
              ["title", "aria-label", "placeholder"].map((name) => e.getAttribute(name)).filter(Boolean))].join("\\n")"""
@@ -252,8 +253,10 @@ def test_the_language_is_switched_while_one_looks(keyboard):
 
 @pytest.mark.parametrize("width", [480, 700, 900, 1400])
 def test_nothing_is_cut_off_at_any_width(keyboard, width):
-    keyboard.page.evaluate(
-        """(width) => { document.querySelector(".cnnvis-explorer").style.width = `${width}px` }""", width
+    around = 1300 - keyboard.page.evaluate("() => document.querySelector('.cnnvis-explorer').clientWidth")
+    keyboard.page.set_viewport_size({"width": width + around, "height": 1100})
+    keyboard.page.wait_for_function(
+        "(width) => Math.abs(document.querySelector('.cnnvis-explorer').clientWidth - width) < 20", arg=width
     )
     keyboard.notebook.next_frame()
     found = keyboard.page.evaluate(
@@ -263,8 +266,10 @@ def test_nothing_is_cut_off_at_any_width(keyboard, width):
             .filter((e) => e.scrollWidth > e.clientWidth + 1 || e.getBoundingClientRect().right > right + 1)
             .map((e) => `${e.tagName} ${e.className} ${e.textContent.slice(0, 40)}`) }"""
     )
-    keyboard.page.evaluate("""() => { document.querySelector(".cnnvis-explorer").style.width = "" }""")
-    keyboard.notebook.next_frame()
+    keyboard.page.set_viewport_size({"width": 1300, "height": 1100})
+    keyboard.page.wait_for_function(
+        "(width) => document.querySelector('.cnnvis-explorer').clientWidth === width", arg=1300 - around
+    )
     assert found == []
 
 

@@ -306,6 +306,13 @@ def test_a_first_view_that_is_impossible_is_refused_at_once(network):
         cnnvis.Explorer(network, layer="nope")
 
 
+def test_code_may_ask_for_the_unit_that_the_person_has_moved_on_from(explorer):
+    explorer.update(layer="block2_conv1", unit=5)
+    explorer.stage.unit = 6  # in the browser
+    explorer.update(unit=5)
+    assert explorer.state["unit"] == 5 == explorer.stage.unit == explorer.controls.unit.value
+
+
 def test_a_unit_that_the_layer_does_not_have_shows_its_last(explorer):
     explorer.update(layer="block1_conv1")
     explorer.stage.unit = 1000
