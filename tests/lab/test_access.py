@@ -103,6 +103,8 @@ def test_tab_passes_every_control_with_a_focus_that_is_seen(keyboard):
     order = [next((i for i, name in enumerate(passed) if name.startswith(want)), want) for want in wanted]
     assert all(isinstance(place, int) for place in order), (order, passed)
     assert order == sorted(order)
+    for slider in ("Filter", "Opacity"):
+        assert keyboard.page.get_by_role("slider", name=slider).count() == 1
 
 
 @pytest.mark.parametrize(
@@ -244,6 +246,7 @@ def test_the_language_is_switched_while_one_looks(keyboard):
     }
     assert not english & set(re.findall("[A-Za-z]+", read)), read
     assert keyboard.notebook.kernel_eval("explorer.state") == state | {"language": "zh"}
+    assert keyboard.page.get_by_role("slider", name="滤波器").count() == 1
     keyboard.press("?")
     assert "上一层" in keyboard.page.get_by_role("dialog", name="快捷键").inner_text()
     keyboard.press("Escape")
