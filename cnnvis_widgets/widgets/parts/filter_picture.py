@@ -99,6 +99,7 @@ def grow(
     }
     caption = say("explorer.filter_caption", language, **values)
     key = ("filter", layer.path, unit, recipe.name)
+    network.notice_new_weights()
     known = network.memory.get(key)
     if known is not None:
         stage.publish(**picture_payload(known, unit, caption), picture_progress={})
