@@ -21,3 +21,13 @@ class Shown:
     maps: FeatureMaps
     heatmap: Heatmap | None  # None where no panel shows one
     predictions: tuple[Prediction, ...]  # the top classes
+
+
+def heat_caption(heatmap: Heatmap | None) -> str:
+    """What a heatmap shows: method, network, layer, class and its score."""
+    if heatmap is None:
+        return ""
+    return (
+        f"{heatmap.method} · {heatmap.network} · {heatmap.layer.path} · "
+        f"{heatmap.target.name} (logit {heatmap.score:.2f})"
+    )

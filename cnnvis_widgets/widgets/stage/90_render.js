@@ -3,7 +3,7 @@
 // an empty cell: what fails is said in its place.
 
 const PANELS = { photo: createPhotoPanel, maps: createMapsPanel, detail: createDetailPanel, filter: createFilterPanel };
-const REPAINT = ["unit", "opacity", "colormap", "sort", "scale", "texts", "status"];
+const REPAINT = ["difference", "unit", "opacity", "colormap", "sort", "scale", "texts", "status"];
 const TINT_AFTER = 100; // ms until a stale picture looks stale
 const BUSY_AFTER = 1000; // ms until it is said in words
 let viewCount = 0;
@@ -30,7 +30,8 @@ function createView(model, el, signal) {
   const busy = make("p", { class: "cnnvis-busy", role: "status" }, make("span", { class: "cnnvis-spinner", "aria-hidden": "true" }), busyText);
   const footer = make("div", { class: "cnnvis-footer" }, status, busy);
   const dropHint = make("div", { class: "cnnvis-drop", "aria-hidden": "true" });
-  root.append(errorBox, grid, footer, dropHint);
+  const below = make("div", { class: "cnnvis-below" });
+  root.append(errorBox, grid, below, footer, dropHint);
   for (const part of [busy, errorBox, dropHint]) part.hidden = true;
 
   /** @type {View} */
@@ -68,6 +69,11 @@ function createView(model, el, signal) {
     return /** @type {Uint32Array} */ (tables.get(index));
   }
 
+  const compare = createComparePanel(view);
+  const pin = makePinButton(view);
+  below.append(compare.element);
+  footer.append(pin.element);
+
   /** @type {Panel[]} */
   let panels = [];
   function build() {
@@ -76,7 +82,7 @@ function createView(model, el, signal) {
     root.dataset.panels = names.join(" ");
     root.dataset.count = String(names.length);
     grid.replaceChildren(...panels.map((panel) => panel.element));
-    panels.forEach((panel) => sizes.observe(/** @type {Element} */ (panel.element.querySelector(".cnnvis-view"))));
+    [...panels, compare].forEach((panel) => sizes.observe(/** @type {Element} */ (panel.element.querySelector(".cnnvis-view"))));
   }
 
   function paint() {
@@ -92,7 +98,7 @@ function createView(model, el, signal) {
       }
     }
     view.unit = clamp(model.get("unit") ?? 0, 0, Math.max(0, (view.data.maps?.c ?? 1) - 1));
-    for (const panel of panels) {
+    for (const panel of [...panels, compare]) {
       try {
         panel.paint();
       } catch (error) {
@@ -108,7 +114,9 @@ function createView(model, el, signal) {
     setText(dismiss, t("stage.dismiss"));
     show(errorBox, !!wrong);
     setText(busyText, model.get("busy") || "");
-    show(footer, !!status.textContent || !busy.hidden);
+    pin.paint();
+    show(pin.element, !!view.data.maps);
+    show(footer, !!status.textContent || !busy.hidden || !pin.element.hidden);
     Object.assign(root.dataset, {
       frame: String(view.data.frame), unit: String(view.unit), layer: model.get("layer")?.path ?? "", painted: String(++painted),
     });
