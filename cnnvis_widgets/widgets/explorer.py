@@ -20,15 +20,15 @@ from cnnvis_widgets.compute.explain import explain, find_method, methods
 from cnnvis_widgets.compute.feature_maps import feature_maps
 from cnnvis_widgets.errors import CnnvisError
 from cnnvis_widgets.jobs.worker import Ticket, worker
-from cnnvis_widgets.locale import say
+from cnnvis_widgets.locale import LANGUAGES, language_names, say
 from cnnvis_widgets.networks.network import Network
 from cnnvis_widgets.render import colormaps
 from cnnvis_widgets.results import FeatureMaps, Heatmap
 from cnnvis_widgets.widgets import payloads
-from cnnvis_widgets.widgets.controls import TOP, Controls, offer
+from cnnvis_widgets.widgets.controls import TOP, Controls, offer, percent
 from cnnvis_widgets.widgets.parts import PARTS
 from cnnvis_widgets.widgets.shelf import Shelf
-from cnnvis_widgets.widgets.shown import Shown, heat_caption
+from cnnvis_widgets.widgets.shown import Shown, heat_caption, heat_message
 from cnnvis_widgets.widgets.stage import Stage
 from cnnvis_widgets.widgets.state import State
 
@@ -64,8 +64,14 @@ class Explorer(widgets.VBox):
         changes = self._plain(wishes, State().network)
         self._check_layer(changes)
         self._wanted = State().with_changes(**changes)
-        self.stage = Stage(panels=list(self.panels), texts=payloads.stage_texts(self._wanted.language))
-        self.controls = Controls(self.stage, [method.name for method in methods()], self._wanted.language)
+        language = self._wanted.language
+        self.stage = Stage(
+            panels=list(self.panels),
+            texts=payloads.stage_texts(language),
+            language=language,
+            languages=language_names(),
+        )
+        self.controls = Controls(self.stage, [method.name for method in methods()], language)
         super().__init__(list(self._children()), layout=widgets.Layout(width="100%"))
         self.add_class("cnnvis-explorer")
         self._set_appearance(self._wanted)
@@ -134,6 +140,11 @@ class Explorer(widgets.VBox):
         return self._shown
 
     @property
+    def wanted(self) -> State:
+        """What has been asked for last; the worker makes it true. Its language is that of everything said."""
+        return self._wanted
+
+    @property
     def unit(self) -> int:
         """The selected unit, the browser's newest word on it."""
         return self._unit(self._settled())
@@ -145,15 +156,19 @@ class Explorer(widgets.VBox):
 
     def close(self) -> None:
         """Stop this Explorer's work and take its widgets away."""
-        for lane in ("view", "prefetch"):
-            worker().cancel((id(self), lane))
-        for part in getattr(self, "_parts", ()):
-            part.stop()
+        worker().cancel((id(self), "view"))
+        self._rest()
         controls = getattr(self, "controls", None)  # none where the constructor failed
         widgets_ = (*controls.links, *controls.every(), *self.children) if controls else ()
         for widget in widgets_:
             widget.close()
         super().close()
+
+    def _rest(self) -> None:
+        """Stop all work but that on the view itself."""
+        worker().cancel((id(self), "prefetch"))
+        for part in getattr(self, "_parts", ()):
+            part.stop()
 
     # What a person does: each callback only notes a wish and returns ---------------------------------------
 
@@ -172,6 +187,8 @@ class Explorer(widgets.VBox):
         self._on_value(controls.target, lambda index: {"target": None if index == TOP else index})
         self._on_value(controls.method, lambda name: {"method": name})
         self._on_value(controls.search, self._searched)
+        self.stage.observe(lambda change: self._spoken_to(change.new), "language")
+        self.stage.on("unwatched", lambda _content, _buffers: self._rest())
         self.stage.on(
             "image", lambda content, buffers: self._uploaded(str(content["name"]), bytes(buffers[0]))
         )
@@ -193,6 +210,10 @@ class Explorer(widgets.VBox):
             return {}
         self.controls.search.value = ""  # so that the same name can be searched again
         return {"target": names.index(name)}
+
+    def _spoken_to(self, language: str) -> None:
+        if language != self._wanted.language and language in LANGUAGES:
+            self.wish(language=language)
 
     def _uploaded(self, name: str, content: bytes) -> None:
         self.wish(image=self._shelf.put_upload(content, name))
@@ -264,28 +285,23 @@ class Explorer(widgets.VBox):
 
     def _publish(self, shown: Shown, before: Shown | None, additions: dict[str, Any]) -> None:
         """One message with what has changed. The unit only where it must: the person may be further along with it."""
-        maps, heatmap, layer, best = shown.maps, shown.heatmap, shown.maps.layer, shown.predictions[0]
+        maps, heatmap, layer, language = shown.maps, shown.heatmap, shown.maps.layer, shown.state.language
         changes: dict[str, Any] = {
             "network": shown.network.name,
             "layer": {"path": layer.path, "kind": layer.kind, "shape": list(layer.shape)},
-            "status": say(
-                "explorer.status",
-                shown.state.language,
-                network=shown.network.name,
-                name=best.name,
-                share=f"{best.probability:.0%}",
-                layer=layer.path,
-                count=layer.units,
-                height=layer.shape[0],
-                width=layer.shape[1],
-            ),
+            "facts": _facts(shown),
             "busy": "",
             "error": "",
         }
         if heatmap is not None:
             changes |= payloads.heat_payload(
-                heatmap.values, signed=heatmap.signed, caption=heat_caption(heatmap), message=heatmap.message
+                heatmap.values,
+                signed=heatmap.signed,
+                caption=heat_caption(heatmap, language),
+                message=heat_message(heatmap, language),
             )
+        if before is None or before.state.language != language:
+            changes |= {"language": language, "texts": payloads.stage_texts(language)}
         new_image = before is None or before.image is not shown.image
         if new_image:
             changes |= payloads.photo_payload(shown.image, shown.state.image)
@@ -300,6 +316,7 @@ class Explorer(widgets.VBox):
         state, network, controls = shown.state, shown.network, self.controls
         self._updating = threading.get_ident()
         try:
+            controls.speak(state.language)
             offer(controls.network, self._shelf.network_names, state.network)
             offer(controls.image, self._shelf.image_names, state.image)
             controls.show_layers(network.layers, shown.maps.layer)
@@ -321,6 +338,7 @@ class Explorer(widgets.VBox):
             if shown is not None and self._wanted is wanted:
                 self._wanted = shown.state
                 self._update_controls(shown)
+                self.stage.language = shown.state.language
 
     def say_error(self, error: BaseException) -> None:
         """Show an error in the widget, in words; everything else stays as it was. From any thread."""
@@ -394,3 +412,10 @@ def _prefetch(shown: Shown) -> Iterator[None]:
         yield
     if shown.heatmap is not None:
         runs.record_all(shown.network, shown.image, shown.heatmap.target.index)
+
+
+def _facts(shown: Shown) -> dict[str, str]:
+    """What the browser needs beside the arrays to describe the view in a sentence."""
+    best, heatmap = shown.predictions[0], shown.heatmap
+    facts = {"name": best.name, "share": percent(best.probability)}
+    return facts if heatmap is None else facts | {"target": heatmap.target.name, "method": heatmap.method}

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 
 from cnnvis_widgets.locale import sentences
-from cnnvis_widgets.widgets.shown import Shown
+from cnnvis_widgets.widgets.shown import Shown, heat_caption, heat_message
 
 PHOTO_SIDE = 1024  # pixels; no screen shows more of a photograph in one panel
 MAPS_VALUES = 1_500_000  # float16 values a layer may send (3 MB: 20 to 40 ms to a local browser)
@@ -41,7 +41,7 @@ def heat_payload(
         "heat": np.ascontiguousarray(values, "<f4").tobytes(),
         "heat_shape": list(values.shape),
         "heat_signed": signed,
-        "heat_caption": caption,
+        "heat_caption": heat_caption(heatmap, language),
         "heat_message": message,
     }
 
@@ -88,8 +88,8 @@ def picture_payload(image: np.ndarray, unit: int, caption: str = "") -> dict[str
     }
 
 
-def pinned_payload(shown: Shown, caption: str) -> dict[str, Any]:
-    """Traits that pin a view, to compare others with it; ``caption`` is that of its heatmap."""
+def pinned_payload(shown: Shown, language: str) -> dict[str, Any]:
+    """Traits that pin a view, to compare others with it."""
     plane = np.ascontiguousarray(shown.maps.values[..., shown.state.unit], "<f4")
     heatmap = shown.heatmap
     low, high, _mean = _stats(plane[None])[0].tolist()
@@ -103,8 +103,8 @@ def pinned_payload(shown: Shown, caption: str) -> dict[str, Any]:
         "map_signed": bool((shown.maps.values < 0).any() and (shown.maps.values > 0).any()),
         "heat_shape": list(heatmap.values.shape) if heatmap else [0, 0],
         "heat_signed": bool(heatmap and heatmap.signed),
-        "heat_caption": caption,
-        "heat_message": heatmap.message if heatmap else "",
+        "heat_caption": heat_caption(heatmap, language),
+        "heat_message": heat_message(heatmap, language),
     }
     return {
         "pinned": about,

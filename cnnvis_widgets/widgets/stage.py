@@ -56,6 +56,8 @@ class Stage(anywidget.AnyWidget):
     panels = traitlets.List(traitlets.Enum(PANELS), list(PANELS)).tag(sync=True)
     frame = traitlets.Int(0).tag(sync=True)
     texts = traitlets.Dict().tag(sync=True)
+    language = traitlets.Unicode("en").tag(sync=True)  # that of `texts`; the browser sets what it would like
+    languages = traitlets.Dict().tag(sync=True)  # code: its own name; empty: no choice is offered
     network = traitlets.Unicode().tag(sync=True)
     layer = traitlets.Dict().tag(sync=True)  # path, kind, shape [h, w, c]
 
@@ -104,7 +106,8 @@ class Stage(anywidget.AnyWidget):
     pinned_map = traitlets.Bytes().tag(sync=True)
     difference = traitlets.Bool(False).tag(sync=True)  # show B minus A in the place of B
 
-    status = traitlets.Unicode().tag(sync=True)  # a sentence that describes the view
+    facts = traitlets.Dict().tag(sync=True)  # of the network's answer: name, share, target, method
+    status = traitlets.Unicode().tag(sync=True)  # said instead of the browser's own description of the view
     busy = traitlets.Unicode().tag(sync=True)  # a sentence while the kernel works
     error = traitlets.Unicode().tag(sync=True)  # a sentence; the person can dismiss it
 

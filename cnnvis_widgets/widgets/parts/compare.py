@@ -10,7 +10,7 @@ from typing import Any
 
 from cnnvis_widgets.widgets import payloads
 from cnnvis_widgets.widgets.parts.part import Part
-from cnnvis_widgets.widgets.shown import Shown, heat_caption
+from cnnvis_widgets.widgets.shown import Shown
 from cnnvis_widgets.widgets.state import State
 
 
@@ -21,13 +21,12 @@ class Compare(Part):
         self.stage.on("unpin", lambda _content, _buffers: explorer.wish(pinned=None))
 
     def changes(self, shown: Shown, before: Shown | None) -> dict[str, Any]:
-        pinned = shown.state.pinned
-        if pinned == (before.state.pinned if before else None):
+        pinned, language = shown.state.pinned, shown.state.language
+        if before is not None and (pinned, language) == (before.state.pinned, before.state.language):
             return {}
         if pinned is None:
             return payloads.nothing_pinned()
-        view = self.explorer.view(State(**pinned))
-        return payloads.pinned_payload(view, heat_caption(view.heatmap))
+        return payloads.pinned_payload(self.explorer.view(State(**pinned)), language)
 
     def _pin(self) -> None:
         shown = self.explorer.shown

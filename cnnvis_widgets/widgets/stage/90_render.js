@@ -3,10 +3,11 @@
 // an empty cell: what fails is said in its place.
 
 const PANELS = { photo: createPhotoPanel, maps: createMapsPanel, detail: createDetailPanel, filter: createFilterPanel };
-const REPAINT = ["difference", "unit", "opacity", "colormap", "sort", "scale", "texts", "status"];
+const REPAINT = ["difference", "unit", "opacity", "colormap", "sort", "scale", "texts", "status", "language"];
 const TINT_AFTER = 100; // ms until a stale picture looks stale
 const BUSY_AFTER = 1000; // ms until it is said in words
 let viewCount = 0;
+let openViews = 0;
 
 /** @param {Model} model @param {HTMLElement} el @param {AbortSignal} signal */
 function createView(model, el, signal) {
@@ -19,19 +20,20 @@ function createView(model, el, signal) {
   let scheduled = 0;
   let painted = 0;
 
-  const root = make("div", { class: "cnnvis-stage", role: "group", "data-lm-suppress-shortcuts": "true" });
+  const root = make("div", { class: "cnnvis-stage", role: "group", "data-lm-suppress-shortcuts": "true", tabindex: "-1" });
   root.id = `cnnvis-stage-${++viewCount}-${Math.random().toString(36).slice(2, 8)}`; // a page may hold two bundles
   const errorText = make("span");
   const dismiss = make("button", { type: "button", class: "cnnvis-button" });
   const errorBox = make("div", { class: "cnnvis-error", role: "alert" }, errorText, dismiss);
   const grid = make("div", { class: "cnnvis-panels" });
-  const status = make("p", { class: "cnnvis-status", role: "status", "aria-live": "polite" });
+  const status = make("p", { class: "cnnvis-status", id: `${root.id}-says` });
+  const announcer = createAnnouncer(signal);
+  root.setAttribute("aria-describedby", status.id);
   const busyText = make("span");
   const busy = make("p", { class: "cnnvis-busy", role: "status" }, make("span", { class: "cnnvis-spinner", "aria-hidden": "true" }), busyText);
   const footer = make("div", { class: "cnnvis-footer" }, status, busy);
   const dropHint = make("div", { class: "cnnvis-drop", "aria-hidden": "true" });
   const below = make("div", { class: "cnnvis-below" });
-  root.append(errorBox, grid, below, footer, dropHint);
   for (const part of [busy, errorBox, dropHint]) part.hidden = true;
 
   /** @type {View} */
@@ -55,7 +57,23 @@ function createView(model, el, signal) {
       complaint = text;
       view.schedule();
     },
+    dismiss() {
+      const there = !!(complaint || model.get("error"));
+      complaint = "";
+      if (model.get("error")) {
+        model.set("error", "");
+        model.save_changes();
+      }
+      view.schedule();
+      return there;
+    },
   };
+  const description = createDescription(view);
+  const help = (view.help = createHelp(view));
+  const language = makeLanguageChoice(view);
+  const pin = makePinButton(view);
+  footer.append(make("div", { class: "cnnvis-tools" }, pin.element, help.opener, language.element));
+  root.append(errorBox, grid, below, footer, announcer.element, dropHint, help.sheet);
 
   /** @type {Map<number, Uint32Array>} */
   const tables = new Map();
@@ -70,9 +88,7 @@ function createView(model, el, signal) {
   }
 
   const compare = createComparePanel(view);
-  const pin = makePinButton(view);
   below.append(compare.element);
-  footer.append(pin.element);
 
   /** @type {Panel[]} */
   let panels = [];
@@ -107,7 +123,10 @@ function createView(model, el, signal) {
       }
     }
     root.setAttribute("aria-label", t("stage.label", { network: model.get("network") ?? "" }));
-    setText(status, model.get("status") || "");
+    setText(status, model.get("status") || description());
+    announcer.say(status.textContent ?? "");
+    language.paint();
+    help.paint();
     setText(dropHint, t("stage.photo.drop"));
     const wrong = complaint || model.get("error") || "";
     setText(errorText, wrong);
@@ -116,7 +135,6 @@ function createView(model, el, signal) {
     setText(busyText, model.get("busy") || "");
     pin.paint();
     show(pin.element, !!view.data.maps);
-    show(footer, !!status.textContent || !busy.hidden || !pin.element.hidden);
     Object.assign(root.dataset, {
       frame: String(view.data.frame), unit: String(view.unit), layer: model.get("layer")?.path ?? "", painted: String(++painted),
     });
@@ -139,19 +157,14 @@ function createView(model, el, signal) {
     view.schedule();
   }
 
-  // JupyterLab moves to the next cell when an arrow key is pressed in a plain <select>, whatever attributes say (4.6);
-  // only a listener on the window comes before its own. The select itself needs no listener to change.
-  window.addEventListener("keydown", (event) => {
-    const target = /** @type {Element} */ (event.target);
-    if (target.matches?.("select") && root.closest(".cnnvis-explorer")?.contains(target)) event.stopPropagation();
-  }, { capture: true, signal });
-
   const sizes = new ResizeObserver(() => view.schedule());
   signal.addEventListener("abort", () => {
     sizes.disconnect();
     timers.forEach(clearTimeout);
     cancelAnimationFrame(scheduled);
+    if (--openViews === 0) tellNobodyWatches(model);
   });
+  openViews++;
 
   /** @param {string} event @param {() => void} handler */
   const listen = (event, handler) => {
@@ -164,22 +177,22 @@ function createView(model, el, signal) {
   listen("change:busy", busyChanged);
   listen("change:panels", () => { sizes.disconnect(); build(); view.schedule(); });
 
-  dismiss.addEventListener("click", () => {
-    complaint = "";
-    if (model.get("error")) {
-      model.set("error", "");
-      model.save_changes();
-    }
-    view.schedule();
-  }, { signal });
-  root.addEventListener("keydown", (event) => {
-    if (event.target instanceof HTMLButtonElement && (event.key === "Enter" || event.key === " ")) event.stopPropagation();
-  }, { signal });
+  dismiss.addEventListener("click", () => view.dismiss(), { signal });
+  listenToKeys(view);
   acceptPictures(view, dropHint);
 
   el.replaceChildren(root);
   build();
   busyChanged();
+}
+
+/** The last view of an output that was cleared: the kernel need not go on with what nobody sees. @param {Model} model */
+function tellNobodyWatches(model) {
+  try {
+    model.send({ type: "unwatched" });
+  } catch {
+    // the kernel itself has gone
+  }
 }
 
 /** Dropped and pasted pictures. @param {View} view @param {HTMLElement} hint */
