@@ -41,7 +41,7 @@ def heat_payload(
         "heat": np.ascontiguousarray(values, "<f4").tobytes(),
         "heat_shape": list(values.shape),
         "heat_signed": signed,
-        "heat_caption": heat_caption(heatmap, language),
+        "heat_caption": caption,
         "heat_message": message,
     }
 
