@@ -13,6 +13,7 @@ import numpy as np
 from cnnvis_widgets.errors import CnnvisError, NetworkLoadError, UnknownLayerError, did_you_mean
 from cnnvis_widgets.images import load_image, resize
 from cnnvis_widgets.networks.files import reason
+from cnnvis_widgets.networks.graph import Graph
 from cnnvis_widgets.networks.memory import Memory
 from cnnvis_widgets.networks.probe import Probe
 from cnnvis_widgets.results import LayerInfo, Prediction, Target
@@ -104,6 +105,11 @@ class Network:
         """What follows the scores: "softmax", "sigmoid", or "none", where the model's outputs are the scores."""
         return self.probe.head
 
+    @property
+    def graph(self) -> Graph:
+        """How the layers hang together, and what each can see of the picture: ``graph.node(path).field``."""
+        return self.probe.graph
+
     @functools.cached_property
     def class_names(self) -> tuple[str, ...]:
         """A name for each output of the network."""
@@ -192,16 +198,19 @@ class Network:
         """Drop all remembered answers: for when the model's weights, or what ``preprocess`` does, changed."""
         self.memory.clear()
 
-    def seen(self, image: np.ndarray) -> tuple[bytes, np.ndarray]:
-        """An RGB uint8 image as the network sees it, resized to ``input_size``, after its key for `memory`.
-
-        Two photographs that look the same at that size share a key, and all answers. Where the weights are not what
-        they were, everything is forgotten first.
-        """
+    def notice_new_weights(self) -> None:
+        """Forget everything where the weights are not what they were."""
         weights = _fingerprint(self._watched)
         if weights != self._weights_known:
             self.forget()
             self._weights_known = weights
+
+    def seen(self, image: np.ndarray) -> tuple[bytes, np.ndarray]:
+        """An RGB uint8 image as the network sees it, resized to ``input_size``, after its key for `memory`.
+
+        Two photographs that look the same at that size share a key, and all answers.
+        """
+        self.notice_new_weights()
         pixels = resize(image, self.input_size)
         return hashlib.blake2b(pixels.data, digest_size=16).digest(), pixels
 

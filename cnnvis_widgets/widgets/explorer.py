@@ -9,6 +9,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any
 
 import ipywidgets as widgets
@@ -27,7 +28,7 @@ from cnnvis_widgets.widgets import payloads
 from cnnvis_widgets.widgets.controls import TOP, Controls, offer, percent
 from cnnvis_widgets.widgets.parts import PARTS
 from cnnvis_widgets.widgets.shelf import Shelf
-from cnnvis_widgets.widgets.shown import Shown
+from cnnvis_widgets.widgets.shown import Shown, heat_caption, heat_message
 from cnnvis_widgets.widgets.stage import Stage
 from cnnvis_widgets.widgets.state import State
 
@@ -248,43 +249,43 @@ class Explorer(widgets.VBox):
 
     def _show(self, ticket: Ticket, wanted: State) -> None:
         before = self._shown
+        shown = self.view(wanted, ticket)
+        if before is not None and wanted.unit == before.state.unit:
+            # Nobody asked for another one, so wherever the person is with the slider.
+            shown = replace(shown, state=replace(shown.state, unit=self._unit(shown)))
+        # All that may fail comes before anything is replaced.
+        additions: dict[str, Any] = {}
+        for part in self._parts:
+            additions |= part.changes(shown, before)
+        with self._wishing:
+            ticket.check()  # from here on nothing newer is wanted, and nobody can want it
+            self._wanted = shown.state
+            self._shown = shown
+            self._update_controls(shown)
+            self._publish(shown, before, additions)
+        for part in self._parts:
+            part.after(shown, before)
+        worker().submit((id(self), "prefetch"), lambda _ticket: _prefetch(shown))
+
+    def view(self, wanted: State, ticket: Ticket | None = None) -> Shown:
+        """Everything that belongs to a state, computed or from memory; shows nothing. On the worker thread."""
         network = self._shelf.network(wanted.network)
-        ticket.check()
+        if ticket is not None:
+            ticket.check()
         image = self._shelf.image(wanted.image)
         layer = network.layer(wanted.layer)
         # The heatmap first: its one pass records the maps as well.
         heatmap = _explain(network, image, wanted) if "photo" in self.panels else None
         maps = feature_maps(network, image, layer)
         predictions = network.predict(image, top=_CLASSES_OFFERED)
-        unit = self._unit_to_show(wanted, maps)
-        state = wanted.with_changes(layer=layer.path, unit=unit)
-        shown = Shown(state, network, image, maps, heatmap, tuple(predictions))
-        with self._wishing:
-            ticket.check()  # from here on nothing newer is wanted, and nobody can want it
-            self._wanted = shown.state
-            self._shown = shown
-            self._update_controls(shown)
-            self._publish(shown, before)
-        for part in self._parts:
-            part.after(shown, before)
-        worker().submit((id(self), "prefetch"), lambda _ticket: _prefetch(shown))
-
-    def _unit_to_show(self, wanted: State, maps: FeatureMaps) -> int:
-        """The one asked for; on a layer never seen the strongest; else wherever the person is with the slider."""
-        if wanted.unit is None:
-            return int(np.argmax(np.abs(np.nan_to_num(maps.values)).max(axis=(0, 1))))
-        if not 0 <= wanted.unit < maps.layer.units:
-            raise CnnvisError(
-                f"Layer {maps.layer.path!r} has units 0 to {maps.layer.units - 1}; {wanted.unit} was asked for."
-            )
-        asked_anew = self._shown is None or wanted.unit != self._shown.state.unit
-        return wanted.unit if asked_anew else min(max(self.stage.unit, 0), maps.layer.units - 1)
+        state = wanted.with_changes(layer=layer.path, unit=_existing_unit(wanted.unit, maps))
+        return Shown(state, network, image, maps, heatmap, tuple(predictions))
 
     def _unit(self, shown: Shown) -> int:
         """The unit that the person has chosen, on a layer that has it."""
         return min(max(self.stage.unit, 0), shown.maps.layer.units - 1)
 
-    def _publish(self, shown: Shown, before: Shown | None) -> None:
+    def _publish(self, shown: Shown, before: Shown | None, additions: dict[str, Any]) -> None:
         """One message with what has changed. The unit only where it must: the person may be further along with it."""
         maps, heatmap, layer, language = shown.maps, shown.heatmap, shown.maps.layer, shown.state.language
         changes: dict[str, Any] = {
@@ -298,8 +299,8 @@ class Explorer(widgets.VBox):
             changes |= payloads.heat_payload(
                 heatmap.values,
                 signed=heatmap.signed,
-                caption=_caption(heatmap, language),
-                message=_message(heatmap, language),
+                caption=heat_caption(heatmap, language),
+                message=heat_message(heatmap, language),
             )
         if before is None or before.state.language != language:
             changes |= {"language": language, "texts": payloads.stage_texts(language)}
@@ -310,9 +311,7 @@ class Explorer(widgets.VBox):
             changes |= payloads.maps_payload(maps.values)
         if shown.state.unit != self.stage.unit:
             changes["unit"] = shown.state.unit
-        for part in self._parts:
-            changes |= part.changes(shown, before)
-        self.stage.publish(**changes)
+        self.stage.publish(**changes | additions)
 
     def _update_controls(self, shown: Shown) -> None:
         """Bring the controls to what is shown, without taking that for a person's wish."""
@@ -396,6 +395,17 @@ def _explain(network: Network, image: np.ndarray, state: State) -> Heatmap:
     return explain(network, image, state.method, state.layer, state.target)
 
 
+def _existing_unit(unit: int | None, maps: FeatureMaps) -> int:
+    """The one asked for; None gives the strongest."""
+    if unit is None:
+        return int(np.argmax(np.abs(np.nan_to_num(maps.values)).max(axis=(0, 1))))
+    if not 0 <= unit < maps.layer.units:
+        raise CnnvisError(
+            f"Layer {maps.layer.path!r} has units 0 to {maps.layer.units - 1}; {unit} was asked for."
+        )
+    return unit
+
+
 def _prefetch(shown: Shown) -> Iterator[None]:
     """When nobody has asked for anything for a moment: every layer, so that the next choice is read from memory."""
     asked = time.monotonic()
@@ -411,24 +421,3 @@ def _facts(shown: Shown) -> dict[str, str]:
     best, heatmap = shown.predictions[0], shown.heatmap
     facts = {"name": best.name, "share": percent(best.probability)}
     return facts if heatmap is None else facts | {"target": heatmap.target.name, "method": heatmap.method}
-
-
-def _caption(heatmap: Heatmap, language: str) -> str:
-    return say(
-        "explorer.heat_caption",
-        language,
-        method=heatmap.method,
-        network=heatmap.network,
-        layer=heatmap.layer.path,
-        target=heatmap.target.name,
-        score=f"{heatmap.score:.2f}",
-    )
-
-
-def _message(heatmap: Heatmap, language: str) -> str:
-    """`Heatmap.message` in the language of the view."""
-    if not heatmap.message:
-        return ""
-    key = "no_evidence" if np.isfinite(heatmap.raw).all() else "no_numbers"
-    values = {"network": heatmap.network, "layer": heatmap.layer.path, "target": heatmap.target.name}
-    return say(f"explorer.{key}", language, **values)

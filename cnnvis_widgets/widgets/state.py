@@ -33,6 +33,9 @@ class State:
     scale: str = "map"
     sort: str = "index"
     language: str = "en"
+    pinned: dict[str, Any] | None = (
+        None  # the view to compare with: such a dictionary, without a pinned one of its own
+    )
 
     def with_changes(self, **changes: Any) -> State:
         """A changed copy; what belonged to a network or layer that changed is forgotten unless it is said anew.
@@ -49,6 +52,8 @@ class State:
             raise CnnvisError(f"opacity is a number from 0 to 1; {changes['opacity']!r} was asked for.")
         if changes.get("unit") is not None and not _is_number(changes["unit"], numbers.Integral):
             raise CnnvisError(f"A unit is a whole number; {changes['unit']!r} was asked for.")
+        if changes.get("pinned") is not None:
+            changes["pinned"] = State().with_changes(**changes["pinned"] | {"pinned": None}).to_dict()
         forgotten: dict[str, Any] = {}
         if changes.get("network", self.network) != self.network:
             forgotten = {"layer": None, "unit": None, "target": None}

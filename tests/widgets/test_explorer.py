@@ -487,3 +487,38 @@ def test_closing_takes_every_widget_away(network):
     ]
     explorer.close()
     assert len(parts) > 15 and all(part.comm is None for part in parts)
+
+
+def test_a_pinned_view_stays_beside_whatever_is_shown_and_is_part_of_the_state(explorer, network):
+    explorer.update(layer="block2_conv1", unit=3, target="dog")
+    explorer.stage._receive(explorer.stage, {"type": "pin"}, [])
+    wait_until(lambda: explorer.stage.pinned)
+    explorer.update(layer="block3_conv1", unit=5, target="cat")
+    pinned = explorer.stage.pinned
+    assert (pinned["layer"], pinned["unit"], pinned["network"]) == ("block2_conv1", 3, "bundled")
+    image = cnnvis.sample_images()["cat"]
+    expected = cnnvis.feature_maps(network, image, "block2_conv1").values[..., 3]
+    shown = np.frombuffer(explorer.stage.pinned_map, "<f4").reshape(pinned["map_shape"])
+    np.testing.assert_array_equal(shown, expected)
+    heat = cnnvis.explain(network, image, layer="block2_conv1", target="dog")
+    shown = np.frombuffer(explorer.stage.pinned_heat, "<f4").reshape(pinned["heat_shape"])
+    np.testing.assert_allclose(shown, heat.values, atol=1e-6)
+    assert "dog" in pinned["heat_caption"]
+
+    state = explorer.state
+    again = cnnvis.Explorer(**state)
+    try:
+        assert again.state == state
+        assert again.stage.pinned == pinned
+    finally:
+        again.close()
+    explorer.stage._receive(explorer.stage, {"type": "unpin"}, [])
+    wait_until(lambda: not explorer.stage.pinned)
+    assert explorer.state["pinned"] is None
+
+
+def test_a_pinned_view_that_cannot_be_made_is_refused_and_the_view_stays(explorer):
+    before = explorer.state
+    with pytest.raises(cnnvis.UnknownLayerError, match="nowhere"):
+        explorer.update(pinned={"layer": "nowhere"})
+    assert explorer.state == before

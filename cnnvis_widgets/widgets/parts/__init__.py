@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from cnnvis_widgets.widgets.parts.compare import Compare
 from cnnvis_widgets.widgets.parts.detail import Detail
 from cnnvis_widgets.widgets.parts.filter_picture import FilterPicture
 from cnnvis_widgets.widgets.parts.keys import Keys
 from cnnvis_widgets.widgets.parts.part import Part
 
-PARTS: tuple[type[Part], ...] = (Detail, FilterPicture, Keys)
+PARTS: tuple[type[Part], ...] = (Detail, FilterPicture, Compare, Keys)

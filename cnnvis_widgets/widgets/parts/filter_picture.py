@@ -117,6 +117,7 @@ def grow(
     # Said for each frame, because the language may change meanwhile.
     caption = functools.partial(say, "explorer.filter_caption", **values)
     key = ("filter", layer.path, unit, recipe.name)
+    network.notice_new_weights()
     known = network.memory.get(key)
     if known is not None:
         stage.publish(**picture_payload(known, unit, caption()), picture_progress={})

@@ -22,6 +22,8 @@ const KEYS = [
   { keys: ["s"], says: "stage.keys.sort", run: (view) => nextChoice(view, "sort") },
   { keys: ["c"], says: "stage.keys.scale", run: (view) => nextChoice(view, "scale") },
   { keys: ["m"], says: "stage.keys.maximize", run: makePicture },
+  { keys: ["p"], says: "stage.keys.pin", run: (view) => view.model.send({ type: view.model.get("pinned")?.network ? "unpin" : "pin" }) },
+  { keys: ["d"], says: "stage.keys.difference", run: toggleDifference },
   { keys: ["Escape"], shown: "Esc", says: "stage.keys.back", run: (view) => BACK.some((level) => level(view)) },
   { keys: ["?", "？"], says: "stage.keys.help", run: (view) => view.help.toggle() },
 ];
@@ -57,6 +59,12 @@ function nextChoice(view, trait) {
   if (!buttons.length) return false;
   const pressed = buttons.findIndex((button) => button.getAttribute("aria-pressed") === "true");
   buttons[(pressed + 1) % buttons.length].click();
+}
+
+/** @param {View} view */
+function toggleDifference(view) {
+  if (!view.model.get("pinned")?.network) return false;
+  view.sync.set("difference", !view.model.get("difference"));
 }
 
 /** @param {View} view */

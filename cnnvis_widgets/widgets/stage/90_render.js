@@ -3,7 +3,7 @@
 // an empty cell: what fails is said in its place.
 
 const PANELS = { photo: createPhotoPanel, maps: createMapsPanel, detail: createDetailPanel, filter: createFilterPanel };
-const REPAINT = ["unit", "opacity", "colormap", "sort", "scale", "texts", "status", "language"];
+const REPAINT = ["difference", "unit", "opacity", "colormap", "sort", "scale", "texts", "status", "language"];
 const TINT_AFTER = 100; // ms until a stale picture looks stale
 const BUSY_AFTER = 1000; // ms until it is said in words
 let viewCount = 0;
@@ -33,6 +33,7 @@ function createView(model, el, signal) {
   const busy = make("p", { class: "cnnvis-busy", role: "status" }, make("span", { class: "cnnvis-spinner", "aria-hidden": "true" }), busyText);
   const footer = make("div", { class: "cnnvis-footer" }, status, busy);
   const dropHint = make("div", { class: "cnnvis-drop", "aria-hidden": "true" });
+  const below = make("div", { class: "cnnvis-below" });
   for (const part of [busy, errorBox, dropHint]) part.hidden = true;
 
   /** @type {View} */
@@ -70,8 +71,9 @@ function createView(model, el, signal) {
   const description = createDescription(view);
   const help = (view.help = createHelp(view));
   const language = makeLanguageChoice(view);
-  footer.append(make("div", { class: "cnnvis-tools" }, help.opener, language.element));
-  root.append(errorBox, grid, footer, announcer.element, dropHint, help.sheet);
+  const pin = makePinButton(view);
+  footer.append(make("div", { class: "cnnvis-tools" }, pin.element, help.opener, language.element));
+  root.append(errorBox, grid, below, footer, announcer.element, dropHint, help.sheet);
 
   /** @type {Map<number, Uint32Array>} */
   const tables = new Map();
@@ -85,6 +87,9 @@ function createView(model, el, signal) {
     return /** @type {Uint32Array} */ (tables.get(index));
   }
 
+  const compare = createComparePanel(view);
+  below.append(compare.element);
+
   /** @type {Panel[]} */
   let panels = [];
   function build() {
@@ -93,7 +98,7 @@ function createView(model, el, signal) {
     root.dataset.panels = names.join(" ");
     root.dataset.count = String(names.length);
     grid.replaceChildren(...panels.map((panel) => panel.element));
-    panels.forEach((panel) => sizes.observe(/** @type {Element} */ (panel.element.querySelector(".cnnvis-view"))));
+    [...panels, compare].forEach((panel) => sizes.observe(/** @type {Element} */ (panel.element.querySelector(".cnnvis-view"))));
   }
 
   function paint() {
@@ -109,7 +114,7 @@ function createView(model, el, signal) {
       }
     }
     view.unit = clamp(model.get("unit") ?? 0, 0, Math.max(0, (view.data.maps?.c ?? 1) - 1));
-    for (const panel of panels) {
+    for (const panel of [...panels, compare]) {
       try {
         panel.paint();
       } catch (error) {
@@ -128,6 +133,8 @@ function createView(model, el, signal) {
     setText(dismiss, t("stage.dismiss"));
     show(errorBox, !!wrong);
     setText(busyText, model.get("busy") || "");
+    pin.paint();
+    show(pin.element, !!view.data.maps);
     Object.assign(root.dataset, {
       frame: String(view.data.frame), unit: String(view.unit), layer: model.get("layer")?.path ?? "", painted: String(++painted),
     });
