@@ -28,8 +28,8 @@ const KEYS = [
   { keys: ["?", "？"], says: "stage.keys.help", run: (view) => view.help.toggle() },
 ];
 
-/** What Escape leaves, the innermost first; true: it was there. @type {((view: View) => boolean)[]} */
-const BACK = [(view) => view.help.close(), (view) => view.dismiss(), cancelPicture];
+/** What Escape leaves, the innermost first (an open help sheet hears it before); true: it was there. @type {((view: View) => boolean)[]} */
+const BACK = [(view) => view.dismiss(), cancelPicture];
 
 /** @param {View} view @param {string} panel */
 function hasPanel(view, panel) {
