@@ -262,13 +262,15 @@ def test_nothing_is_cut_off_at_any_width(keyboard, width):
         "(width) => Math.abs(document.querySelector('.cnnvis-explorer').clientWidth - width) < 20", arg=width
     )
     keyboard.notebook.next_frame()
-    found = keyboard.page.evaluate(
-        """() => { const root = document.querySelector(".cnnvis-explorer"), right = root.getBoundingClientRect().right;
+    look = """() => { const root = document.querySelector(".cnnvis-explorer"), right = root.getBoundingClientRect().right;
           return [...root.querySelectorAll("*")].filter((e) => e.checkVisibility() && e.clientWidth
             && !e.closest(".cnnvis-hidden, select, datalist, .noUi-target") && !e.matches("input"))
             .filter((e) => e.scrollWidth > e.clientWidth + 1 || e.getBoundingClientRect().right > right + 1)
             .map((e) => `${e.tagName} ${e.className} ${e.textContent.slice(0, 40)}`) }"""
-    )
+    for _ in range(20):  # canvases are fitted a frame after their panels
+        if not (found := keyboard.page.evaluate(look)):
+            break
+        keyboard.page.wait_for_timeout(100)
     keyboard.page.set_viewport_size({"width": 1300, "height": 1100})
     keyboard.page.wait_for_function(
         "(width) => document.querySelector('.cnnvis-explorer').clientWidth === width", arg=1300 - around

@@ -193,6 +193,9 @@ def test_the_help_sheet_keeps_the_focus_and_gives_it_back(page: Page):
     page.evaluate("() => { window.leaked = []; addEventListener('keydown', (e) => leaked.push(e.key)) }")
     page.locator(GRID).focus()
     press(page, "?")
+    assert page.get_by_role("dialog").evaluate(
+        "(sheet) => sheet.matches(':modal')"
+    )  # nothing behind it can be reached
     for key in ("Tab", "Tab", "Shift+Tab", "ArrowDown", "s", "]"):
         press(page, key)
         assert page.evaluate("() => !!document.activeElement.closest('dialog')"), key
