@@ -9,10 +9,13 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import asdict
 from typing import Any
 
 import ipywidgets as widgets
 import numpy as np
+import traitlets
+from PIL import Image
 
 from cnnvis_widgets.compute import runs
 from cnnvis_widgets.compute.explain import explain, find_method, methods
@@ -23,7 +26,8 @@ from cnnvis_widgets.locale import say
 from cnnvis_widgets.networks.network import Network
 from cnnvis_widgets.render import colormaps
 from cnnvis_widgets.results import FeatureMaps, Heatmap
-from cnnvis_widgets.widgets import payloads
+from cnnvis_widgets.widgets import address, payloads, stills
+from cnnvis_widgets.widgets.code import code_for
 from cnnvis_widgets.widgets.controls import TOP, Controls, offer
 from cnnvis_widgets.widgets.parts import PARTS
 from cnnvis_widgets.widgets.shelf import Shelf
@@ -38,13 +42,18 @@ _IDLE_SECONDS = 0.2
 class Explorer(widgets.VBox):
     """Look inside a network: photograph with heatmap, every feature map, one map large, what a filter wants.
 
-    network: a name, a path, a `keras.Model` or a `Network` (anything `load_network` takes).
+    network: a name, a path, a `keras.Model` or a `Network` (anything `load_network` takes), or an address of what to
+        look at: "mobilenet_v2/block_8_expand/137@5,6" is network/layer/unit@y,x (see `widgets.address`).
     image: anything `load_image` takes; None gives the sample cat.
     state: where to begin: layer="block2_conv1", unit=7, target=3 or "dog", method=, colormap=, opacity=, ...
 
     ``state``, ``feature_map``, ``heatmap`` and ``image`` read what is shown (they wait for a running computation);
-    ``update(...)`` and ``image = array`` change it. Raises what `load_network` and `load_image` raise.
+    ``update(...)``, ``open(address)`` and ``image = array`` change it. ``view`` is the state as a trait: observers
+    (``explorer.observe(function, "view")``) hear of each view once, a moment after it has settled, on the worker's
+    thread. Raises what `load_network` and `load_image` raise.
     """
+
+    view = traitlets.Dict()
 
     panels: tuple[str, ...] = ("photo", "maps", "detail", "filter")
     rows: tuple[tuple[str, ...], ...] = (
@@ -53,13 +62,13 @@ class Explorer(widgets.VBox):
     )
 
     def __init__(self, network: Any = "bundled", image: Any = None, **state: Any):
-        self._shelf = Shelf()
+        self.shelf = Shelf()
         self._shown: Shown | None = None
         self._failure: BaseException | None = None
         self._updating: int | None = None  # the thread that is changing controls itself
         self._wishing = threading.RLock()
 
-        wishes = {"network": network} | ({} if image is None else {"image": image}) | state
+        wishes: dict[str, Any] = {"network": network} | ({} if image is None else {"image": image}) | state
         changes = self._plain(wishes, State().network)
         self._check_layer(changes)
         self._wanted = State().with_changes(**changes)
@@ -68,8 +77,8 @@ class Explorer(widgets.VBox):
         super().__init__(list(self._children()), layout=widgets.Layout(width="100%"))
         self.add_class("cnnvis-explorer")
         self._set_appearance(self._wanted)
-        offer(self.controls.network, self._shelf.network_names, self._wanted.network)
-        offer(self.controls.image, self._shelf.image_names, self._wanted.image)
+        offer(self.controls.network, self.shelf.network_names, self._wanted.network)
+        offer(self.controls.image, self.shelf.image_names, self._wanted.image)
         self._observe()
         self._parts = [part(self) for part in PARTS]
         self._wish()
@@ -79,8 +88,7 @@ class Explorer(widgets.VBox):
     @property
     def state(self) -> dict[str, Any]:
         """What is shown now, as a dictionary that `Explorer(**state)` or ``update(**state)`` takes."""
-        shown = self._settled()
-        return shown.state.with_changes(**self._appearance(), unit=self._unit(shown)).to_dict()
+        return self.state_of(self._settled()).to_dict()
 
     def update(self, **changes: Any) -> None:
         """Change what is shown and wait until it is. Raises what is wrong with the change; the view stays as it was."""
@@ -93,6 +101,42 @@ class Explorer(widgets.VBox):
         if self._failure is not None:
             raise self._failure
         self._set_appearance(wanted)
+
+    @property
+    def address(self) -> str:
+        """Where one is, to be copied and opened again: "mobilenet_v2/block_8_expand/137@5,6"."""
+        return self.address_of(self._settled())
+
+    def code(self) -> str:
+        """The plain Python code that computes and draws what is shown, without a widget."""
+        shown = self._settled()
+        state = self.state_of(shown)
+        drawn = self.stage.picture and self.stage.picture_unit == state.unit
+        return code_for(
+            shown,
+            state,
+            network=self.shelf.name_to_load(state.network),
+            image=self.shelf.name_of_image(state.image),
+            samples=tuple(self.shelf.samples),
+            recipe="classic" if drawn and "filter" in self.panels else None,
+        )
+
+    def snapshot(self) -> Image.Image:
+        """A picture of what is shown now, 900 pixels wide: RGB, as a PIL image (``.save("view.png")``).
+
+        It also becomes the picture that stands in a notebook saved from now on with its widgets' state.
+        """
+        return stills.renew(self, self._settled())
+
+    def _repr_mimebundle_(self, **options: Any) -> dict[str, Any]:
+        return stills.with_still(self, super()._repr_mimebundle_(**options) or {})
+
+    def open(self, where: str | None = None) -> None:
+        """Go to an address and wait until it is shown. Raises what is wrong with it; the view stays as it was."""
+        if where is None:
+            super().open()  # ipywidgets' own: a connection to the browser
+        else:
+            self.update(**asdict(address.read(where)))
 
     @property
     def network(self) -> Network:
@@ -132,10 +176,28 @@ class Explorer(widgets.VBox):
         """The last good view, without waiting for what is on its way; None before the first."""
         return self._shown
 
+    def shown_within(self, seconds: float) -> Shown | None:
+        """The last good view, after waiting at most so long for the one that is on its way."""
+        if not worker().is_current():
+            self._ticket.wait(seconds)
+        return self._shown
+
+    def state_of(self, shown: Shown) -> State:
+        """The state of a view with what the browser has changed since without the kernel."""
+        return shown.state.with_changes(**self._appearance(), unit=self._unit(shown))
+
+    def address_of(self, shown: Shown) -> str:
+        state = self.state_of(shown)
+        return address.written(address.Address(state.network, state.layer, state.unit, state.position))
+
     @property
     def unit(self) -> int:
         """The selected unit, the browser's newest word on it."""
         return self._unit(self._settled())
+
+    def go_to(self, place: address.Address) -> None:
+        """Go to an address without waiting until it is shown. On the worker thread: the network may have to be loaded."""
+        self.wish(**self._plain(asdict(place), self._wanted.network))
 
     def wish(self, **changes: Any) -> None:
         """A person's change: note it and return at once. From any thread."""
@@ -194,13 +256,13 @@ class Explorer(widgets.VBox):
         return {"target": names.index(name)}
 
     def _uploaded(self, name: str, content: bytes) -> None:
-        self.wish(image=self._shelf.put_upload(content, name))
+        self.wish(image=self.shelf.put_upload(content, name))
 
     def _wish(self, wanted: State | None = None) -> None:
         """Have the worker make a state true; a request not yet done gives way to this one. From any thread."""
         with self._wishing:
             wanted = self._wanted = wanted or self._wanted
-            doing = "busy" if self._shelf.has_network(wanted.network) else "loading"
+            doing = "busy" if self.shelf.has_network(wanted.network) else "loading"
             self.stage.busy = say(f"explorer.{doing}", wanted.language, network=wanted.network)
             self._ticket = worker().submit(
                 (id(self), "view"),
@@ -225,16 +287,17 @@ class Explorer(widgets.VBox):
 
     def _show(self, ticket: Ticket, wanted: State) -> None:
         before = self._shown
-        network = self._shelf.network(wanted.network)
+        network = self.shelf.network(wanted.network)
         ticket.check()
-        image = self._shelf.image(wanted.image)
+        image = self.shelf.image(wanted.image)
         layer = network.layer(wanted.layer)
         # The heatmap first: its one pass records the maps as well.
         heatmap = _explain(network, image, wanted) if "photo" in self.panels else None
         maps = feature_maps(network, image, layer)
         predictions = network.predict(image, top=_CLASSES_OFFERED)
         unit = self._unit_to_show(wanted, maps)
-        state = wanted.with_changes(layer=layer.path, unit=unit)
+        position = _position_to_show(wanted, maps)
+        state = wanted.with_changes(layer=layer.path, unit=unit, position=position)
         shown = Shown(state, network, image, maps, heatmap, tuple(predictions))
         with self._wishing:
             ticket.check()  # from here on nothing newer is wanted, and nobody can want it
@@ -301,8 +364,8 @@ class Explorer(widgets.VBox):
         state, network, controls = shown.state, shown.network, self.controls
         self._updating = threading.get_ident()
         try:
-            offer(controls.network, self._shelf.network_names, state.network)
-            offer(controls.image, self._shelf.image_names, state.image)
+            offer(controls.network, self.shelf.network_names, state.network)
+            offer(controls.image, self.shelf.image_names, state.image)
             controls.show_layers(network.layers, shown.maps.layer)
             controls.unit.max = shown.maps.layer.units - 1
             if state.unit != self.stage.unit:
@@ -316,7 +379,7 @@ class Explorer(widgets.VBox):
         """Say what is wrong; picture, state and controls stay what they were."""
         self._failure = error
         self.say_error(error)
-        self._shelf.drop_unread(wanted.image)
+        self.shelf.drop_unread(wanted.image)
         with self._wishing:
             shown = self._shown
             if shown is not None and self._wanted is wanted:
@@ -335,15 +398,15 @@ class Explorer(widgets.VBox):
 
         Loads on the worker thread and waits for it, so never called with a lock held.
         """
-        changes = dict(changes)
+        changes = address.expanded(changes, self.shelf.network_names)
         if "network" in changes:
             source = changes["network"]
-            changes["network"] = network = worker().call(lambda: self._shelf.put_network(source))
+            changes["network"] = network = worker().call(lambda: self.shelf.put_network(source))
         if "image" in changes:
-            changes["image"] = self._shelf.put_image(changes["image"])
+            changes["image"] = self.shelf.put_image(changes["image"])
         if changes.get("target") is not None:
             target = changes["target"]
-            changes["target"] = worker().call(lambda: self._shelf.network(network).target(target).index)
+            changes["target"] = worker().call(lambda: self.shelf.network(network).target(target).index)
         if "method" in changes:
             changes["method"] = find_method(changes["method"]).name
         return changes
@@ -351,7 +414,7 @@ class Explorer(widgets.VBox):
     def _check_layer(self, changes: dict[str, Any]) -> None:
         """Raise at once where the very first view is impossible; later ones leave the last good view."""
         if changes.get("layer") is not None:
-            worker().call(lambda: self._shelf.network(changes["network"]).layer(changes["layer"]))
+            worker().call(lambda: self.shelf.network(changes["network"]).layer(changes["layer"]))
 
     def _appearance(self) -> dict[str, Any]:
         """What the stage holds itself, so that the browser changes it without the kernel."""
@@ -374,6 +437,17 @@ class Explorer(widgets.VBox):
 
 def _explain(network: Network, image: np.ndarray, state: State) -> Heatmap:
     return explain(network, image, state.method, state.layer, state.target)
+
+
+def _position_to_show(wanted: State, maps: FeatureMaps) -> tuple[int, int] | None:
+    """The one asked for, if the layer's maps have it."""
+    h, w, _units = maps.values.shape
+    if wanted.position is not None and (wanted.position[0] >= h or wanted.position[1] >= w):
+        raise CnnvisError(
+            f"Layer {maps.layer.path!r} has positions 0,0 to {h - 1},{w - 1} (row, column); "
+            "{},{} was asked for.".format(*wanted.position)
+        )
+    return wanted.position
 
 
 def _prefetch(shown: Shown) -> Iterator[None]:

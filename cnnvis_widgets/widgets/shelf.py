@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
+from urllib.parse import urlsplit
 
 import numpy as np
 
@@ -24,8 +26,9 @@ class Shelf:
     def __init__(self) -> None:
         self._given: dict[str, Network] = {}
         self._loaded: dict[str, Network] = {}
-        self._samples = sample_images()
-        self._images: dict[str, np.ndarray | bytes] = dict(self._samples)
+        self.samples = sample_images()
+        self._images: dict[str, np.ndarray | bytes] = dict(self.samples)
+        self._addresses: dict[str, str] = {}  # on the web, of the images that came from there
 
     @property
     def network_names(self) -> list[str]:
@@ -50,6 +53,10 @@ class Shelf:
                 del self._loaded[old]
         return self._loaded[name]
 
+    def name_to_load(self, name: str) -> str | None:
+        """What `load_network` takes to make the same network again; None for one that was given by its owner."""
+        return None if name in self._given else name
+
     def put_network(self, source: Any) -> str:
         """Take a `Network`, or anything that `load_network` takes; returns its name here."""
         if isinstance(source, str) and (self.has_network(source) or source in network_names()):
@@ -73,11 +80,20 @@ class Shelf:
             image = self._images[name] = load_image(image, name=name)
         return image
 
+    def name_of_image(self, name: str) -> str | None:
+        """The name of a sample or the address on the web that gives the same image again; None for any other."""
+        return name if name in self.samples else self._addresses.get(name)
+
     def put_image(self, source: Any, name: str = "") -> str:
         """Take what `load_image` takes; returns its name here. Raises `ImageError`."""
         if isinstance(source, str) and source in self._images:
             return source
-        return self._put(load_image(source), name or (source if isinstance(source, str) else ""))
+        called = name or (source if isinstance(source, str) else "")
+        web = re.match(r"https?://", called, re.IGNORECASE)
+        here = self._put(load_image(source), urlsplit(called).path.rstrip("/") if web else called)
+        if web:
+            self._addresses[here] = called
+        return here
 
     def put_upload(self, content: bytes, name: str) -> str:
         """Take a file's content unread, because a callback must return at once; `image` reads it."""
@@ -91,9 +107,10 @@ class Shelf:
     def _put(self, image: np.ndarray | bytes, name: str) -> str:
         # Only the last part: a path of somebody's machine has no place in a state that is shared.
         name = _unused(name.replace("\\", "/").rsplit("/", 1)[-1] or say("explorer.my_image"), self._images)
-        uploads = [old for old in self._images if old not in self._samples]
+        uploads = [old for old in self._images if old not in self.samples]
         for old in uploads[: max(0, len(uploads) - _UPLOADS_KEPT + 1)]:
             del self._images[old]
+            self._addresses.pop(old, None)
         self._images[name] = image
         return name
 

@@ -8,8 +8,9 @@ const TINT_AFTER = 100; // ms until a stale picture looks stale
 const BUSY_AFTER = 1000; // ms until it is said in words
 let viewCount = 0;
 
-/** @param {Model} model @param {HTMLElement} el @param {AbortSignal} signal */
-function createView(model, el, signal) {
+/** @param {Model} ownModel @param {HTMLElement} el @param {AbortSignal} signal */
+function createView(ownModel, el, signal) {
+  const model = withArrays(ownModel, signal, () => { frameIsNew = true; view.schedule(); });
   const t = (/** @type {string} */ key, /** @type {Record<string, unknown>} */ values = {}) =>
     sentence(model.get("texts"), key, values);
   const sync = createSync(model, signal);
@@ -29,9 +30,10 @@ function createView(model, el, signal) {
   const busyText = make("span");
   const busy = make("p", { class: "cnnvis-busy", role: "status" }, make("span", { class: "cnnvis-spinner", "aria-hidden": "true" }), busyText);
   const footer = make("div", { class: "cnnvis-footer" }, status, busy);
+  const still = createStill(model, signal);
   const dropHint = make("div", { class: "cnnvis-drop", "aria-hidden": "true" });
-  root.append(errorBox, grid, footer, dropHint);
-  for (const part of [busy, errorBox, dropHint]) part.hidden = true;
+  root.append(errorBox, still.element, grid, footer, dropHint);
+  for (const part of [busy, errorBox, still.element, dropHint]) part.hidden = true;
 
   /** @type {View} */
   const view = {
@@ -92,7 +94,8 @@ function createView(model, el, signal) {
       }
     }
     view.unit = clamp(model.get("unit") ?? 0, 0, Math.max(0, (view.data.maps?.c ?? 1) - 1));
-    for (const panel of panels) {
+    show(grid, !still.paint(t("stage.still")));
+    for (const panel of grid.hidden ? [] : panels) {
       try {
         panel.paint();
       } catch (error) {
@@ -202,6 +205,11 @@ function acceptPictures(view, hint) {
   }, { signal });
 }
 
+/** @param {{model: Model}} context */
+function initialize({ model }) {
+  receiveArrays(model);
+}
+
 /** @param {{model: Model, el: HTMLElement, signal?: AbortSignal}} context */
 function render({ model, el, signal }) {
   const own = new AbortController(); // older hosts hand over no signal, only call the clean-up
@@ -215,4 +223,4 @@ function render({ model, el, signal }) {
   return () => own.abort();
 }
 
-export default { render };
+export default { initialize, render };
