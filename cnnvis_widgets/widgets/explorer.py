@@ -26,7 +26,8 @@ from cnnvis_widgets.locale import say
 from cnnvis_widgets.networks.network import Network
 from cnnvis_widgets.render import colormaps
 from cnnvis_widgets.results import FeatureMaps, Heatmap
-from cnnvis_widgets.widgets import address, payloads, stills
+from cnnvis_widgets.widgets import address as addresses
+from cnnvis_widgets.widgets import payloads, stills
 from cnnvis_widgets.widgets.code import code_for
 from cnnvis_widgets.widgets.controls import TOP, Controls, offer
 from cnnvis_widgets.widgets.parts import PARTS
@@ -136,7 +137,7 @@ class Explorer(widgets.VBox):
         if where is None:
             super().open()  # ipywidgets' own: a connection to the browser
         else:
-            self.update(**asdict(address.read(where)))
+            self.update(**asdict(addresses.read(where)))
 
     @property
     def network(self) -> Network:
@@ -188,15 +189,15 @@ class Explorer(widgets.VBox):
 
     def address_of(self, shown: Shown) -> str:
         state = self.state_of(shown)
-        return address.written(address.Address(state.network, state.layer, state.unit, state.position))
+        return addresses.written(addresses.Address(state.network, state.layer, state.unit, state.position))
 
     @property
     def unit(self) -> int:
         """The selected unit, the browser's newest word on it."""
         return self._unit(self._settled())
 
-    def go_to(self, place: address.Address) -> None:
-        """Go to an address without waiting until it is shown. On the worker thread: the network may have to be loaded."""
+    def go_to(self, place: addresses.Address) -> None:
+        """Go to an address without waiting until it is shown. On the worker thread: a network may have to be loaded."""
         self.wish(**self._plain(asdict(place), self._wanted.network))
 
     def wish(self, **changes: Any) -> None:
@@ -398,7 +399,7 @@ class Explorer(widgets.VBox):
 
         Loads on the worker thread and waits for it, so never called with a lock held.
         """
-        changes = address.expanded(changes, self.shelf.network_names)
+        changes = addresses.expanded(changes, self.shelf.network_names)
         if "network" in changes:
             source = changes["network"]
             changes["network"] = network = worker().call(lambda: self.shelf.put_network(source))

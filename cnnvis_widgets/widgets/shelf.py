@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import re
+import weakref
 from typing import Any
 from urllib.parse import urlsplit
 
 import numpy as np
 
+from cnnvis_widgets.errors import CnnvisError
 from cnnvis_widgets.images import load_image, sample_images
 from cnnvis_widgets.locale import say
 from cnnvis_widgets.networks import load_network, network_names
@@ -15,6 +18,43 @@ from cnnvis_widgets.networks.network import Network
 
 _LOADED_KEPT = 3  # networks that this shelf loaded by name, and can load again
 _UPLOADS_KEPT = 12
+
+
+class _Lately:
+    """What was given in this session, by name, as long as somebody holds it.
+
+    So a state that speaks of one's own network or picture can be opened by another Explorer of the same session.
+    """
+
+    def __init__(self, kind: str):
+        self._kind = kind
+        self._by_name: dict[str, list[weakref.ref]] = {}
+
+    def put(self, name: str, thing: Any) -> None:
+        if not any(known is thing for known in self._alive(name)):
+            self._by_name[name] = [*map(weakref.ref, self._alive(name)), weakref.ref(thing)]
+
+    def find(self, name: str) -> Any | None:
+        """The one of that name, None where there is none. Raises `CnnvisError` where there are several."""
+        alive = self._alive(name)
+        if len(alive) > 1 and not all(_same(alive[0], other) for other in alive[1:]):
+            raise CnnvisError(
+                f"{len(alive)} {self._kind}s are called {name!r} in this session; give the one that you mean itself, "
+                f"as in Explorer(**(explorer.state | {{{self._kind!r}: explorer.{self._kind}}}))."
+            )
+        return alive[0] if alive else None
+
+    def _alive(self, name: str) -> list[Any]:
+        return [thing for ref in self._by_name.get(name, ()) if (thing := ref()) is not None]
+
+
+def _given(source: Any, lately: _Lately) -> Any | None:
+    """What goes by a name that is no file's."""
+    is_name = isinstance(source, str) and not os.path.exists(source)
+    return lately.find(source) if is_name else None
+
+
+_GIVEN_NETWORKS, _GIVEN_IMAGES = _Lately("network"), _Lately("image")
 
 
 class Shelf:
@@ -65,12 +105,17 @@ class Shelf:
         for name, network in self._given.items():
             if network is source or network.model is source:
                 return name
+        asked = ""
+        given = _given(source, _GIVEN_NETWORKS)
+        if given is not None:
+            source, asked = given, source
         network = source if isinstance(source, Network) else load_network(source)
         if isinstance(source, str) and network.name in network_names():  # "vgg16", which is called VGG16
             self._loaded[network.name] = network
             return network.name
-        name = _unused(network.name, self._given)
+        name = _unused(asked or network.name, self._given)
         self._given[name] = network
+        _GIVEN_NETWORKS.put(name, network)
         return name
 
     def image(self, name: str) -> np.ndarray:
@@ -78,6 +123,7 @@ class Shelf:
         image = self._images[name]
         if isinstance(image, bytes):
             image = self._images[name] = load_image(image, name=name)
+            _GIVEN_IMAGES.put(name, image)
         return image
 
     def name_of_image(self, name: str) -> str | None:
@@ -88,6 +134,9 @@ class Shelf:
         """Take what `load_image` takes; returns its name here. Raises `ImageError`."""
         if isinstance(source, str) and source in self._images:
             return source
+        given = _given(source, _GIVEN_IMAGES)
+        if given is not None:
+            source, name = given, source
         called = name or (source if isinstance(source, str) else "")
         web = re.match(r"https?://", called, re.IGNORECASE)
         here = self._put(load_image(source), urlsplit(called).path.rstrip("/") if web else called)
@@ -112,7 +161,13 @@ class Shelf:
             del self._images[old]
             self._addresses.pop(old, None)
         self._images[name] = image
+        if isinstance(image, np.ndarray):
+            _GIVEN_IMAGES.put(name, image)
         return name
+
+
+def _same(one: Any, other: Any) -> bool:
+    return one is other or (isinstance(one, np.ndarray) and np.array_equal(one, other))
 
 
 def _unused(name: str, taken) -> str:

@@ -102,7 +102,9 @@ def _grid(maps: FeatureMaps, state: State) -> _Part:
     values = maps.values
     height, width, count = values.shape
     room = WIDTH - 2 * _MARGIN
-    fits = (c for c in range(1, room // _LEAST_TILE) if math.ceil(count / c) * room / c * height / width <= _GRID)
+    fits = (
+        c for c in range(1, room // _LEAST_TILE) if math.ceil(count / c) * room / c * height / width <= _GRID
+    )
     columns = min(count, max(next(fits, room // _LEAST_TILE), room // _LARGEST_TILE))
     rows = min(math.ceil(count / columns), max(1, int(_GRID * columns * width / (room * height))))
     order = _order(values, state.sort)[: rows * columns]
@@ -187,7 +189,13 @@ def _blocks(picture: np.ndarray, least: int) -> np.ndarray:
 
 def _title(shown: Shown) -> str:
     best = shown.predictions[0]
-    return _say("title", network=shown.network.name, image=shown.state.image, name=best.name, share=f"{best.probability:.0%}")
+    return _say(
+        "title",
+        network=shown.network.name,
+        image=shown.state.image,
+        name=best.name,
+        share=f"{best.probability:.0%}",
+    )
 
 
 def _heatmap_words(heatmap: Heatmap) -> str:
@@ -197,7 +205,7 @@ def _heatmap_words(heatmap: Heatmap) -> str:
 
 def _say(key: str, **values: object) -> str:
     """In English whatever the widget speaks: the letters drawn here are those of matplotlib's font."""
-    return say(f"snapshot.{key}", **values)
+    return say(f"snapshot.{key}", "en", **values)
 
 
 @cache
@@ -234,7 +242,9 @@ def _shortened(line: str, width: int) -> str:
     return line + "…"
 
 
-def _write(draw: ImageDraw.ImageDraw, lines: Sequence[str], x: int, y: int, colour: tuple[int, int, int]) -> int:
+def _write(
+    draw: ImageDraw.ImageDraw, lines: Sequence[str], x: int, y: int, colour: tuple[int, int, int]
+) -> int:
     """Write lines; returns where the next would begin."""
     for line in lines:
         draw.text((x, y), line, colour, _font())

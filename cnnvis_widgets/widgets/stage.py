@@ -58,7 +58,9 @@ class Stage(anywidget.AnyWidget):
     panels = traitlets.List(traitlets.Enum(PANELS), list(PANELS)).tag(sync=True)
     identity = traitlets.Unicode().tag(sync=True)  # tells models apart whose front end shares the module
     frame = traitlets.Int(0).tag(sync=True)
-    still = traitlets.Bytes().tag(sync=True, saved=True)  # a PNG of the view, shown where the arrays do not come
+    still = traitlets.Bytes().tag(
+        sync=True, saved=True
+    )  # a PNG of the view, shown where the arrays do not come
     texts = traitlets.Dict().tag(sync=True)
     network = traitlets.Unicode().tag(sync=True)
     layer = traitlets.Dict().tag(sync=True)  # path, kind, shape [h, w, c]

@@ -25,6 +25,7 @@ class Bar(anywidget.AnyWidget):
     address = traitlets.Unicode().tag(sync=True)
     code = traitlets.Unicode().tag(sync=True)
     code_wanted = traitlets.Bool(False).tag(sync=True)  # the browser sets it
+    note = traitlets.Unicode().tag(sync=True)  # a sentence that stays until it is taken back
     texts = traitlets.Dict().tag(sync=True)
 
     def __init__(

@@ -41,13 +41,18 @@ function render({ model, el, signal: outer }) {
   const copyCode = make("button", { type: "button" });
   const hint = make("span");
   const code = make("div", { class: "cnnvis-code", id: `${id}-code` }, make("pre", { tabindex: "0" }, text), make("p", {}, copyCode, hint));
+  const note = make("p", { class: "cnnvis-bar-note", role: "status" });
   const said = make("span", { class: "cnnvis-said", role: "status" });
   const root = make("div", { class: "cnnvis-bar", role: "group", "data-lm-suppress-shortcuts": "true" },
     make("div", { class: "cnnvis-bar-row" },
       make("span", { class: "cnnvis-field" }, addressLabel, address, copyAddress),
       make("span", { class: "cnnvis-field" }, pictureLabel, picture),
       codeButton, said),
-    code);
+    note, code);
+
+  /** The kernel's newest address: what stands in the field where nobody is typing. */
+  let shown = "";
+  let typing = false;
 
   function paintWords() {
     root.setAttribute("aria-label", t("label"));
@@ -64,8 +69,12 @@ function render({ model, el, signal: outer }) {
     hint.textContent = t("code_use");
   }
   function paintAddress() {
-    if (document.activeElement !== address || address.value === shown) address.value = model.get("address") ?? "";
     shown = model.get("address") ?? "";
+    if (!typing) address.value = shown;
+  }
+  function paintNote() {
+    note.textContent = model.get("note") ?? "";
+    note.hidden = !note.textContent;
   }
   function paintCode() {
     const wanted = !!model.get("code_wanted");
@@ -73,20 +82,23 @@ function render({ model, el, signal: outer }) {
     code.hidden = !wanted;
     codeButton.setAttribute("aria-expanded", String(wanted));
   }
-  /** The kernel's newest address: what stands in the field where nobody has typed. */
-  let shown = "";
 
   /** @param {HTMLInputElement} field @param {string} type */
   function onEnter(field, type) {
     field.addEventListener("keydown", (event) => {
-      if (event.key === "Escape" && type === "open") field.value = shown;
+      if (event.key === "Escape" && field === address) {
+        typing = false;
+        paintAddress();
+      }
       if (event.key !== "Enter" || !field.value.trim()) return;
       event.preventDefault();
+      if (field === address) typing = false;
       model.send({ type, address: field.value.trim() });
     }, { signal });
   }
   onEnter(address, "open");
   onEnter(picture, "picture");
+  address.addEventListener("input", () => { typing = true; }, { signal });
   address.addEventListener("focus", () => address.select(), { signal });
 
   /** @type {ReturnType<typeof setTimeout> | undefined} */
@@ -113,7 +125,7 @@ function render({ model, el, signal: outer }) {
   }, { signal });
 
   for (const [name, paint] of /** @type {[string, () => void][]} */ ([
-    ["texts", paintWords], ["address", paintAddress], ["code", paintCode], ["code_wanted", paintCode]])) {
+    ["texts", paintWords], ["address", paintAddress], ["note", paintNote], ["code", paintCode], ["code_wanted", paintCode]])) {
     model.on(`change:${name}`, paint);
     signal.addEventListener("abort", () => model.off(`change:${name}`, paint));
     paint();

@@ -24,7 +24,7 @@ class Places(Part):
     def __init__(self, explorer):
         super().__init__(explorer)
         self._fetching = 0  # the newest picture asked for; older ones are dropped when they come
-        self.bar = Bar(self._open, self._picture, explorer.controls.language)
+        self.bar = explorer.bar = Bar(self._open, self._picture, explorer.controls.language)
         self.bar.observe(lambda change: self._show() if change.new else None, "code_wanted")
         explorer.observe(lambda _change: self._show(), "view")
         explorer.children = (*explorer.children, self.bar)
@@ -70,7 +70,9 @@ class Places(Part):
                     self.explorer.wish(image=self.explorer.shelf.put_image(image, url))
 
         if not _WEB.match(url):
-            wrong = f"{url!r} is not the address of a picture on the web; one begins with http:// or https://."
+            wrong = (
+                f"{url!r} is not the address of a picture on the web; one begins with http:// or https://."
+            )
             self.explorer.say_error(ImageError(wrong))
             return
         self.stage.busy = say("explorer.fetching", self.explorer.controls.language, address=url)
