@@ -71,7 +71,9 @@ def test_look_inside_runs_offline_and_shows_its_pictures(kernel, tmp_path, monke
     notebook = executed(FOLDER / "01_look_inside.ipynb", kernel, tmp_path)
 
     pictures = [Image.open(io.BytesIO(base64.b64decode(png))) for png in shown(notebook, "image/png")]
-    assert len(pictures) == 5  # the Explorer as it stands where no widget runs, feature maps, filters, two heatmaps
+    assert (
+        len(pictures) == 5
+    )  # the Explorer as it stands where no widget runs, feature maps, filters, two heatmaps
     for picture in pictures:
         assert picture.width > 600
         assert np.asarray(picture.convert("RGB")).std() > 20, "a picture, not a blank sheet"

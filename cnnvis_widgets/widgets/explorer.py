@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict
 from typing import Any
 
@@ -25,12 +25,13 @@ from cnnvis_widgets.jobs.worker import Ticket, worker
 from cnnvis_widgets.locale import say
 from cnnvis_widgets.networks.network import Network
 from cnnvis_widgets.render import colormaps
-from cnnvis_widgets.results import FeatureMaps, Heatmap
+from cnnvis_widgets.results import Ablation, FeatureMaps, Heatmap
 from cnnvis_widgets.widgets import address as addresses
 from cnnvis_widgets.widgets import payloads, stills
 from cnnvis_widgets.widgets.code import code_for
 from cnnvis_widgets.widgets.controls import TOP, Controls, offer
 from cnnvis_widgets.widgets.parts import PARTS
+from cnnvis_widgets.widgets.parts.ablation import Ablating
 from cnnvis_widgets.widgets.shelf import Shelf
 from cnnvis_widgets.widgets.shown import Shown
 from cnnvis_widgets.widgets.stage import Stage
@@ -131,6 +132,22 @@ class Explorer(widgets.VBox):
 
     def _repr_mimebundle_(self, **options: Any) -> dict[str, Any]:
         return stills.with_still(self, super()._repr_mimebundle_(**options) or {})
+
+    def ablate(self, layer: str | None, units: Iterable[int] | int | None = None) -> Ablation | None:
+        """Silence units of a layer and see how the prediction moves; ``ablate(None)`` lets them speak again.
+
+        What is shown stays that of the whole network; the sentence below it tells what is silenced, and follows the
+        image. Returns what `compute.ablate` returns; raises what it raises.
+        """
+        ablating = next(part for part in self._parts if isinstance(part, Ablating))
+        if layer is None and units is None:
+            ablating.restore()
+            return None
+        if units is None:
+            raise CnnvisError(
+                f"Say which units of {layer!r} to silence, as in explorer.ablate({layer!r}, [3, 7])."
+            )
+        return ablating.silence(layer, units)
 
     def open(self, where: str | None = None) -> None:
         """Go to an address and wait until it is shown. Raises what is wrong with it; the view stays as it was."""

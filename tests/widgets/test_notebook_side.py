@@ -363,3 +363,32 @@ def test_closing_frees_the_network():
     worker().call(lambda: None)
     gc.collect()
     assert gone() is None
+
+
+def test_silenced_units_are_said_with_the_prediction_until_they_speak_again(explorer, network):
+    explorer.update(layer="block2_conv1")
+    heat = explorer.heatmap.values
+    units = range(0, 256, 2)
+    result = explorer.ablate("block4_add", units)
+    expected = cnnvis.ablate(network, cnnvis.sample_images()["cat"], "block4_add", units)
+    np.testing.assert_array_equal(result.logits_after, expected.logits_after)
+    assert (result.logits_after != result.logits_before).any()
+    cat, changed = result.before[0], result.after[0]
+    words = explorer.bar.note
+    assert f"cat {cat.probability:.1%} → {changed.probability:.1%}" in words and "of block4_add" in words
+    np.testing.assert_array_equal(explorer.heatmap.values, heat)
+    explorer.update(image="rocket")
+    wait_until(lambda: explorer.bar.note not in ("", words))
+    explorer.update(network=functional().model)
+    assert explorer.bar.note == ""
+    explorer.ablate("relu", 3)
+    assert "Without units 3 of relu" in explorer.bar.note
+    assert explorer.ablate(None) is None and explorer.bar.note == ""
+
+
+def test_units_that_cannot_be_silenced_are_told(explorer):
+    with pytest.raises(cnnvis.CnnvisError, match="units 0 to 255; 900"):
+        explorer.ablate("block4_add", [900])
+    with pytest.raises(cnnvis.CnnvisError, match="which units of 'block4_add'"):
+        explorer.ablate("block4_add")
+    assert explorer.bar.note == ""
