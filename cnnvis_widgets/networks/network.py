@@ -198,16 +198,19 @@ class Network:
         """Drop all remembered answers: for when the model's weights, or what ``preprocess`` does, changed."""
         self.memory.clear()
 
-    def seen(self, image: np.ndarray) -> tuple[bytes, np.ndarray]:
-        """An RGB uint8 image as the network sees it, resized to ``input_size``, after its key for `memory`.
-
-        Two photographs that look the same at that size share a key, and all answers. Where the weights are not what
-        they were, everything is forgotten first.
-        """
+    def notice_new_weights(self) -> None:
+        """Forget everything where the weights are not what they were."""
         weights = _fingerprint(self._watched)
         if weights != self._weights_known:
             self.forget()
             self._weights_known = weights
+
+    def seen(self, image: np.ndarray) -> tuple[bytes, np.ndarray]:
+        """An RGB uint8 image as the network sees it, resized to ``input_size``, after its key for `memory`.
+
+        Two photographs that look the same at that size share a key, and all answers.
+        """
+        self.notice_new_weights()
         pixels = resize(image, self.input_size)
         return hashlib.blake2b(pixels.data, digest_size=16).digest(), pixels
 

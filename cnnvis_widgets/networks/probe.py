@@ -139,7 +139,7 @@ class Probe:
         run = self._function("forward", tuple(paths), inputs.shape[1:])
         with self._errors_in_words(inputs.shape[1:]):
             scores, values = run(tf.constant(inputs))
-        return scores.numpy(), {path: value.numpy() for path, value in zip(paths, values, strict=True)}
+        return _array(scores), _arrays(paths, values)
 
     def backward(
         self, inputs: np.ndarray, weights: np.ndarray, paths: Sequence[str]
@@ -151,11 +151,7 @@ class Probe:
         run = self._function("backward", tuple(paths), inputs.shape[1:])
         with self._errors_in_words(inputs.shape[1:]):
             scores, values, gradients = run(tf.constant(inputs), tf.constant(weights, tf.float32))
-        return (
-            scores.numpy(),
-            {path: value.numpy() for path, value in zip(paths, values, strict=True)},
-            {path: value.numpy() for path, value in zip(paths, gradients, strict=True)},
-        )
+        return _array(scores), _arrays(paths, values), _arrays(paths, gradients)
 
     def unit_gradient(
         self, inputs: np.ndarray, path: str, units: np.ndarray
@@ -164,7 +160,7 @@ class Probe:
         run = self._function("unit", (path,), inputs.shape[1:])
         with self._errors_in_words(inputs.shape[1:]):
             activations, gradients = run(tf.constant(inputs), tf.constant(units, tf.int32))
-        return activations.numpy(), gradients.numpy()
+        return _array(activations), _array(gradients)
 
     def position_gradient(
         self, inputs: np.ndarray, path: str, units: np.ndarray, positions: np.ndarray
@@ -366,6 +362,15 @@ def _select(calls, paths: Sequence[str]) -> list:
     if missing:
         raise UnknownLayerError(f"The network ran without putting out anything at {missing[0]!r}.")
     return [by_path[path] for path in paths]
+
+
+def _array(tensor) -> np.ndarray:
+    """The tensor's own memory, read-only; ``numpy()`` would copy, and a network's layers are hundreds of megabytes."""
+    return np.asarray(memoryview(tensor))
+
+
+def _arrays(paths: Sequence[str], tensors: Sequence) -> dict[str, np.ndarray]:
+    return {path: _array(tensor) for path, tensor in zip(paths, tensors, strict=True)}
 
 
 def _float(tensor):

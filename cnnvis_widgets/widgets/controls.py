@@ -60,6 +60,15 @@ class Controls:
         )
         return widgets.Box(children, layout=layout)
 
+    def speak(self, language: str) -> None:
+        """Say names and hints in another language; options are said anew when they are next offered."""
+        self.language = language
+        for name, control in vars(self).items():
+            if isinstance(control, widgets.Widget):
+                control.description = say(f"explorer.{name}", language)
+                control.tooltip = say(f"explorer.{name}_hint", language)
+        self.search.placeholder = say("explorer.search_hint", language)
+
     def show_layers(self, layers: Sequence[LayerInfo], chosen: LayerInfo) -> None:
         """Convolutions first, then activations, merges and so on, each group in the order of the network."""
         ordered = [layer for group in _LAYER_GROUPS for layer in layers if layer.kind == group]
@@ -74,9 +83,9 @@ class Controls:
         shown = list(predictions if few else predictions[:most])
         top = predictions[0]
         options = [
-            (say("explorer.top_class", self.language, name=top.name, share=_percent(top.probability)), TOP)
+            (say("explorer.top_class", self.language, name=top.name, share=percent(top.probability)), TOP)
         ]
-        options += [(f"{p.name} · {_percent(p.probability)}", p.index) for p in shown]
+        options += [(f"{p.name} · {percent(p.probability)}", p.index) for p in shown]
         if chosen is not None and chosen not in [value for _label, value in options]:
             options.append((names[chosen], chosen))
         offer(self.target, options, TOP if chosen is None else chosen)
@@ -111,5 +120,5 @@ def offer(dropdown: widgets.Dropdown, options: list, value: object) -> None:
         dropdown.value = value
 
 
-def _percent(share: float) -> str:
+def percent(share: float) -> str:
     return f"{share:.1%}" if 0.001 <= share <= 0.999 else ("> 99.9%" if share > 0.5 else "< 0.1%")

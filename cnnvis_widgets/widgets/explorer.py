@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 import ipywidgets as widgets
@@ -22,18 +22,18 @@ from cnnvis_widgets.compute.explain import explain, find_method, methods
 from cnnvis_widgets.compute.feature_maps import feature_maps
 from cnnvis_widgets.errors import CnnvisError
 from cnnvis_widgets.jobs.worker import Ticket, worker
-from cnnvis_widgets.locale import say
+from cnnvis_widgets.locale import LANGUAGES, language_names, say
 from cnnvis_widgets.networks.network import Network
 from cnnvis_widgets.render import colormaps
 from cnnvis_widgets.results import Ablation, FeatureMaps, Heatmap
 from cnnvis_widgets.widgets import address as addresses
 from cnnvis_widgets.widgets import payloads, stills
 from cnnvis_widgets.widgets.code import code_for
-from cnnvis_widgets.widgets.controls import TOP, Controls, offer
+from cnnvis_widgets.widgets.controls import TOP, Controls, offer, percent
 from cnnvis_widgets.widgets.parts import PARTS
 from cnnvis_widgets.widgets.parts.ablation import Ablating
 from cnnvis_widgets.widgets.shelf import Shelf
-from cnnvis_widgets.widgets.shown import Shown
+from cnnvis_widgets.widgets.shown import Shown, heat_caption, heat_message
 from cnnvis_widgets.widgets.stage import Stage
 from cnnvis_widgets.widgets.state import State
 
@@ -74,8 +74,14 @@ class Explorer(widgets.VBox):
         changes = self._plain(wishes, State().network)
         self._check_layer(changes)
         self._wanted = State().with_changes(**changes)
-        self.stage = Stage(panels=list(self.panels), texts=payloads.stage_texts(self._wanted.language))
-        self.controls = Controls(self.stage, [method.name for method in methods()], self._wanted.language)
+        language = self._wanted.language
+        self.stage = Stage(
+            panels=list(self.panels),
+            texts=payloads.stage_texts(language),
+            language=language,
+            languages=language_names(),
+        )
+        self.controls = Controls(self.stage, [method.name for method in methods()], language)
         super().__init__(list(self._children()), layout=widgets.Layout(width="100%"))
         self.add_class("cnnvis-explorer")
         self._set_appearance(self._wanted)
@@ -209,6 +215,11 @@ class Explorer(widgets.VBox):
         return addresses.written(addresses.Address(state.network, state.layer, state.unit, state.position))
 
     @property
+    def wanted(self) -> State:
+        """What has been asked for last; the worker makes it true. Its language is that of everything said."""
+        return self._wanted
+
+    @property
     def unit(self) -> int:
         """The selected unit, the browser's newest word on it."""
         return self._unit(self._settled())
@@ -224,15 +235,19 @@ class Explorer(widgets.VBox):
 
     def close(self) -> None:
         """Stop this Explorer's work and take its widgets away."""
-        for lane in ("view", "prefetch"):
-            worker().cancel((id(self), lane))
-        for part in getattr(self, "_parts", ()):
-            part.stop()
+        worker().cancel((id(self), "view"))
+        self._rest()
         controls = getattr(self, "controls", None)  # none where the constructor failed
         widgets_ = (*controls.links, *controls.every(), *self.children) if controls else ()
         for widget in widgets_:
             widget.close()
         super().close()
+
+    def _rest(self) -> None:
+        """Stop all work but that on the view itself."""
+        worker().cancel((id(self), "prefetch"))
+        for part in getattr(self, "_parts", ()):
+            part.stop()
 
     # What a person does: each callback only notes a wish and returns ---------------------------------------
 
@@ -251,6 +266,8 @@ class Explorer(widgets.VBox):
         self._on_value(controls.target, lambda index: {"target": None if index == TOP else index})
         self._on_value(controls.method, lambda name: {"method": name})
         self._on_value(controls.search, self._searched)
+        self.stage.observe(lambda change: self._spoken_to(change.new), "language")
+        self.stage.on("unwatched", lambda _content, _buffers: self._rest())
         self.stage.on(
             "image", lambda content, buffers: self._uploaded(str(content["name"]), bytes(buffers[0]))
         )
@@ -272,6 +289,10 @@ class Explorer(widgets.VBox):
             return {}
         self.controls.search.value = ""  # so that the same name can be searched again
         return {"target": names.index(name)}
+
+    def _spoken_to(self, language: str) -> None:
+        if language != self._wanted.language and language in LANGUAGES:
+            self.wish(language=language)
 
     def _uploaded(self, name: str, content: bytes) -> None:
         self.wish(image=self.shelf.put_upload(content, name))
@@ -305,67 +326,62 @@ class Explorer(widgets.VBox):
 
     def _show(self, ticket: Ticket, wanted: State) -> None:
         before = self._shown
+        shown = self.view_of(wanted, ticket)
+        if before is not None and wanted.unit == before.state.unit:
+            # Nobody asked for another one, so wherever the person is with the slider.
+            shown = replace(shown, state=replace(shown.state, unit=self._unit(shown)))
+        # All that may fail comes before anything is replaced.
+        additions: dict[str, Any] = {}
+        for part in self._parts:
+            additions |= part.changes(shown, before)
+        with self._wishing:
+            ticket.check()  # from here on nothing newer is wanted, and nobody can want it
+            self._wanted = shown.state
+            self._shown = shown
+            self._update_controls(shown)
+            self._publish(shown, before, additions)
+        for part in self._parts:
+            part.after(shown, before)
+        worker().submit((id(self), "prefetch"), lambda _ticket: _prefetch(shown))
+
+    def view_of(self, wanted: State, ticket: Ticket | None = None) -> Shown:
+        """Everything that belongs to a state, computed or from memory; shows nothing. On the worker thread."""
         network = self.shelf.network(wanted.network)
-        ticket.check()
+        if ticket is not None:
+            ticket.check()
         image = self.shelf.image(wanted.image)
         layer = network.layer(wanted.layer)
         # The heatmap first: its one pass records the maps as well.
         heatmap = _explain(network, image, wanted) if "photo" in self.panels else None
         maps = feature_maps(network, image, layer)
         predictions = network.predict(image, top=_CLASSES_OFFERED)
-        unit = self._unit_to_show(wanted, maps)
-        position = _position_to_show(wanted, maps)
+        unit, position = _existing_unit(wanted.unit, maps), _existing_position(wanted.position, maps)
         state = wanted.with_changes(layer=layer.path, unit=unit, position=position)
-        shown = Shown(state, network, image, maps, heatmap, tuple(predictions))
-        with self._wishing:
-            ticket.check()  # from here on nothing newer is wanted, and nobody can want it
-            self._wanted = shown.state
-            self._shown = shown
-            self._update_controls(shown)
-            self._publish(shown, before)
-        for part in self._parts:
-            part.after(shown, before)
-        worker().submit((id(self), "prefetch"), lambda _ticket: _prefetch(shown))
-
-    def _unit_to_show(self, wanted: State, maps: FeatureMaps) -> int:
-        """The one asked for; on a layer never seen the strongest; else wherever the person is with the slider."""
-        if wanted.unit is None:
-            return int(np.argmax(np.abs(np.nan_to_num(maps.values)).max(axis=(0, 1))))
-        if not 0 <= wanted.unit < maps.layer.units:
-            raise CnnvisError(
-                f"Layer {maps.layer.path!r} has units 0 to {maps.layer.units - 1}; {wanted.unit} was asked for."
-            )
-        asked_anew = self._shown is None or wanted.unit != self._shown.state.unit
-        return wanted.unit if asked_anew else min(max(self.stage.unit, 0), maps.layer.units - 1)
+        return Shown(state, network, image, maps, heatmap, tuple(predictions))
 
     def _unit(self, shown: Shown) -> int:
         """The unit that the person has chosen, on a layer that has it."""
         return min(max(self.stage.unit, 0), shown.maps.layer.units - 1)
 
-    def _publish(self, shown: Shown, before: Shown | None) -> None:
+    def _publish(self, shown: Shown, before: Shown | None, additions: dict[str, Any]) -> None:
         """One message with what has changed. The unit only where it must: the person may be further along with it."""
-        maps, heatmap, layer, best = shown.maps, shown.heatmap, shown.maps.layer, shown.predictions[0]
+        maps, heatmap, layer, language = shown.maps, shown.heatmap, shown.maps.layer, shown.state.language
         changes: dict[str, Any] = {
             "network": shown.network.name,
             "layer": {"path": layer.path, "kind": layer.kind, "shape": list(layer.shape)},
-            "status": say(
-                "explorer.status",
-                shown.state.language,
-                network=shown.network.name,
-                name=best.name,
-                share=f"{best.probability:.0%}",
-                layer=layer.path,
-                count=layer.units,
-                height=layer.shape[0],
-                width=layer.shape[1],
-            ),
+            "facts": _facts(shown),
             "busy": "",
             "error": "",
         }
         if heatmap is not None:
             changes |= payloads.heat_payload(
-                heatmap.values, signed=heatmap.signed, caption=_caption(heatmap), message=heatmap.message
+                heatmap.values,
+                signed=heatmap.signed,
+                caption=heat_caption(heatmap, language),
+                message=heat_message(heatmap, language),
             )
+        if before is None or before.state.language != language:
+            changes |= {"language": language, "texts": payloads.stage_texts(language)}
         new_image = before is None or before.image is not shown.image
         if new_image:
             changes |= payloads.photo_payload(shown.image, shown.state.image)
@@ -373,15 +389,14 @@ class Explorer(widgets.VBox):
             changes |= payloads.maps_payload(maps.values)
         if shown.state.unit != self.stage.unit:
             changes["unit"] = shown.state.unit
-        for part in self._parts:
-            changes |= part.changes(shown, before)
-        self.stage.publish(**changes)
+        self.stage.publish(**changes | additions)
 
     def _update_controls(self, shown: Shown) -> None:
         """Bring the controls to what is shown, without taking that for a person's wish."""
         state, network, controls = shown.state, shown.network, self.controls
         self._updating = threading.get_ident()
         try:
+            controls.speak(state.language)
             offer(controls.network, self.shelf.network_names, state.network)
             offer(controls.image, self.shelf.image_names, state.image)
             controls.show_layers(network.layers, shown.maps.layer)
@@ -403,6 +418,7 @@ class Explorer(widgets.VBox):
             if shown is not None and self._wanted is wanted:
                 self._wanted = shown.state
                 self._update_controls(shown)
+                self.stage.language = shown.state.language
 
     def say_error(self, error: BaseException) -> None:
         """Show an error in the widget, in words; everything else stays as it was. From any thread."""
@@ -457,15 +473,26 @@ def _explain(network: Network, image: np.ndarray, state: State) -> Heatmap:
     return explain(network, image, state.method, state.layer, state.target)
 
 
-def _position_to_show(wanted: State, maps: FeatureMaps) -> tuple[int, int] | None:
+def _existing_unit(unit: int | None, maps: FeatureMaps) -> int:
+    """The one asked for; None gives the strongest."""
+    if unit is None:
+        return int(np.argmax(np.abs(np.nan_to_num(maps.values)).max(axis=(0, 1))))
+    if not 0 <= unit < maps.layer.units:
+        raise CnnvisError(
+            f"Layer {maps.layer.path!r} has units 0 to {maps.layer.units - 1}; {unit} was asked for."
+        )
+    return unit
+
+
+def _existing_position(position: tuple[int, int] | None, maps: FeatureMaps) -> tuple[int, int] | None:
     """The one asked for, if the layer's maps have it."""
     h, w, _units = maps.values.shape
-    if wanted.position is not None and (wanted.position[0] >= h or wanted.position[1] >= w):
+    if position is not None and (position[0] >= h or position[1] >= w):
         raise CnnvisError(
             f"Layer {maps.layer.path!r} has positions 0,0 to {h - 1},{w - 1} (row, column); "
-            "{},{} was asked for.".format(*wanted.position)
+            "{},{} was asked for.".format(*position)
         )
-    return wanted.position
+    return position
 
 
 def _prefetch(shown: Shown) -> Iterator[None]:
@@ -478,8 +505,8 @@ def _prefetch(shown: Shown) -> Iterator[None]:
         runs.record_all(shown.network, shown.image, shown.heatmap.target.index)
 
 
-def _caption(heatmap: Heatmap) -> str:
-    return (
-        f"{heatmap.method} · {heatmap.network} · {heatmap.layer.path} · "
-        f"{heatmap.target.name} (logit {heatmap.score:.2f})"
-    )
+def _facts(shown: Shown) -> dict[str, str]:
+    """What the browser needs beside the arrays to describe the view in a sentence."""
+    best, heatmap = shown.predictions[0], shown.heatmap
+    facts = {"name": best.name, "share": percent(best.probability)}
+    return facts if heatmap is None else facts | {"target": heatmap.target.name, "method": heatmap.method}

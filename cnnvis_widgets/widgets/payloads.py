@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 
 from cnnvis_widgets.locale import sentences
+from cnnvis_widgets.widgets.shown import Shown, heat_caption, heat_message
 
 PHOTO_SIDE = 1024  # pixels; no screen shows more of a photograph in one panel
 MAPS_VALUES = 1_500_000  # float16 values a layer may send (3 MB: 20 to 40 ms to a local browser)
@@ -85,6 +86,37 @@ def picture_payload(image: np.ndarray, unit: int, caption: str = "") -> dict[str
         "picture_unit": unit,
         "picture_caption": caption,
     }
+
+
+def pinned_payload(shown: Shown, language: str) -> dict[str, Any]:
+    """Traits that pin a view, to compare others with it."""
+    plane = np.ascontiguousarray(shown.maps.values[..., shown.state.unit], "<f4")
+    heatmap = shown.heatmap
+    low, high, _mean = _stats(plane[None])[0].tolist()
+    about = {
+        "network": shown.network.name,
+        "layer": shown.maps.layer.path,
+        "unit": shown.state.unit,
+        "photo_name": shown.state.image,
+        "map_shape": list(plane.shape),
+        "map_range": [low, high] if np.isfinite(low) else [0.0, 0.0],
+        "map_signed": bool((shown.maps.values < 0).any() and (shown.maps.values > 0).any()),
+        "heat_shape": list(heatmap.values.shape) if heatmap else [0, 0],
+        "heat_signed": bool(heatmap and heatmap.signed),
+        "heat_caption": caption,
+        "heat_message": heat_message(heatmap, language),
+    }
+    return {
+        "pinned": about,
+        "pinned_photo": photo_payload(shown.image)["photo"],
+        "pinned_heat": np.ascontiguousarray(heatmap.values, "<f4").tobytes() if heatmap else b"",
+        "pinned_map": plane.tobytes(),
+    }
+
+
+def nothing_pinned() -> dict[str, Any]:
+    """Traits that forget the pinned view."""
+    return {"pinned": {}, "pinned_photo": b"", "pinned_heat": b"", "pinned_map": b"", "difference": False}
 
 
 def _reduced(planes: np.ndarray) -> np.ndarray:

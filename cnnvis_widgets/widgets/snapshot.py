@@ -21,6 +21,7 @@ from cnnvis_widgets.render import colormaps
 from cnnvis_widgets.render.pictures import colorize, limits, overlay
 from cnnvis_widgets.render.tiles import arrange, color_tiles
 from cnnvis_widgets.results import FeatureMaps, Heatmap
+from cnnvis_widgets.widgets.controls import percent
 from cnnvis_widgets.widgets.shown import Shown
 from cnnvis_widgets.widgets.state import State
 
@@ -57,7 +58,7 @@ def snapshot(
     strips = [_side_by_side(top)] if top else []
     if "maps" in panels:
         strips.append(_side_by_side([_grid(shown.maps, state)], _GRID))
-    words = _lines(_title(shown), WIDTH - 2 * _MARGIN, 2)
+    words = _lines(title(shown), WIDTH - 2 * _MARGIN, 2)
     height = _MARGIN + _line_height() * len(words) + sum(strip.height + _MARGIN for strip in strips)
     sheet = Image.new("RGB", (WIDTH, height), _PAPER)
     y = _write(ImageDraw.Draw(sheet), words, _MARGIN, _MARGIN // 2, _INK)
@@ -187,14 +188,16 @@ def _blocks(picture: np.ndarray, least: int) -> np.ndarray:
     return np.ascontiguousarray(picture.repeat(times, 0).repeat(times, 1))
 
 
-def _title(shown: Shown) -> str:
+def title(shown: Shown, language: str = "en") -> str:
+    """What the network says of which picture."""
     best = shown.predictions[0]
-    return _say(
-        "title",
+    return say(
+        "snapshot.title",
+        language,
         network=shown.network.name,
         image=shown.state.image,
         name=best.name,
-        share=f"{best.probability:.0%}",
+        share=percent(best.probability),
     )
 
 

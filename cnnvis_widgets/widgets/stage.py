@@ -62,6 +62,8 @@ class Stage(anywidget.AnyWidget):
         sync=True, saved=True
     )  # a PNG of the view, shown where the arrays do not come
     texts = traitlets.Dict().tag(sync=True)
+    language = traitlets.Unicode("en").tag(sync=True)  # that of `texts`; the browser sets what it would like
+    languages = traitlets.Dict().tag(sync=True)  # code: its own name; empty: no choice is offered
     network = traitlets.Unicode().tag(sync=True)
     layer = traitlets.Dict().tag(sync=True)  # path, kind, shape [h, w, c]
 
@@ -102,7 +104,16 @@ class Stage(anywidget.AnyWidget):
     picture_unit = traitlets.Int(-1).tag(sync=True)
     picture_progress = traitlets.Dict().tag(sync=True)  # step, steps, seconds_left, message; or empty
 
-    status = traitlets.Unicode().tag(sync=True)  # a sentence that describes the view
+    # What was pinned, to compare with: empty, or names, captions, signs and ranges (`payloads.pinned_payload`); then
+    # its arrays in the encodings of ``photo``, ``heat`` and ``detail_map``.
+    pinned = traitlets.Dict().tag(sync=True)
+    pinned_photo = traitlets.Bytes().tag(sync=True)
+    pinned_heat = traitlets.Bytes().tag(sync=True)
+    pinned_map = traitlets.Bytes().tag(sync=True)
+    difference = traitlets.Bool(False).tag(sync=True)  # show B minus A in the place of B
+
+    facts = traitlets.Dict().tag(sync=True)  # of the network's answer: name, share, target, method
+    status = traitlets.Unicode().tag(sync=True)  # said instead of the browser's own description of the view
     busy = traitlets.Unicode().tag(sync=True)  # a sentence while the kernel works
     error = traitlets.Unicode().tag(sync=True)  # a sentence; the person can dismiss it
 
@@ -183,6 +194,7 @@ class Stage(anywidget.AnyWidget):
         """Call with (message, buffers) when the browser sends a message of that ``type``.
 
         "image": a person opened, dropped or pasted a picture: its ``name``, its content as the only buffer.
+        "pin": the view is to be pinned; "unpin": no more.
         "detail": the ``unit`` whose map is wanted in full resolution; answer by publishing `detail_payload`.
         """
         self._callbacks.setdefault(kind, []).append(callback)

@@ -34,6 +34,9 @@ class State:
     scale: str = "map"
     sort: str = "index"
     language: str = "en"
+    pinned: dict[str, Any] | None = (
+        None  # the view to compare with: such a dictionary, without a pinned one of its own
+    )
 
     def with_changes(self, **changes: Any) -> State:
         """A changed copy; what belonged to a network or layer that changed is forgotten unless it is said anew.
@@ -52,6 +55,8 @@ class State:
             raise CnnvisError(f"A unit is a whole number; {changes['unit']!r} was asked for.")
         if (position := changes.get("position")) is not None:
             changes["position"] = _checked_position(position)
+        if changes.get("pinned") is not None:
+            changes["pinned"] = State().with_changes(**changes["pinned"] | {"pinned": None}).to_dict()
         forgotten: dict[str, Any] = {}
         if changes.get("network", self.network) != self.network:
             forgotten = {"layer": None, "unit": None, "position": None, "target": None}

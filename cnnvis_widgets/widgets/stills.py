@@ -14,7 +14,7 @@ from IPython import get_ipython
 from PIL import Image
 
 from cnnvis_widgets.locale import say
-from cnnvis_widgets.widgets.snapshot import png, snapshot
+from cnnvis_widgets.widgets.snapshot import png, snapshot, title
 
 if TYPE_CHECKING:
     from cnnvis_widgets.widgets.explorer import Explorer
@@ -33,10 +33,10 @@ def with_still(explorer: Explorer, bundle: dict[str, Any]) -> dict[str, Any]:
     """
     alone = not _somebody_there()
     shown = explorer.shown_within(_ALONE_SECONDS if alone else _SECONDS)
-    language = explorer.controls.language
+    language = explorer.wanted.language
     if shown is None:
         return bundle | {"text/plain": say("explorer.still_later", language)}
-    words = say("explorer.still", language, address=explorer.address_of(shown), status=explorer.stage.status)
+    words = say("explorer.still", language, address=explorer.address_of(shown), shown=title(shown, language))
     bundle = bundle | {"text/plain": words}
     try:
         _picture, content = _draw(explorer, shown)

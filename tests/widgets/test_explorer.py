@@ -1,5 +1,6 @@
 """The Explorer without a browser: wishes in, arrays out, through the real worker and the real bundled network."""
 
+import dataclasses
 import threading
 import time
 
@@ -322,6 +323,153 @@ def test_photograph_and_maps_travel_once(explorer, monkeypatch):
     assert sent and not any({"photo", "maps"} & names for names in sent)
 
 
+# -------- keys and languages
+
+
+def told(explorer, **message):
+    """What the browser sends."""
+    explorer.stage._receive(None, message, [])
+
+
+def test_layer_keys_count_from_where_the_last_wish_leads(explorer, network):
+    paths = [layer.path for layer in network.layers]
+    explorer.update(layer=paths[3])
+    for by in (1, 1, 1, -1):
+        told(explorer, type="layer-step", by=by)
+    assert explorer.state["layer"] == paths[5]
+    explorer.update(layer=paths[0])
+    told(explorer, type="layer-step", by=-1)
+    assert explorer.state["layer"] == paths[0] and explorer.stage.error == ""
+
+
+def test_digits_choose_a_class_by_its_rank(explorer, network):
+    order = [p.index for p in network.predict(explorer.image, top=10)]
+    told(explorer, type="class", rank=2)
+    assert explorer.state["target"] == order[2] == explorer.controls.target.value
+    told(explorer, type="class", rank=0)
+    assert explorer.state["target"] == order[0]
+
+
+def test_a_key_makes_a_filter_picture_and_another_cancels_it(explorer, monkeypatch):
+    real = type(explorer.network.probe).unit_gradient
+    monkeypatch.setattr(
+        type(explorer.network.probe), "unit_gradient", lambda *a: (time.sleep(0.1), real(*a))[1]
+    )
+    explorer.update(layer="block4_conv1", unit=2)
+    told(explorer, type="maximize")
+    wait_until(lambda: explorer.stage.picture_progress.get("step", 0) >= 2)
+    told(explorer, type="cancel")
+    wait_until(lambda: "Cancelled" in explorer.stage.picture_progress.get("message", ""))
+
+
+def test_work_that_nobody_watches_stops(explorer, monkeypatch):
+    steps = []
+    real = type(explorer.network.probe).unit_gradient
+
+    def slow(probe, *arguments):
+        steps.append(1)
+        time.sleep(0.05)
+        return real(probe, *arguments)
+
+    monkeypatch.setattr(type(explorer.network.probe), "unit_gradient", slow)
+    explorer.update(layer="block4_conv1", unit=3)
+    told(explorer, type="maximize")
+    wait_until(lambda: len(steps) >= 2)
+    told(explorer, type="unwatched")
+    taken = len(steps)
+    time.sleep(0.5)
+    assert len(steps) <= taken + 1
+    explorer.update(layer="block1_conv1")  # and what code asks for is still done
+    assert explorer.stage.layer["path"] == "block1_conv1"
+
+
+def words_of(explorer):
+    """Everything that a person reads in the controls, and what the kernel writes into the stage."""
+    stage, controls = explorer.stage, explorer.controls
+    words = [stage.heat_caption, stage.heat_message, stage.picture_caption, controls.search.placeholder]
+    words += [stage.picture_progress.get("message", ""), *stage.texts.values()]
+    for control in controls.every():
+        words += [control.description, control.tooltip or ""]
+    words += [label for label, _path in controls.layer.options] + [controls.target.options[0][0]]
+    return words
+
+
+def test_another_language_changes_every_word_and_nothing_else(explorer, network):
+    explorer.update(layer="block2_conv1", unit=3, target="dog", image="coffee", opacity=0.7, sort="strength")
+    explorer.controls.maximize.click()
+    wait_until(lambda: explorer.stage.picture_unit == 3 and not explorer.stage.picture_progress)
+    english, state = words_of(explorer), explorer.state
+    maps, heat = explorer.stage.maps, explorer.stage.heat
+    explorer.stage.language = "zh"  # as the browser sets it
+    assert explorer.state == state | {"language": "zh"}
+    assert (explorer.stage.maps, explorer.stage.heat) == (maps, heat)
+    chinese = words_of(explorer)
+    assert explorer.controls.layer.description == "层"
+    assert "block2_conv1 · 卷积 · 32×32×64" in chinese
+    assert "通道 3" in explorer.stage.picture_caption
+    same = {word for word in set(english) & set(chinese) if word}
+    assert same == {"+1"}
+    explorer.update(language="en")
+    assert words_of(explorer) == english and explorer.stage.language == "en"
+
+
+def test_a_cancelled_picture_is_said_in_the_new_language(explorer, monkeypatch):
+    real = type(explorer.network.probe).unit_gradient
+    monkeypatch.setattr(
+        type(explorer.network.probe), "unit_gradient", lambda *a: (time.sleep(0.1), real(*a))[1]
+    )
+    explorer.update(layer="block4_conv1", unit=4)
+    explorer.controls.maximize.click()
+    wait_until(lambda: explorer.stage.picture_progress.get("step", 0) >= 2)
+    explorer.update(language="zh")
+    wait_until(lambda: "通道 4" in explorer.stage.picture_caption)
+    assert explorer.stage.picture_progress.get("steps"), "the picture is still growing"
+    explorer.controls.cancel.click()
+    wait_until(lambda: "取消" in explorer.stage.picture_progress.get("message", ""))
+    explorer.update(language="en")
+    assert "Cancelled" in explorer.stage.picture_progress["message"]
+
+
+def test_an_explorer_may_begin_in_chinese(network):
+    explorer = cnnvis.Explorer(network, language="zh")
+    assert explorer.state["language"] == "zh" == explorer.stage.language
+    assert (
+        explorer.controls.layer.description == "层" and explorer.stage.texts["stage.maps.title"] == "特征图"
+    )
+    assert explorer.controls.target.options[0][0].startswith("最可能的类别：")
+    assert explorer.stage.languages == {"en": "English", "zh": "中文"}
+    explorer.close()
+
+
+def test_a_language_that_is_not_there_changes_nothing(explorer):
+    explorer.stage.language = "tlh"
+    assert settled(explorer).state["language"] == "en"
+
+
+def test_the_stage_is_told_what_the_network_says(explorer, network):
+    explorer.update(target="dog", method="layer-cam")
+    best = network.predict(explorer.image, top=1)[0]
+    facts = explorer.stage.facts
+    assert (facts["name"], facts["target"], facts["method"]) == (best.name, "dog", "layer-cam")
+    assert float(facts["share"].strip("%")) == pytest.approx(100 * best.probability, abs=0.06)
+
+
+def test_no_evidence_is_said_in_the_language_of_the_view(explorer, monkeypatch):
+    from cnnvis_widgets.widgets import explorer as module
+
+    explain = module.explain
+
+    def blank(*arguments):
+        found = explain(*arguments)
+        return dataclasses.replace(found, raw=found.raw * 0, values=found.values * 0)
+
+    monkeypatch.setattr(module, "explain", blank)
+    explorer.update(layer="block3_conv1")
+    assert explorer.stage.heat_message == explorer.heatmap.message
+    explorer.update(language="zh")
+    assert explorer.stage.heat_message == f"block3_conv1 处没有支持“{explorer.heatmap.target.name}”的正向证据"
+
+
 def test_closing_takes_every_widget_away(network):
     explorer = cnnvis.Explorer(network)
     parts = [
@@ -332,3 +480,38 @@ def test_closing_takes_every_widget_away(network):
     ]
     explorer.close()
     assert len(parts) > 15 and all(part.comm is None for part in parts)
+
+
+def test_a_pinned_view_stays_beside_whatever_is_shown_and_is_part_of_the_state(explorer, network):
+    explorer.update(layer="block2_conv1", unit=3, target="dog")
+    explorer.stage._receive(explorer.stage, {"type": "pin"}, [])
+    wait_until(lambda: explorer.stage.pinned)
+    explorer.update(layer="block3_conv1", unit=5, target="cat")
+    pinned = explorer.stage.pinned
+    assert (pinned["layer"], pinned["unit"], pinned["network"]) == ("block2_conv1", 3, "bundled")
+    image = cnnvis.sample_images()["cat"]
+    expected = cnnvis.feature_maps(network, image, "block2_conv1").values[..., 3]
+    shown = np.frombuffer(explorer.stage.pinned_map, "<f4").reshape(pinned["map_shape"])
+    np.testing.assert_array_equal(shown, expected)
+    heat = cnnvis.explain(network, image, layer="block2_conv1", target="dog")
+    shown = np.frombuffer(explorer.stage.pinned_heat, "<f4").reshape(pinned["heat_shape"])
+    np.testing.assert_allclose(shown, heat.values, atol=1e-6)
+    assert "dog" in pinned["heat_caption"]
+
+    state = explorer.state
+    again = cnnvis.Explorer(**state)
+    try:
+        assert again.state == state
+        assert again.stage.pinned == pinned
+    finally:
+        again.close()
+    explorer.stage._receive(explorer.stage, {"type": "unpin"}, [])
+    wait_until(lambda: not explorer.stage.pinned)
+    assert explorer.state["pinned"] is None
+
+
+def test_a_pinned_view_that_cannot_be_made_is_refused_and_the_view_stays(explorer):
+    before = explorer.state
+    with pytest.raises(cnnvis.UnknownLayerError, match="nowhere"):
+        explorer.update(pinned={"layer": "nowhere"})
+    assert explorer.state == before

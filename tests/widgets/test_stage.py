@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import re
-from collections.abc import Iterator
 from itertools import pairwise
 
 import cv2
@@ -30,17 +29,6 @@ DIVERGING = colormaps.table("blue-orange").astype(float)
 MAGENTA = (255, 0, 255)
 ROOT = ".cnnvis-stage"
 GRID = ".cnnvis-panel-maps .cnnvis-view"
-
-
-@pytest.fixture
-def page(browser: Browser) -> Iterator[Page]:
-    """A page 900 px wide in which no script may fail."""
-    page = browser.new_page(viewport={"width": 916, "height": 800})
-    mistakes: list[str] = []
-    page.on("pageerror", lambda error: mistakes.append(str(error)))
-    yield page
-    page.close()
-    assert mistakes == []
 
 
 def cat_maps(count: int = 12, side: int = 14, signed: bool = False) -> np.ndarray:

@@ -43,7 +43,7 @@ class Ablating(Part):
 
     def _say(self, result: Ablation | None) -> None:
         self._silenced = result
-        self.explorer.bar.note = "" if result is None else _sentence(result, self.explorer.controls.language)
+        self.explorer.bar.note = "" if result is None else _sentence(result, self.explorer.wanted.language)
 
 
 def _sentence(result: Ablation, language: str) -> str:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import time
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import numpy as np
 
@@ -29,11 +31,26 @@ class FilterPicture(Part):
     def __init__(self, explorer):
         super().__init__(explorer)
         self._cancelled = False
+        self._said: dict[str, dict[str, object]] = {}  # what the stage shows, to say it anew
         controls = explorer.controls
         controls.maximize.on_click(lambda _button: self.start())
         controls.cancel.on_click(lambda _button: self._cancel())
         controls.follow.observe(lambda change: self.start() if change.new else None, "value")
         self.stage.observe(lambda _change: self._follow(), "unit")
+
+    def changes(self, shown: Shown, before: Shown | None) -> dict[str, Any]:
+        """In another language, the sentences that are on the stage already."""
+        if before is None or before.state.language == shown.state.language:
+            return {}
+        anew = {key: say(key, shown.state.language, **values) for key, values in self._said.items()}
+        progress = self.stage.picture_progress
+        if progress.get("message"):
+            progress = progress | {"message": anew["explorer.cancelled"]}
+        return {"picture_caption": anew.get("explorer.filter_caption", ""), "picture_progress": progress}
+
+    def _say(self, key: str, **values: object) -> str:
+        self._said[key] = values
+        return say(key, self.explorer.wanted.language, **values)
 
     def after(self, shown: Shown, before: Shown | None) -> None:
         what = (shown.state.layer, shown.state.unit)
@@ -59,7 +76,7 @@ class FilterPicture(Part):
 
         def steps() -> Iterator[None]:
             cancel.disabled = False
-            unit, recipe, language = self.explorer.unit, find_recipe(_RECIPE), shown.state.language
+            unit, recipe = self.explorer.unit, find_recipe(_RECIPE)
             try:
                 yield from grow(
                     self.stage,
@@ -68,7 +85,7 @@ class FilterPicture(Part):
                     unit,
                     recipe,
                     lambda: self._cancelled,
-                    language,
+                    self._say,
                 )
             finally:
                 cancel.disabled = True
@@ -83,7 +100,7 @@ def grow(
     unit: int,
     recipe: Recipe,
     cancelled: Callable[[], bool],
-    language: str = "en",
+    say: Callable[..., str] = say,
 ) -> Iterator[None]:
     """Steps that end with the finished picture on the stage and in the network's memory.
 
@@ -97,11 +114,13 @@ def grow(
         "recipe": recipe.name,
         "steps": recipe.steps,
     }
-    caption = say("explorer.filter_caption", language, **values)
+    # Said for each frame, because the language may change meanwhile.
+    caption = functools.partial(say, "explorer.filter_caption", **values)
     key = ("filter", layer.path, unit, recipe.name)
+    network.notice_new_weights()
     known = network.memory.get(key)
     if known is not None:
-        stage.publish(**picture_payload(known, unit, caption), picture_progress={})
+        stage.publish(**picture_payload(known, unit, caption()), picture_progress={})
         return
     stage.publish(picture_progress={"step": 0, "steps": recipe.steps, "seconds_left": None, "message": ""})
     started, sent, step = time.monotonic(), 0.0, 0
@@ -114,12 +133,12 @@ def grow(
                 left = (time.monotonic() - started) / step * (recipe.steps - step)  # at the mean pace so far
                 progress = {"step": step, "steps": recipe.steps, "seconds_left": left, "message": ""}
                 stage.publish(
-                    **picture_payload(picture, unit, caption),
+                    **picture_payload(picture, unit, caption()),
                     picture_progress={} if step == recipe.steps else progress,
                 )
             yield
         network.memory.put(key, picture)
     finally:
         if step < recipe.steps and cancelled():
-            words = say("explorer.cancelled", language, step=step, steps=recipe.steps)
+            words = say("explorer.cancelled", step=step, steps=recipe.steps)
             stage.publish(picture_progress={"message": words})

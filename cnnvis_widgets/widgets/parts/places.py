@@ -10,8 +10,9 @@ from cnnvis_widgets.images import load_image
 from cnnvis_widgets.jobs.worker import Ticket
 from cnnvis_widgets.locale import say
 from cnnvis_widgets.widgets import address
-from cnnvis_widgets.widgets.bar import Bar
+from cnnvis_widgets.widgets.bar import Bar, bar_texts
 from cnnvis_widgets.widgets.parts.part import Part
+from cnnvis_widgets.widgets.shown import Shown
 
 _WEB = re.compile(r"https?://", re.IGNORECASE)
 
@@ -24,10 +25,14 @@ class Places(Part):
     def __init__(self, explorer):
         super().__init__(explorer)
         self._fetching = 0  # the newest picture asked for; older ones are dropped when they come
-        self.bar = explorer.bar = Bar(self._open, self._picture, explorer.controls.language)
+        self.bar = explorer.bar = Bar(self._open, self._picture, explorer.wanted.language)
         self.bar.observe(lambda change: self._show() if change.new else None, "code_wanted")
         explorer.observe(lambda _change: self._show(), "view")
         explorer.children = (*explorer.children, self.bar)
+
+    def after(self, shown: Shown, before: Shown | None) -> None:
+        if before is not None and before.state.language != shown.state.language:
+            self.bar.texts = bar_texts(shown.state.language)
 
     def stop(self) -> None:
         super().stop()
@@ -51,7 +56,7 @@ class Places(Part):
         def go(_ticket: Ticket) -> None:
             self.explorer.go_to(address.read(text))
 
-        self.stage.busy = say("explorer.opening", self.explorer.controls.language, address=text)
+        self.stage.busy = say("explorer.opening", self.explorer.wanted.language, address=text)
         self.submit(go)
 
     def _picture(self, url: str) -> None:
@@ -75,5 +80,5 @@ class Places(Part):
             )
             self.explorer.say_error(ImageError(wrong))
             return
-        self.stage.busy = say("explorer.fetching", self.explorer.controls.language, address=url)
+        self.stage.busy = say("explorer.fetching", self.explorer.wanted.language, address=url)
         threading.Thread(target=fetch, name="cnnvis-fetch", daemon=True).start()

@@ -15,6 +15,8 @@
  * @property {(unit: number) => void} select
  * @property {(signed: boolean) => {table: Uint32Array, symmetric: boolean}} palette
  * @property {(sentence: string) => void} complain
+ * @property {() => boolean} dismiss the error on display; whether there was one
+ * @property {ReturnType<typeof createHelp>} help
  *
  * @typedef {{element: HTMLElement, paint: () => void}} Panel
  */

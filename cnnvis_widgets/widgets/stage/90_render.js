@@ -3,10 +3,11 @@
 // an empty cell: what fails is said in its place.
 
 const PANELS = { photo: createPhotoPanel, maps: createMapsPanel, detail: createDetailPanel, filter: createFilterPanel };
-const REPAINT = ["unit", "opacity", "colormap", "sort", "scale", "texts", "status"];
+const REPAINT = ["difference", "unit", "opacity", "colormap", "sort", "scale", "texts", "status", "language"];
 const TINT_AFTER = 100; // ms until a stale picture looks stale
 const BUSY_AFTER = 1000; // ms until it is said in words
 let viewCount = 0;
+let openViews = 0;
 
 /** @param {Model} ownModel @param {HTMLElement} el @param {AbortSignal} signal */
 function createView(ownModel, el, signal) {
@@ -20,19 +21,21 @@ function createView(ownModel, el, signal) {
   let scheduled = 0;
   let painted = 0;
 
-  const root = make("div", { class: "cnnvis-stage", role: "group", "data-lm-suppress-shortcuts": "true" });
+  const root = make("div", { class: "cnnvis-stage", role: "group", "data-lm-suppress-shortcuts": "true", tabindex: "-1" });
   root.id = `cnnvis-stage-${++viewCount}-${Math.random().toString(36).slice(2, 8)}`; // a page may hold two bundles
   const errorText = make("span");
   const dismiss = make("button", { type: "button", class: "cnnvis-button" });
   const errorBox = make("div", { class: "cnnvis-error", role: "alert" }, errorText, dismiss);
   const grid = make("div", { class: "cnnvis-panels" });
-  const status = make("p", { class: "cnnvis-status", role: "status", "aria-live": "polite" });
+  const status = make("p", { class: "cnnvis-status", id: `${root.id}-says` });
+  const announcer = createAnnouncer(signal);
+  root.setAttribute("aria-describedby", status.id);
   const busyText = make("span");
   const busy = make("p", { class: "cnnvis-busy", role: "status" }, make("span", { class: "cnnvis-spinner", "aria-hidden": "true" }), busyText);
   const footer = make("div", { class: "cnnvis-footer" }, status, busy);
   const still = createStill(model, signal);
   const dropHint = make("div", { class: "cnnvis-drop", "aria-hidden": "true" });
-  root.append(errorBox, still.element, grid, footer, dropHint);
+  const below = make("div", { class: "cnnvis-below" });
   for (const part of [busy, errorBox, still.element, dropHint]) part.hidden = true;
 
   /** @type {View} */
@@ -56,7 +59,23 @@ function createView(ownModel, el, signal) {
       complaint = text;
       view.schedule();
     },
+    dismiss() {
+      const there = !!(complaint || model.get("error"));
+      complaint = "";
+      if (model.get("error")) {
+        model.set("error", "");
+        model.save_changes();
+      }
+      view.schedule();
+      return there;
+    },
   };
+  const description = createDescription(view);
+  const help = (view.help = createHelp(view));
+  const language = makeLanguageChoice(view);
+  const pin = makePinButton(view);
+  footer.append(make("div", { class: "cnnvis-tools" }, pin.element, help.opener, language.element));
+  root.append(errorBox, still.element, grid, below, footer, announcer.element, dropHint, help.sheet);
 
   /** @type {Map<number, Uint32Array>} */
   const tables = new Map();
@@ -70,6 +89,9 @@ function createView(ownModel, el, signal) {
     return /** @type {Uint32Array} */ (tables.get(index));
   }
 
+  const compare = createComparePanel(view);
+  below.append(compare.element);
+
   /** @type {Panel[]} */
   let panels = [];
   function build() {
@@ -78,7 +100,7 @@ function createView(ownModel, el, signal) {
     root.dataset.panels = names.join(" ");
     root.dataset.count = String(names.length);
     grid.replaceChildren(...panels.map((panel) => panel.element));
-    panels.forEach((panel) => sizes.observe(/** @type {Element} */ (panel.element.querySelector(".cnnvis-view"))));
+    [...panels, compare].forEach((panel) => sizes.observe(/** @type {Element} */ (panel.element.querySelector(".cnnvis-view"))));
   }
 
   function paint() {
@@ -95,7 +117,7 @@ function createView(ownModel, el, signal) {
     }
     view.unit = clamp(model.get("unit") ?? 0, 0, Math.max(0, (view.data.maps?.c ?? 1) - 1));
     show(grid, !still.paint(t("stage.still")));
-    for (const panel of grid.hidden ? [] : panels) {
+    for (const panel of grid.hidden ? [] : [...panels, compare]) {
       try {
         panel.paint();
       } catch (error) {
@@ -104,14 +126,18 @@ function createView(ownModel, el, signal) {
       }
     }
     root.setAttribute("aria-label", t("stage.label", { network: model.get("network") ?? "" }));
-    setText(status, model.get("status") || "");
+    setText(status, model.get("status") || description());
+    announcer.say(status.textContent ?? "");
+    language.paint();
+    help.paint();
     setText(dropHint, t("stage.photo.drop"));
     const wrong = complaint || model.get("error") || "";
     setText(errorText, wrong);
     setText(dismiss, t("stage.dismiss"));
     show(errorBox, !!wrong);
     setText(busyText, model.get("busy") || "");
-    show(footer, !!status.textContent || !busy.hidden);
+    pin.paint();
+    show(pin.element, !!view.data.maps);
     Object.assign(root.dataset, {
       frame: String(view.data.frame), unit: String(view.unit), layer: model.get("layer")?.path ?? "", painted: String(++painted),
     });
@@ -134,19 +160,14 @@ function createView(ownModel, el, signal) {
     view.schedule();
   }
 
-  // JupyterLab moves to the next cell when an arrow key is pressed in a plain <select>, whatever attributes say (4.6);
-  // only a listener on the window comes before its own. The select itself needs no listener to change.
-  window.addEventListener("keydown", (event) => {
-    const target = /** @type {Element} */ (event.target);
-    if (target.matches?.("select") && root.closest(".cnnvis-explorer")?.contains(target)) event.stopPropagation();
-  }, { capture: true, signal });
-
   const sizes = new ResizeObserver(() => view.schedule());
   signal.addEventListener("abort", () => {
     sizes.disconnect();
     timers.forEach(clearTimeout);
     cancelAnimationFrame(scheduled);
+    if (--openViews === 0) tellNobodyWatches(model);
   });
+  openViews++;
 
   /** @param {string} event @param {() => void} handler */
   const listen = (event, handler) => {
@@ -159,22 +180,22 @@ function createView(ownModel, el, signal) {
   listen("change:busy", busyChanged);
   listen("change:panels", () => { sizes.disconnect(); build(); view.schedule(); });
 
-  dismiss.addEventListener("click", () => {
-    complaint = "";
-    if (model.get("error")) {
-      model.set("error", "");
-      model.save_changes();
-    }
-    view.schedule();
-  }, { signal });
-  root.addEventListener("keydown", (event) => {
-    if (event.target instanceof HTMLButtonElement && (event.key === "Enter" || event.key === " ")) event.stopPropagation();
-  }, { signal });
+  dismiss.addEventListener("click", () => view.dismiss(), { signal });
+  listenToKeys(view);
   acceptPictures(view, dropHint);
 
   el.replaceChildren(root);
   build();
   busyChanged();
+}
+
+/** The last view of an output that was cleared: the kernel need not go on with what nobody sees. @param {Model} model */
+function tellNobodyWatches(model) {
+  try {
+    model.send({ type: "unwatched" });
+  } catch {
+    // the kernel itself has gone
+  }
 }
 
 /** Dropped and pasted pictures. @param {View} view @param {HTMLElement} hint */

@@ -1,0 +1,34 @@
+"""A view pinned as A, beside whatever is shown: another unit, class, layer, image or network.
+
+What is pinned is a state, so it is saved, shared and opened with the rest; its arrays are computed anew, mostly from
+memory.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from cnnvis_widgets.widgets import payloads
+from cnnvis_widgets.widgets.parts.part import Part
+from cnnvis_widgets.widgets.shown import Shown
+from cnnvis_widgets.widgets.state import State
+
+
+class Compare(Part):
+    def __init__(self, explorer):
+        super().__init__(explorer)
+        self.stage.on("pin", lambda _content, _buffers: self._pin())
+        self.stage.on("unpin", lambda _content, _buffers: explorer.wish(pinned=None))
+
+    def changes(self, shown: Shown, before: Shown | None) -> dict[str, Any]:
+        pinned, language = shown.state.pinned, shown.state.language
+        if before is not None and (pinned, language) == (before.state.pinned, before.state.language):
+            return {}
+        if pinned is None:
+            return payloads.nothing_pinned()
+        return payloads.pinned_payload(self.explorer.view_of(State(**pinned)), language)
+
+    def _pin(self) -> None:
+        shown = self.explorer.shown
+        if shown is not None:
+            self.explorer.wish(pinned=shown.state.with_changes(unit=self.explorer.unit).to_dict())

@@ -1,0 +1,32 @@
+"""What keys ask the kernel for; the bindings themselves are a table in the browser (`stage/70_keys.js`)."""
+
+from __future__ import annotations
+
+from cnnvis_widgets.widgets.parts.part import Part
+
+
+class Keys(Part):
+    def __init__(self, explorer):
+        super().__init__(explorer)
+        controls = explorer.controls
+        self.stage.on("layer-step", lambda content, _buffers: self._step(int(content["by"])))
+        self.stage.on("class", lambda content, _buffers: self._explain(int(content["rank"])))
+        self.stage.on("maximize", lambda _content, _buffers: controls.maximize.click())
+        self.stage.on("cancel", lambda _content, _buffers: controls.cancel.click())
+
+    def _step(self, by: int) -> None:
+        """To a neighbour in the order of the network, counted from where the last wish leads: keys may be quick."""
+        shown, wanted = self.explorer.shown, self.explorer.wanted
+        if shown is None or wanted.network != shown.state.network:
+            return
+        paths = [layer.path for layer in shown.network.layers]
+        here = paths.index(wanted.layer or shown.maps.layer.path)
+        there = min(max(here + by, 0), len(paths) - 1)
+        if there != here:
+            self.explorer.wish(layer=paths[there])
+
+    def _explain(self, rank: int) -> None:
+        """The class that the network finds most likely (rank 0), or second most likely, and so on."""
+        shown = self.explorer.shown
+        if shown is not None and 0 <= rank < len(shown.predictions):
+            self.explorer.wish(target=shown.predictions[rank].index)

@@ -1,0 +1,111 @@
+// @ts-check
+// The sentence that describes the whole view, for those who read the page and those who hear it. It is made here and not
+// in the kernel: the selected unit changes here, many times a second, without the kernel. `facts` adds what only it knows.
+
+const PLACES = ["top_left", "top", "top_right", "left", "middle", "right", "bottom_left", "bottom", "bottom_right"];
+const SAY_AFTER = 1000; // ms of rest until a changed view is announced: nobody wants to hear every step of a slider
+
+/** @param {View} view @returns {() => string} what to call at each paint; it reads arrays only where they have changed */
+function createDescription(view) {
+  const [newHeat, newUnit] = [createMemo(), createMemo()];
+  /** @type {{place: string, share: number} | null} */
+  let strongest = null;
+  /** @type {{y: number, x: number, exact: boolean} | null} */
+  let peak = null;
+  return () => {
+    const { model, unit, t } = view;
+    const { maps, heat, detail } = view.data;
+    const { name, share, target, method } = model.get("facts") ?? {};
+    const names = { network: model.get("network"), layer: model.get("layer")?.path ?? "", target, method };
+    if (newHeat(heat)) strongest = heat && strongestPlace(heat);
+    if (maps && newUnit(maps, detail, unit)) peak = unitPeak(maps, detail, unit);
+    const words = name ? [t("stage.says.answer", { ...names, name, share })] : [];
+    const message = model.get("heat_message");
+    if (target && message) words.push(t("stage.says.no_heat", { ...names, message }));
+    else if (target && strongest) {
+      const area = `${Math.round(100 * strongest.share)}%`;
+      words.push(t("stage.says.heat", { ...names, place: t(`stage.place.${strongest.place}`), area }));
+    }
+    if (!maps) return words.join(" ");
+    words.push(t("stage.says.layer", { ...names, count: maps.c, height: maps.fullH, width: maps.fullW }));
+    const value = formatNumber(maps.stats[3 * unit + 1]);
+    if (maps.state[unit] === NOT_FINITE) words.push(t("stage.says.not_finite", { unit }));
+    else if (maps.state[unit] === CONSTANT) words.push(t("stage.says.constant", { unit, value }));
+    else if (peak) {
+      words.push(t(peak.exact ? "stage.says.unit" : "stage.says.unit_about", { unit, value, y: peak.y, x: peak.x }));
+    }
+    return words.join(" ");
+  };
+}
+
+/** Where the most evidence is, in ninths of the picture, and the share of the picture with at least half as much; null
+ * where there is none. @param {Heat} heat */
+function strongestPlace({ h, w, values }) {
+  const at = largest(values, 0, h * w);
+  if (!(values[at] > 0)) return null;
+  const third = (/** @type {number} */ cell, /** @type {number} */ cells) => Math.floor((3 * (cell + 0.5)) / cells);
+  let above = 0;
+  for (let i = 0; i < h * w; i++) if (values[i] >= values[at] / 2) above++;
+  return { place: PLACES[3 * third(Math.floor(at / w), h) + third(at % w, w)], share: above / (h * w) };
+}
+
+/** The position of a map's largest value in the layer's own cells. @param {Maps} maps @param {Detail | null} detail
+ * @param {number} unit */
+function unitPeak(maps, detail, unit) {
+  const full = maps.reduced && detail?.unit === unit ? detail : null;
+  const { h, w } = full ?? maps;
+  const at = full ? largest(full.values, 0, h * w) : largest(maps.values, unit * h * w, h * w);
+  const cell = (/** @type {number} */ i, /** @type {number} */ n, /** @type {number} */ m) => Math.floor(((i + 0.5) * m) / n);
+  const exact = !!full || !maps.reduced;
+  return { y: cell(Math.floor(at / w), h, maps.fullH), x: cell(at % w, w, maps.fullW), exact };
+}
+
+/** @param {Float32Array} values @param {number} start @param {number} size @returns {number} where after the start */
+function largest(values, start, size) {
+  let at = 0;
+  for (let i = 1; i < size; i++) {
+    if (values[start + i] > values[start + at] || Number.isNaN(values[start + at])) at = i;
+  }
+  return at;
+}
+
+/** A hidden element that screen readers read out politely, once its text has rested. @param {AbortSignal} signal */
+function createAnnouncer(signal) {
+  const element = make("p", { class: "cnnvis-hidden cnnvis-announced", role: "status", "aria-live": "polite" });
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  let timer;
+  let last = "";
+  signal.addEventListener("abort", () => clearTimeout(timer));
+  return {
+    element,
+    /** @param {string} text */
+    say(text) {
+      if (text === last) return;
+      last = text;
+      clearTimeout(timer);
+      timer = setTimeout(() => setText(element, text), SAY_AFTER);
+    },
+  };
+}
+
+/** The choice of language, in the languages' own words. @param {View} view */
+function makeLanguageChoice(view) {
+  const select = /** @type {HTMLSelectElement} */ (make("select", { class: "cnnvis-button cnnvis-language" }));
+  select.addEventListener("change", () => view.sync.set("language", select.value), { signal: view.signal });
+  const newOptions = createMemo();
+  return {
+    element: select,
+    paint() {
+      const [language, languages] = [view.model.get("language") || "en", view.model.get("languages") ?? {}];
+      if (newOptions(JSON.stringify(languages))) {
+        select.replaceChildren(...Object.entries(languages).map(([code, name]) => make("option", { value: code, lang: code }, name)));
+      }
+      show(select, select.options.length > 1);
+      if (select.value !== language) select.value = language;
+      select.setAttribute("aria-label", view.t("stage.language"));
+      select.title = view.t("stage.language_hint");
+      view.root.lang = language;
+      view.root.closest(".cnnvis-explorer")?.setAttribute("lang", language);
+    },
+  };
+}

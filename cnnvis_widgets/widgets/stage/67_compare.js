@@ -1,0 +1,208 @@
+// @ts-check
+// What was pinned (A) beside what is shown (B): heatmaps on their photographs, and the two maps; or B minus A.
+
+/** @typedef {{h: number, w: number, values: Float32Array, signed: boolean, low: number, high: number}} Plane */
+
+/** @param {View} view @returns {Panel} */
+function createComparePanel(view) {
+  const { model, signal, t } = view;
+  const title = make("h3", { class: "cnnvis-title" });
+  const difference = make("button", { type: "button", class: "cnnvis-button", "data-choice": "difference" });
+  const unpin = make("button", { type: "button", class: "cnnvis-button", "data-choice": "unpin" });
+  const head = make("div", { class: "cnnvis-head" }, title, make("span", { class: "cnnvis-tools" }, difference, unpin));
+  const slots = ["A", "B"].flatMap((side) => ["heat", "map"].map((kind) => makeSlot(side, kind)));
+  const view_ = make("div", { class: "cnnvis-view cnnvis-pair" }, ...slots.map((slot) => slot.element));
+  const caption = make("p", { class: "cnnvis-caption" });
+  const element = make("section", { class: "cnnvis-panel cnnvis-panel-compare" }, head, view_, caption);
+  difference.addEventListener("click", () => view.sync.set("difference", !model.get("difference")), { signal });
+  unpin.addEventListener("click", () => model.send({ type: "unpin" }), { signal });
+
+  const photos = { A: createPicture(view, "pinned_photo"), B: createPicture(view, "photo") };
+  const [newPinned, newPaint] = [createMemo(), createMemo()];
+  /** @type {{map: Plane | null, heat: Plane | null}} */
+  let pinned = { map: null, heat: null };
+
+  function readPinned() {
+    const about = model.get("pinned");
+    const [low, high] = about.map_range ?? [0, 0];
+    return {
+      map: planeOf(floatsOf(model.get("pinned_map")), about.map_shape, about.map_signed, low, high),
+      heat: planeOf(floatsOf(model.get("pinned_heat")), about.heat_shape, about.heat_signed, about.heat_signed ? -1 : 0, 1),
+    };
+  }
+
+  /** What is shown now, as planes. @returns {{map: Plane | null, heat: Plane | null}} */
+  function current() {
+    const { maps, heat, detail } = view.data;
+    const full = maps?.reduced && detail?.unit === view.unit ? detail : null;
+    const [h, w] = full ? [full.h, full.w] : [maps?.h ?? 0, maps?.w ?? 0];
+    const values = full?.values ?? maps?.values.subarray(view.unit * h * w, (view.unit + 1) * h * w) ?? new Float32Array(0);
+    return {
+      map: maps && planeOf(values, [h, w], maps.signed, maps.stats[3 * view.unit], maps.stats[3 * view.unit + 1]),
+      heat: heat && planeOf(heat.values, [heat.h, heat.w], heat.signed, heat.signed ? -1 : 0, 1),
+    };
+  }
+
+  /** @param {ReturnType<typeof makeSlot>} slot @param {Plane | null} plane @param {[number, number]} range
+   * @param {string} words @param {boolean} signed @param {ImageBitmap | null} photo */
+  function paintSlot(slot, plane, range, words, signed, photo) {
+    setText(slot.label, words);
+    slot.canvas.setAttribute("aria-label", words);
+    show(slot.canvas, !!plane);
+    show(slot.note, !plane);
+    if (!plane) return;
+    const shape = photo ? [photo.height, photo.width] : [plane.h, plane.w];
+    slot.element.style.setProperty("--cnnvis-aspect", String(shape[1] / shape[0]));
+    const [tall, wide] = fitCanvas(slot.canvas, slot.place, shape[0], shape[1]);
+    if (!tall) return;
+    const { table, symmetric } = view.palette(signed);
+    const [low, high] = valueRange(range[0], range[1], symmetric);
+    const context = pen(slot.canvas, !!photo);
+    const picture = new ImageData(wide, tall);
+    if (photo) {
+      context.imageSmoothingQuality = "high";
+      context.fillStyle = "#fff";
+      context.fillRect(0, 0, wide, tall);
+      context.drawImage(photo, 0, 0, wide, tall);
+      const under = context.getImageData(0, 0, wide, tall).data;
+      const indices = enlarge(plane.values, plane.h, plane.w, tall, wide, low, high);
+      blend(under, indices, table, clamp(model.get("opacity") ?? 0.4, 0, 1), wide, picture.data);
+    } else {
+      paintMap(new Uint32Array(picture.data.buffer), wide, 0, 0, wide, tall, plane.values, 0, plane.h, plane.w, table, low, high);
+    }
+    context.putImageData(picture, 0, 0);
+  }
+
+  /** @param {"heat" | "map"} kind @param {Plane | null} a @param {Plane | null} b */
+  function paintPair(kind, a, b) {
+    const about = model.get("pinned");
+    const layer = model.get("layer")?.path ?? "";
+    const alike = kind === "heat" || (about.network === model.get("network") && about.layer === layer);
+    const comparable = alike && !!a && !!b;
+    const subtracted = model.get("difference") && comparable ? minus(b, a) : null;
+    const [slotA, slotB] = slots.filter((slot) => slot.kind === kind);
+    const wordsA = kind === "heat" ? about.heat_message || about.heat_caption
+      : t("stage.compare.map", { network: about.network, layer: about.layer, unit: about.unit });
+    const wordsB = kind === "heat" ? model.get("heat_message") || model.get("heat_caption")
+      : t("stage.compare.map", { network: model.get("network"), layer, unit: view.unit });
+    // Values of one layer are on one scale, so they share their colours; those of two layers are not, and do not.
+    /** @type {(plane: Plane | null) => [number, number]} */
+    const range = (plane) => comparable && a && b ? [Math.min(a.low, b.low), Math.max(a.high, b.high)] : [plane?.low ?? 0, plane?.high ?? 1];
+    const signed = !!(comparable && (a?.signed || b?.signed));
+    paintSlot(slotA, a, range(a), `A: ${wordsA}`, signed || !!a?.signed, kind === "heat" ? photos.A.bitmap() : null);
+    const photoB = kind === "heat" ? photos.B.bitmap() : null;
+    if (subtracted) paintSlot(slotB, subtracted, [subtracted.low, subtracted.high], t("stage.compare.minus", { most: formatNumber(subtracted.high) }), true, photoB);
+    else paintSlot(slotB, b, range(b), `B: ${wordsB}`, signed || !!b?.signed, photoB);
+    return { alike, low: range(a)[0], high: range(a)[1] };
+  }
+
+  return {
+    element,
+    paint() {
+      const there = !!model.get("pinned")?.network;
+      show(element, there);
+      if (!there) return;
+      if (newPinned(model.get("pinned"), model.get("pinned_map"), model.get("pinned_heat"))) pinned = readPinned();
+      const ready = [photos.A.decode(), photos.B.decode()];
+      setText(title, t("stage.compare.title"));
+      setText(difference, t("stage.compare.difference"));
+      setText(unpin, t("stage.compare.unpin"));
+      difference.title = t("stage.compare.difference_hint");
+      unpin.title = t("stage.compare.unpin_hint");
+      difference.setAttribute("aria-pressed", String(!!model.get("difference")));
+      slots.forEach((slot) => setText(slot.note, t("stage.compare.none")));
+      if (ready.includes(false)) return; // one of the photographs is being decoded: the last picture stays
+      const { heat, map } = current();
+      const withHeat = !!(pinned.heat || heat);
+      slots.filter((slot) => slot.kind === "heat").forEach((slot) => show(slot.element, withHeat));
+      element.dataset.pairs = withHeat ? "2" : "1";
+      const keys = [pinned, view.data.maps, view.data.heat, view.data.detail, view.unit, model.get("difference"), model.get("opacity"),
+        model.get("colormap"), model.get("texts"), view_.clientWidth, view_.clientHeight, model.get("photo"), model.get("heat_caption")];
+      if (!newPaint(...keys)) return;
+      const words = [];
+      if (withHeat) {
+        paintPair("heat", pinned.heat, heat);
+        words.push(t("stage.compare.heat_words"));
+      }
+      const { alike, low, high } = paintPair("map", pinned.map, map);
+      words.push(alike ? t("stage.compare.map_shared", { low: formatNumber(Math.min(low, 0)), high: formatNumber(Math.max(high, 0)) }) : t("stage.compare.map_apart"));
+      setText(caption, words.join(" "));
+      view.root.dataset.compared = String(view.data.frame);
+    },
+  };
+}
+
+/** A button that pins the view. @param {View} view */
+function makePinButton(view) {
+  const button = make("button", { type: "button", class: "cnnvis-button", "data-choice": "pin" });
+  button.addEventListener("click", () => view.model.send({ type: "pin" }), { signal: view.signal });
+  return {
+    element: button,
+    paint() {
+      setText(button, view.t("stage.compare.pin"));
+      button.title = view.t("stage.compare.pin_hint");
+    },
+  };
+}
+
+/** @param {string} side @param {string} kind */
+function makeSlot(side, kind) {
+  const canvas = /** @type {HTMLCanvasElement} */ (make("canvas", { role: "img", class: `cnnvis-compare-${kind}-${side}` }));
+  const note = make("p", { class: "cnnvis-note" });
+  const place = make("div", { class: "cnnvis-slot-view" }, canvas, note);
+  const label = make("p", { class: "cnnvis-readout" });
+  return { side, kind, canvas, note, place, label, element: make("div", { class: `cnnvis-slot cnnvis-slot-${kind}` }, place, label) };
+}
+
+/** A photograph's trait as a bitmap, decoded once. @param {View} view @param {string} trait */
+function createPicture(view, trait) {
+  /** @type {ImageBitmap | null} */
+  let bitmap = null;
+  /** @type {unknown} */
+  let asked = null;
+  let decoding = false;
+  view.signal.addEventListener("abort", () => bitmap?.close());
+  return {
+    bitmap: () => bitmap,
+    /** Starts decoding where that is needed. @returns {boolean} whether the bitmap is that of the trait */
+    decode() {
+      const bytes = view.model.get(trait);
+      if (bytes === asked) return !decoding;
+      asked = bytes;
+      const content = bytesOf(bytes);
+      decoding = content.length > 0;
+      if (!decoding) bitmap = null;
+      else createImageBitmap(new Blob([/** @type {BlobPart} */ (content)])).catch(() => null).then((made) => {
+        if (asked !== bytes) return; // a newer photograph has come meanwhile
+        bitmap = made;
+        decoding = false;
+        if (!view.signal.aborted) view.schedule();
+      });
+      return !decoding;
+    },
+  };
+}
+
+/** @param {Float32Array} values @param {number[]} shape @param {boolean} signed @param {number} low @param {number} high
+ * @returns {Plane | null} */
+function planeOf(values, shape, signed, low, high) {
+  const [h, w] = shape ?? [0, 0];
+  return h * w > 0 && values.length >= h * w ? { h, w, values, signed, low, high } : null;
+}
+
+/** b - a on the finer of their two grids, its colours symmetric. @param {Plane} b @param {Plane} a @returns {Plane} */
+function minus(b, a) {
+  const [h, w] = [Math.max(a.h, b.h), Math.max(a.w, b.w)];
+  const values = new Float32Array(h * w);
+  const at = (/** @type {Plane} */ plane, /** @type {number} */ y, /** @type {number} */ x) =>
+    between(plane.values, plane.h, plane.w, clamp(((y + 0.5) * plane.h) / h - 0.5, 0, plane.h - 1), clamp(((x + 0.5) * plane.w) / w - 0.5, 0, plane.w - 1));
+  let most = 0;
+  for (let y = 0; y < h; y++) {
+    for (let x = 0; x < w; x++) {
+      const value = at(b, y, x) - at(a, y, x);
+      values[y * w + x] = value;
+      if (Math.abs(value) > most) most = Math.abs(value);
+    }
+  }
+  return { h, w, values, signed: true, low: -most, high: most };
+}
