@@ -103,7 +103,7 @@ def pinned_payload(shown: Shown, language: str) -> dict[str, Any]:
         "map_signed": bool((shown.maps.values < 0).any() and (shown.maps.values > 0).any()),
         "heat_shape": list(heatmap.values.shape) if heatmap else [0, 0],
         "heat_signed": bool(heatmap and heatmap.signed),
-        "heat_caption": caption,
+        "heat_caption": heat_caption(heatmap, language),
         "heat_message": heat_message(heatmap, language),
     }
     return {
