@@ -415,7 +415,7 @@ def test_another_language_changes_every_word_and_nothing_else(explorer, network)
     assert "block2_conv1 · 卷积 · 32×32×64" in chinese
     assert "通道 3" in explorer.stage.picture_caption
     same = {word for word in set(english) & set(chinese) if word}
-    assert same == {"+1"}
+    assert same == {"+1", "B − A"}
     explorer.update(language="en")
     assert words_of(explorer) == english and explorer.stage.language == "en"
 
