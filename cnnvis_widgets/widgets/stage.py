@@ -96,6 +96,9 @@ class Stage(anywidget.AnyWidget):
     picture_unit = traitlets.Int(-1).tag(sync=True)
     picture_progress = traitlets.Dict().tag(sync=True)  # step, steps, seconds_left, message; or empty
 
+    convolution = traitlets.Bytes().tag(sync=True)  # float32: what `convolution_payload` strings together
+    convolution_info = traitlets.Dict().tag(sync=True)  # of which layer and unit; shapes; or a message
+
     status = traitlets.Unicode().tag(sync=True)  # a sentence that describes the view
     busy = traitlets.Unicode().tag(sync=True)  # a sentence while the kernel works
     error = traitlets.Unicode().tag(sync=True)  # a sentence; the person can dismiss it
@@ -143,6 +146,7 @@ class Stage(anywidget.AnyWidget):
 
         "image": a person opened, dropped or pasted a picture: its ``name``, its content as the only buffer.
         "detail": the ``unit`` whose map is wanted in full resolution; answer by publishing `detail_payload`.
+        "convolution": the ``unit`` to show step by step; answer by publishing `convolution_payload`.
         """
         self._callbacks.setdefault(kind, []).append(callback)
 

@@ -5,5 +5,6 @@ from __future__ import annotations
 from cnnvis_widgets.widgets.parts.detail import Detail
 from cnnvis_widgets.widgets.parts.filter_picture import FilterPicture
 from cnnvis_widgets.widgets.parts.part import Part
+from cnnvis_widgets.widgets.parts.steps import Steps
 
-PARTS: tuple[type[Part], ...] = (Detail, FilterPicture)
+PARTS: tuple[type[Part], ...] = (Detail, FilterPicture, Steps)

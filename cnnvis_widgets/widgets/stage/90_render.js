@@ -68,6 +68,8 @@ function createView(model, el, signal) {
     return /** @type {Uint32Array} */ (tables.get(index));
   }
 
+  const steps = createStepsPanel(view);
+  grid.after(steps.element);
   /** @type {Panel[]} */
   let panels = [];
   function build() {
@@ -76,6 +78,8 @@ function createView(model, el, signal) {
     root.dataset.panels = names.join(" ");
     root.dataset.count = String(names.length);
     grid.replaceChildren(...panels.map((panel) => panel.element));
+    steps.attach(grid);
+    panels.push(steps);
     panels.forEach((panel) => sizes.observe(/** @type {Element} */ (panel.element.querySelector(".cnnvis-view"))));
   }
 
