@@ -35,7 +35,9 @@ class ConvolutionSteps:
 
     path: str  # of the convolution
     kind: str  # "convolution", "depthwise" or "separable"
-    source: str | None  # path of the layer that made the input maps; "" is the network's own input, None: no layer
+    source: (
+        str | None
+    )  # path of the layer that made the input maps; "" is the network's own input, None: no layer
     unit: int
     channels: np.ndarray  # (n,) int: the input channels here, strongest over the whole picture first
     channel_count: int  # of all channels that the unit looks at
@@ -50,10 +52,12 @@ class ConvolutionSteps:
     stages: tuple[Stage, ...]  # sum and bias first, the layer asked for last
 
 
-def convolution_steps(network: Network, image, layer, unit: int, most_values: int = 400_000) -> ConvolutionSteps:
+def convolution_steps(
+    network: Network, image, layer, unit: int, most_values: int = 400_000
+) -> ConvolutionSteps:
     """What a unit of a convolution, or of a normalization or activation behind one, adds up to at every position.
 
-    image: anything `load_image` takes. most_values: so many numbers of input maps are handed on, of one channel at least.
+    image: anything `load_image` takes. most_values: so many numbers of input maps are handed on, at least one channel.
     Raises `CnnvisError` where the layer is no convolution and follows none directly, or computes something else.
     """
     check_network(network, "convolution_steps")
@@ -113,7 +117,7 @@ def contributions(inputs, kernel, strides, dilation, padding) -> np.ndarray:
 
 
 def paddings(size, kernel, strides, dilation, how: str) -> tuple[int, int, int, int]:
-    """Rows of zeros above and below, columns left and right, as TensorFlow adds them: for "same" the odd one comes last.
+    """Rows of zeros above and below, columns left and right, as TensorFlow adds them: an odd one comes last.
 
     ``total = max((ceil(n / stride) - 1) * stride + (k - 1) * dilation + 1 - n, 0)``, half of it, rounded down, first.
     """
@@ -152,7 +156,9 @@ def _inputs(network: Network, image: np.ndarray, found: convolution.Convolution)
     about = ("taken in", key, found.path)
     known = network.memory.get(about)
     if known is None:
-        known = network.memory.put(about, convolution.taken_in(network, network.prepare(pixels), found.path)[0])
+        known = network.memory.put(
+            about, convolution.taken_in(network, network.prepare(pixels), found.path)[0]
+        )
     return known
 
 
@@ -179,7 +185,9 @@ def _check(found, before: np.ndarray, after: np.ndarray) -> None:
     if before.shape == after.shape and (expected is None or not np.isfinite(after).all()):
         return
     room = 2e-2 if found.operation.compute_dtype != "float32" else 1e-3
-    if before.shape != after.shape or not np.allclose(expected, after, rtol=room, atol=room * float(np.abs(before).max())):
+    if before.shape != after.shape or not np.allclose(
+        expected, after, rtol=room, atol=room * float(np.abs(before).max())
+    ):
         raise CnnvisError(
             f"Layer {found.path!r} puts out something else than its kernel and bias add up to, "
             "so it cannot be shown step by step."

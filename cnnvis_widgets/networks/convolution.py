@@ -60,7 +60,9 @@ class Convolution:
         elif self.kind == "separable":
             depthwise, pointwise = _array(layer.depthwise_kernel), _array(layer.pointwise_kernel)
             channels = np.arange(depthwise.shape[2])
-            weights = np.einsum("ijcm,cm->ijc", depthwise, pointwise[0, 0, :, unit].reshape(depthwise.shape[2:]))
+            weights = np.einsum(
+                "ijcm,cm->ijc", depthwise, pointwise[0, 0, :, unit].reshape(depthwise.shape[2:])
+            )
         else:
             weights = _array(layer.kernel[..., unit])
             n = weights.shape[-1]  # channels of one group
@@ -100,8 +102,8 @@ def find_convolution(network: Network, path: str) -> Convolution:
     kind = next(word for type_, word in _WORDS.items() if isinstance(layer, type_))
     source, zeros = sources.get(here), (0, 0, 0, 0)
     padding = operations[_instance(source)] if source else None
-    if isinstance(padding, keras.layers.ZeroPadding2D) and sources.get(source) is not None:
-        source, ((top, bottom), (left, right)) = sources.get(source), padding.padding
+    if source and isinstance(padding, keras.layers.ZeroPadding2D) and sources.get(source) is not None:
+        source, ((top, bottom), (left, right)) = sources[source], padding.padding
         zeros = (top, bottom, left, right)
     return Convolution(here, kind, source, zeros, tuple(after), layer)
 
@@ -206,7 +208,7 @@ def _entered(network: Network, images) -> tuple[dict[str, Any], list]:
 
 @contextlib.contextmanager
 def _noting(model: Any, entered: dict[str, Any]) -> Iterator[None]:
-    """Within this context, each call of an operation notes its first argument under the path that the probe gives it."""
+    """Within this context, each call of an operation notes its first argument, by the path that the probe gives it."""
     times: dict[str, int] = {}
     tracing = threading.get_ident()
     undo: list[Callable[[], None]] = []

@@ -62,9 +62,9 @@ def convolution_payload(layer: str, steps: ConvolutionSteps) -> dict[str, Any]:
     for stage in steps.stages:
         planes.append(stage.values)
         constants += [np.nan if number is None else number for number in (stage.scale, stage.shift)]
-    flat = [np.ravel(plane) for plane in (*planes, constants)]
+    planes.append(np.array(constants))
     return {
-        "convolution": np.concatenate(flat).astype("<f4").tobytes(),
+        "convolution": np.concatenate([plane.ravel() for plane in planes]).astype("<f4").tobytes(),
         "convolution_info": {
             "layer": layer,
             "unit": steps.unit,
@@ -79,7 +79,9 @@ def convolution_payload(layer: str, steps: ConvolutionSteps) -> dict[str, Any]:
             "strides": list(steps.strides),
             "dilation": list(steps.dilation),
             "padding": list(steps.padding),
-            "stages": [{"path": stage.path, "kind": stage.kind, "name": stage.name} for stage in steps.stages],
+            "stages": [
+                {"path": stage.path, "kind": stage.kind, "name": stage.name} for stage in steps.stages
+            ],
         },
     }
 
