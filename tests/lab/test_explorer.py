@@ -358,7 +358,7 @@ def test_one_convolution_step_by_step_ends_in_the_value_that_code_reads(page):
     page.wait_for_layer("block2_conv1_relu")
     page.button("Step by step").click()
     steps = page.notebook.locator(".cnnvis-panel-steps")
-    page.wait("s.querySelector('.cnnvis-panel-steps').dataset.y !== undefined")
+    page.wait("s.querySelector('.cnnvis-panel-steps')?.dataset.y")
     canvas = steps.locator("canvas.cnnvis-steps")
     canvas.hover()
     page.notebook.next_frame()

@@ -139,16 +139,16 @@ function makeFormula(view, choose) {
   const list = make("ol", { class: "cnnvis-formula" });
   /** @type {HTMLElement[]} */
   let buttons = [];
+  list.addEventListener("click", (event) => {
+    const line = buttons.findIndex((button) => button.contains(/** @type {Node} */ (event.target)));
+    if (line >= 0) choose(line);
+  }, { signal: view.signal });
   return {
     element: list,
     /** @param {[string, string][]} lines @param {number} chosen */
     paint(lines, chosen) {
       if (buttons.length !== lines.length) {
-        buttons = lines.map((_, i) => {
-          const button = make("button", { type: "button", class: "cnnvis-line", "data-line": String(i) }, make("span"), make("b"));
-          button.addEventListener("click", () => choose(i), { signal: view.signal });
-          return button;
-        });
+        buttons = lines.map(() => make("button", { type: "button", class: "cnnvis-line" }, make("span"), make("b")));
         list.replaceChildren(...buttons.map((button) => make("li", {}, button)));
       }
       list.setAttribute("aria-label", view.t("stage.steps.formula"));
@@ -178,4 +178,56 @@ function paintPaddedMap(canvas, values, start, h, w, padding, table, low, high) 
     paintMap(pixels, wide, x0, y0, x1 - x0, y1 - y0, small, 0, y1 - y0, x1 - x0, table, low, high);
   } else paintMap(pixels, wide, x0, y0, x1 - x0, y1 - y0, values, start, h, w, table, low, high);
   pen(canvas).putImageData(picture, 0, 0);
+}
+
+/**
+ * A map with boxes on it and a line of words above. @param {View} view @param {string} name
+ * @param {HTMLCanvasElement} canvas @param {HTMLElement} place that holds the canvas
+ */
+function makeBoxedMap(view, name, canvas, place) {
+  const words = make("p", { class: "cnnvis-caption" });
+  const element = make("div", { class: `cnnvis-steps-${name}` }, words, place);
+  const base = document.createElement("canvas"); // the map without boxes
+  const [newValues, newPicture] = [createMemo(), createMemo()];
+  /** @type {[number, number]} */
+  let ends = [0, 0];
+  return {
+    element,
+    /** @param {Float32Array} values @param {number} start @param {number} h @param {number} w @param {number[]} padding
+     * @param {number[][]} boxes each y, x, height, width in cells of the map @param {string} caption */
+    paint(values, start, h, w, padding, boxes, caption) {
+      setText(words, caption);
+      if (newValues(values, start)) ends = endsOf(values, start, h * w);
+      const { table, symmetric } = view.palette(ends[0] < 0 && ends[1] > 0);
+      const [low, high] = valueRange(...ends, symmetric);
+      const [rows, columns] = [h + padding[0] + padding[1], w + padding[2] + padding[3]];
+      element.style.setProperty("--cnnvis-aspect", String(columns / rows));
+      const [tall, wide] = fitCanvas(canvas, place, rows, columns);
+      if (!tall) return { table, low, high };
+      if (newPicture(values, start, table, tall, wide)) {
+        [base.width, base.height] = [wide, tall];
+        paintPaddedMap(base, values, start, h, w, padding, table, low, high);
+      }
+      const context = pen(canvas);
+      context.drawImage(base, 0, 0);
+      const line = Math.max(1, Math.round(Math.min(window.devicePixelRatio || 1, 3)));
+      for (const [y, x, height, width] of boxes) {
+        const [left, top] = [((x + padding[2]) * wide) / columns, ((y + padding[0]) * tall) / rows];
+        const size = [(width * wide) / columns, (height * tall) / rows].map((side) => Math.max(2, Math.round(side)));
+        outline(context, Math.round(left), Math.round(top), size[0], size[1], line);
+      }
+      return { table, low, high };
+    },
+  };
+}
+
+/** The smallest and the largest finite value. @param {Float32Array} values @param {number} start @param {number} size
+ * @returns {[number, number]} */
+function endsOf(values, start, size) {
+  let [low, high] = [Infinity, -Infinity];
+  for (let i = start; i < start + size; i++) {
+    if (values[i] < low && values[i] > -Infinity) low = values[i];
+    if (values[i] > high && values[i] < Infinity) high = values[i];
+  }
+  return low <= high ? [low, high] : [0, 0];
 }

@@ -68,8 +68,7 @@ function createView(model, el, signal) {
     return /** @type {Uint32Array} */ (tables.get(index));
   }
 
-  const steps = createStepsPanel(view);
-  grid.after(steps.element);
+  const steps = createStepsPanel(view); // stands below the others while it is open
   /** @type {Panel[]} */
   let panels = [];
   function build() {
