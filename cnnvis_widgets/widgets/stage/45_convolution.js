@@ -44,7 +44,7 @@ function patchCorner(c, y, x) {
 }
 
 /**
- * The values under the kernel, row by row; NaN in `outside` terms: 1 where a zero was added around the map.
+ * The values under the kernel, row by row, and where they are zeros added around the map.
  * @param {Convolution} c @param {number} k place among the channels sent @param {number} y @param {number} x of the output
  * @param {Float32Array} values (kh * kw), filled @param {Uint8Array} outside (kh * kw), filled
  */
@@ -89,11 +89,14 @@ function largestAt(values) {
   return best;
 }
 
-/** A number for a small cell: what does not fit is said to be nearly zero. @param {number} value @param {number} decimals */
-function cellNumber(value, decimals) {
+/** A number for a small cell: three decimals, where it is dense two digits; what is too small is said to be nearly zero.
+ * @param {number} value @param {boolean} dense */
+function cellNumber(value, dense) {
   const size = Math.abs(value);
+  if (value === 0) return "0";
   if (!Number.isFinite(value) || size >= 1e4) return formatNumber(value);
-  const text = value.toFixed(Math.max(0, decimals - Math.max(0, Math.floor(Math.log10(size || 1)))));
-  if (value && !Number(text)) return "≈0";
-  return value === 0 ? "0" : text.replace("-", "−");
+  const before = size < 1 ? 0 : Math.floor(Math.log10(size)) + (dense ? 1 : 0);
+  const text = value.toFixed(Math.max(0, (dense ? 2 : 3) - before));
+  if (!Number(text)) return "≈0";
+  return (dense ? text.replace(/^(-?)0\./, "$1.") : text).replace("-", "−");
 }

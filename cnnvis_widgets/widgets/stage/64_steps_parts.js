@@ -33,8 +33,7 @@ function makeNumberGrid(name) {
         body.style.setProperty("--columns", String(columns));
         body.dataset.size = columns <= 3 ? "large" : columns <= 5 ? "medium" : "small";
       }
-      const decimals = columns <= 3 ? 3 : 2;
-      const read = (/** @type {number} */ i) => (columns > 7 ? "" : cellNumber(values[i], decimals));
+      const read = (/** @type {number} */ i) => (columns > 7 ? "" : cellNumber(values[i], columns > 3));
       cells.forEach((cell, i) => {
         const index = colourIndex(values[i], low, high);
         const padded = !!outside?.[i];
