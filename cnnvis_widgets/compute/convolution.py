@@ -18,14 +18,14 @@ from cnnvis_widgets.networks.network import Network, check_network
 
 
 @dataclass(frozen=True)
-class Stage:
+class Line:
     """One of the maps between the sum and what is shown, as the network itself computed it."""
 
     path: str  # of the layer that puts it out
     kind: str  # "bias", "normalization" or "activation"
     name: str  # "ReLU6", "batch normalization"; "" for the bias
     values: np.ndarray  # (h, w) float32
-    scale: float | None = None  # of a batch normalization: values = scale * the stage before + shift
+    scale: float | None = None  # of a batch normalization: values = scale * the line before + shift
     shift: float | None = None
 
 
@@ -49,7 +49,7 @@ class ConvolutionSteps:
     padding: tuple[int, int, int, int]  # rows above and below, columns left and right, of zeros
     sums: np.ndarray  # (h', w'): patch times kernel, summed over patch and all channels, without the bias
     sizes: np.ndarray  # (h', w'): each channel's part of that without its sign, summed
-    stages: tuple[Stage, ...]  # sum and bias first, the layer asked for last
+    lines: tuple[Line, ...]  # sum and bias first, the layer asked for last
 
 
 def convolution_steps(
@@ -90,7 +90,7 @@ def convolution_steps(
         padding,
         sums,
         np.abs(parts).sum(axis=-1),
-        tuple(_stages(network, found, sums, bias, recorded, unit)),
+        tuple(_lines(network, found, sums, bias, recorded, unit)),
     )
 
 
@@ -162,21 +162,21 @@ def _inputs(network: Network, image: np.ndarray, found: convolution.Convolution)
     return known
 
 
-def _stages(network, found, sums, bias, recorded, unit):
+def _lines(network, found, sums, bias, recorded, unit):
     """Each map from the sum on, read from the network's own run but for what stands before its activation function."""
     inside = found.activation != "linear"
     before = sums + np.float32(bias) if inside else recorded[found.path][..., unit]
-    yield Stage(found.path, "bias", "", before)
+    yield Line(found.path, "bias", "", before)
     if inside:
-        yield Stage(found.path, "activation", found.activation, recorded[found.path][..., unit])
+        yield Line(found.path, "activation", found.activation, recorded[found.path][..., unit])
     for path in found.after:
         values = recorded[path][..., unit]
         constants = convolution.normalization(network, path)
         if constants is not None:
             scale, shift = (float(each[unit]) for each in constants)
-            yield Stage(path, "normalization", "", values, scale, shift)
+            yield Line(path, "normalization", "", values, scale, shift)
         else:
-            yield Stage(path, "activation", convolution.function_name(network, path), values)
+            yield Line(path, "activation", convolution.function_name(network, path), values)
 
 
 def _check(found, before: np.ndarray, after: np.ndarray) -> None:

@@ -79,10 +79,10 @@ def test_sum_and_bias_are_what_the_layer_puts_out(kind, size):
         for y in range(h):
             for x in range(w):
                 value = sum_by_hand(steps, y, x) + steps.bias
-                assert value == pytest.approx(steps.stages[0].values[y, x], rel=1e-4, abs=room)
+                assert value == pytest.approx(steps.lines[0].values[y, x], rel=1e-4, abs=room)
                 value = max(value, 0) if kind == "relu inside" else value
                 assert value == pytest.approx(expected[y, x], rel=1e-4, abs=room)
-        assert [stage.kind for stage in steps.stages] == ["bias"] + ["activation"] * (kind == "relu inside")
+        assert [line.kind for line in steps.lines] == ["bias"] + ["activation"] * (kind == "relu inside")
 
 
 def test_padding_of_same_is_tensorflows():
@@ -100,10 +100,10 @@ def test_padding_of_same_is_tensorflows():
 def test_normalization_and_activation_behind_are_lines_of_their_own():
     network, image = toy(KINDS["3x3 same"]()), picture(3, 13, 10)
     steps = convolution_steps(network, image, "relu", 2)
-    assert [(stage.kind, stage.path) for stage in steps.stages] == [
+    assert [(line.kind, line.path) for line in steps.lines] == [
         ("bias", "conv"), ("normalization", "bn"), ("activation", "relu"),
     ]  # fmt: skip
-    before, normal, final = steps.stages
+    before, normal, final = steps.lines
     np.testing.assert_allclose(before.values, feature_maps(network, image, "conv").values[..., 2], rtol=1e-4)
     np.testing.assert_allclose(
         normal.values, before.values * normal.scale + normal.shift, rtol=1e-4, atol=1e-3
@@ -132,9 +132,9 @@ def test_every_way_to_build_a_model(build):
     for layer, unit in ((f"{inside}conv1", 1), (f"{inside}relu", 3)):
         steps = convolution_steps(network, image, layer, unit)
         expected = feature_maps(network, image, layer).values[..., unit]
-        np.testing.assert_allclose(steps.stages[-1].values, expected, rtol=1e-5)
+        np.testing.assert_allclose(steps.lines[-1].values, expected, rtol=1e-5)
         value = sum_by_hand(steps, 4, 5) + steps.bias
-        assert value == pytest.approx(steps.stages[0].values[4, 5], rel=1e-4)
+        assert value == pytest.approx(steps.lines[0].values[4, 5], rel=1e-4)
 
 
 class Halved(keras.Model):
@@ -231,7 +231,7 @@ def test_real_networks(name, layers, request):
         maps = feature_maps(network, image, layer)
         unit = int(np.argmax(maps.values.max(axis=(0, 1))))
         steps = convolution_steps(network, image, layer, unit)
-        np.testing.assert_allclose(steps.stages[-1].values, maps.values[..., unit], rtol=1e-4, atol=1e-5)
+        np.testing.assert_allclose(steps.lines[-1].values, maps.values[..., unit], rtol=1e-4, atol=1e-5)
         own = feature_maps(network, image, steps.path).values[..., unit]
         room = 1e-4 * np.abs(own).max()
         for _ in range(20):

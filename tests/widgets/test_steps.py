@@ -11,8 +11,7 @@ from playwright.sync_api import Browser, Page, expect
 from widgets.stage_page import open_stage, receive, settle
 
 import cnnvis_widgets as cnnvis
-from cnnvis_widgets.compute.convolution import ConvolutionSteps
-from cnnvis_widgets.compute.convolution import Stage as Step
+from cnnvis_widgets.compute.convolution import ConvolutionSteps, Line
 from cnnvis_widgets.widgets.parts.steps import convolution_payload, no_convolution
 from cnnvis_widgets.widgets.payloads import maps_payload
 from cnnvis_widgets.widgets.stage import Stage
@@ -56,21 +55,21 @@ def made_up(channels: int = 4, sent: int | None = None) -> ConvolutionSteps:
         parts[y, x] = (patch * kernel).sum(axis=(0, 1))
     order = np.argsort(-np.abs(parts).sum(axis=(0, 1)))[:sent]
     sums = parts.sum(axis=-1)
-    stages = (
-        Step("conv", "bias", "", sums + 0.25),
-        Step("bn", "normalization", "", (sums + 0.25) * 1.5 - 0.5, 1.5, -0.5),
-        Step("relu", "activation", "ReLU", np.maximum((sums + 0.25) * 1.5 - 0.5, 0)),
+    behind = (
+        Line("conv", "bias", "", sums + 0.25),
+        Line("bn", "normalization", "", (sums + 0.25) * 1.5 - 0.5, 1.5, -0.5),
+        Line("relu", "activation", "ReLU", np.maximum((sums + 0.25) * 1.5 - 0.5, 0)),
     )
     return ConvolutionSteps(
         "conv", "convolution", "before", 0, order, channels, inputs[..., order], kernel[..., order], 0.25,
-        (2, 1), (2, 2), (2, 1, 0, 0), sums, np.abs(parts).sum(axis=-1), stages,
+        (2, 1), (2, 2), (2, 1, 0, 0), sums, np.abs(parts).sum(axis=-1), behind,
     )  # fmt: skip
 
 
 def opened(page: Page, steps: ConvolutionSteps) -> Page:
     """The view opened by its button and answered as the kernel does."""
     stage = Stage(panels=["maps", "detail"])
-    maps = np.repeat(steps.stages[-1].values[..., None], 4, axis=-1)
+    maps = np.repeat(steps.lines[-1].values[..., None], 4, axis=-1)
     stage.publish(layer=LAYER, network="made up", **maps_payload(maps))
     open_stage(page, stage)
     page.get_by_role("button", name="Step by step").click()
@@ -191,7 +190,7 @@ def test_the_kernel_walks_until_the_pointer_takes_over(page):
 def test_it_begins_where_the_unit_is_strongest_and_waits_for_those_who_want_no_motion(still_page):
     steps = made_up()
     opened(still_page, steps)
-    strongest = np.unravel_index(np.abs(steps.stages[-1].values).argmax(), (5, 6))
+    strongest = np.unravel_index(np.abs(steps.lines[-1].values).argmax(), (5, 6))
     still_page.wait_for_timeout(600)
     assert position(still_page) == strongest
     assert still_page.locator(PANEL).get_attribute("data-moving") == "false"
@@ -267,7 +266,7 @@ def test_the_explorer_answers_once_asked_and_forgets_with_the_layer():
         assert (info["layer"], info["path"], info["unit"]) == ("block2_conv1_relu", "block2_conv1", 3)
         values = np.frombuffer(stage.convolution, "<f4")
         height, width = info["output_shape"]
-        constants = 1 + 2 * len(info["stages"])
+        constants = 1 + 2 * len(info["lines"])
         last = values[-constants - height * width : -constants].reshape(height, width)
         np.testing.assert_allclose(last, explorer.feature_map, rtol=1e-5)
         explorer.update(layer="block2_pool")

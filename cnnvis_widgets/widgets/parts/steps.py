@@ -55,13 +55,13 @@ def convolution_payload(layer: str, steps: ConvolutionSteps) -> dict[str, Any]:
     """Traits for the view of one convolution, asked for at ``layer``.
 
     ``convolution`` is float32, one after the other: input maps (n, h, w), kernels (n, kh, kw), sums, sizes and each
-    stage (h', w'), the bias, then each stage's scale and shift, NaN where it has none.
+    line (h', w'), the bias, then each line's scale and shift, NaN where it has none.
     """
     planes = [np.moveaxis(steps.inputs, -1, 0), np.moveaxis(steps.kernel, -1, 0), steps.sums, steps.sizes]
     constants = [steps.bias]
-    for stage in steps.stages:
-        planes.append(stage.values)
-        constants += [np.nan if number is None else number for number in (stage.scale, stage.shift)]
+    for line in steps.lines:
+        planes.append(line.values)
+        constants += [np.nan if number is None else number for number in (line.scale, line.shift)]
     planes.append(np.array(constants))
     return {
         "convolution": np.concatenate([plane.ravel() for plane in planes]).astype("<f4").tobytes(),
@@ -79,9 +79,7 @@ def convolution_payload(layer: str, steps: ConvolutionSteps) -> dict[str, Any]:
             "strides": list(steps.strides),
             "dilation": list(steps.dilation),
             "padding": list(steps.padding),
-            "stages": [
-                {"path": stage.path, "kind": stage.kind, "name": stage.name} for stage in steps.stages
-            ],
+            "lines": [{"path": line.path, "kind": line.kind, "name": line.name} for line in steps.lines],
         },
     }
 

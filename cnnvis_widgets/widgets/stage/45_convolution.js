@@ -2,7 +2,7 @@
 // One unit of a convolution: what the kernel sent, and the arithmetic of one position. Pure functions.
 
 /**
- * @typedef {{kind: string, name: string, path: string, values: Float32Array, scale: number, shift: number}} Step
+ * @typedef {{kind: string, name: string, path: string, values: Float32Array, scale: number, shift: number}} Line
  * @typedef {object} Convolution
  * @property {string} layer the layer asked for @property {number} unit
  * @property {string} path of the convolution @property {string} kind @property {string | null} source
@@ -14,7 +14,7 @@
  * @property {number[]} padding rows above and below, columns left and right
  * @property {Float32Array} inputs planar (n, h, w) @property {Float32Array} kernels planar (n, kh, kw)
  * @property {Float32Array} sums (H, W) over patch and all channels @property {Float32Array} sizes the same without signs
- * @property {number} bias @property {Step[]} steps from the sum with bias to the layer asked for
+ * @property {number} bias @property {Line[]} lines from the sum with bias to the layer asked for
  */
 
 /** @param {Model} model @returns {Convolution | null} */
@@ -27,14 +27,14 @@ function readConvolution(model) {
   const take = (/** @type {number} */ count) => all.subarray(at, (at += count));
   const n = info.channels.length;
   const [inputs, kernels, sums, sizes] = [n * h * w, n * kh * kw, H * W, H * W].map(take);
-  const maps = info.stages.map(() => take(H * W));
+  const maps = info.lines.map(() => take(H * W));
   const [bias] = take(1);
-  const steps = info.stages.map((/** @type {any} */ stage, /** @type {number} */ i) => {
+  const lines = info.lines.map((/** @type {any} */ line, /** @type {number} */ i) => {
     const [scale, shift] = take(2);
-    return { ...stage, values: maps[i], scale, shift };
+    return { ...line, values: maps[i], scale, shift };
   });
   const { layer, unit, path, kind, source, channels, channel_count: count, strides, dilation, padding } = info;
-  return { layer, unit, path, kind, source, channels, count, h, w, kh, kw, H, W, strides, dilation, padding, inputs, kernels, sums, sizes, bias, steps };
+  return { layer, unit, path, kind, source, channels, count, h, w, kh, kw, H, W, strides, dilation, padding, inputs, kernels, sums, sizes, bias, lines };
 }
 
 /** The input's row and column under the kernel's first tap; negative where that is padding. @param {Convolution} c

@@ -122,7 +122,7 @@ function formulaLines(view, c, at) {
     c.count > 1 ? t("stage.steps.sum_channels", { count: c.count }) : t("stage.steps.sum"),
     t("stage.steps.sum_value", { value: formatNumber(c.sums[at]) }),
   ]];
-  for (const step of c.steps) {
+  for (const step of c.lines) {
     const value = formatNumber(step.values[at]);
     if (step.kind === "bias") lines.push([t("stage.steps.bias"), t("stage.steps.bias_value", { bias: formatNumber(c.bias), value })]);
     else if (step.kind === "normalization") {

@@ -109,7 +109,7 @@ function createStepsPanel(view) {
 
   /** New weights: the position stays where there is such a one, else it is the strongest. @param {Convolution} c */
   function begin(c) {
-    walk.within(c.H, c.W, largestAt(c.steps[c.steps.length - 1].values));
+    walk.within(c.H, c.W, largestAt(c.lines[c.lines.length - 1].values));
     kernelMost = Math.max(...endsOf(c.kernels, 0, c.kernels.length).map(Math.abs)) || 1;
     channel = 0;
     shownLine = Infinity;
@@ -207,7 +207,7 @@ function createStepsPanel(view) {
       const parts = channelParts(c, y, x);
       describe(c);
       paintNumbers(c, y, x, paintInput(c, y, x), parts[channel]);
-      const shown = line ? c.steps[line - 1].values : c.sums;
+      const shown = line ? c.lines[line - 1].values : c.sums;
       output.paint(shown, 0, c.H, c.W, [0, 0, 0, 0], [[y, x, 1, 1]], t("stage.steps.output", { stage: lines[line][0], y, x }));
       formula.paint(lines, line);
       show(channels.element, c.count > 1);
