@@ -74,7 +74,7 @@ def test_sum_and_bias_are_what_the_layer_puts_out(kind, size):
     for unit in (0, 3):
         steps = convolution_steps(network, image, "conv", unit)
         expected, h, w = recorded[..., unit], *recorded.shape[:2]
-        room = 1e-4 * np.abs(expected).max()
+        room = 1e-4 * float(np.abs(expected).max())
         assert room > 0, "the oracle must have something to compare"
         for y in range(h):
             for x in range(w):
@@ -233,7 +233,7 @@ def test_real_networks(name, layers, request):
         steps = convolution_steps(network, image, layer, unit)
         np.testing.assert_allclose(steps.lines[-1].values, maps.values[..., unit], rtol=1e-4, atol=1e-5)
         own = feature_maps(network, image, steps.path).values[..., unit]
-        room = 1e-4 * np.abs(own).max()
+        room = 1e-4 * float(np.abs(own).max())
         for _ in range(20):
             y, x = (int(random.integers(0, side)) for side in own.shape)
             assert sum_by_hand(steps, y, x) + steps.bias == pytest.approx(own[y, x], rel=1e-4, abs=room)
