@@ -86,12 +86,8 @@ def test_sum_and_bias_are_what_the_layer_puts_out(kind, size):
 
 
 def test_padding_of_same_is_tensorflows():
-    assert paddings((5, 6), (3, 3), (2, 2), (1, 1), "same") == (
-        1,
-        1,
-        0,
-        1,
-    )  # an even side: the odd row comes last
+    # An even side: the odd row comes last.
+    assert paddings((5, 6), (3, 3), (2, 2), (1, 1), "same") == (1, 1, 0, 1)
     assert paddings((4, 4), (2, 4), (1, 1), (1, 1), "same") == (0, 1, 1, 2)
     assert paddings((7, 7), (1, 3), (3, 3), (1, 2), "same") == (0, 0, 2, 2)
     assert paddings((7, 7), (3, 3), (2, 2), (1, 1), "valid") == (0, 0, 0, 0)

@@ -27,7 +27,12 @@ class Steps(Part):
         self.stage.on("convolution", lambda content, _buffers: self._wanted(int(content["unit"])))
 
     def changes(self, shown: Shown, before: Shown | None) -> dict[str, Any]:
-        return no_convolution() if before is None or before.maps is not shown.maps else {}
+        same = (
+            before is not None
+            and (before.network is shown.network and before.image is shown.image)
+            and before.maps.layer == shown.maps.layer
+        )
+        return {} if same else no_convolution()
 
     def _wanted(self, unit: int) -> None:
         def send(_ticket: Ticket) -> None:
