@@ -109,6 +109,8 @@ class Explorer(widgets.VBox):
         if self._failure is not None:
             raise self._failure
         self._set_appearance(wanted)
+        if changes.get("unit") is not None and changes["unit"] != self.stage.unit:
+            self.stage.unit = self.controls.unit.value = changes["unit"]  # the person had moved on from it
 
     @property
     def address(self) -> str:

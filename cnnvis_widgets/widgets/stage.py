@@ -114,6 +114,9 @@ class Stage(anywidget.AnyWidget):
 
     facts = traitlets.Dict().tag(sync=True)  # of the network's answer: name, share, target, method
     status = traitlets.Unicode().tag(sync=True)  # said instead of the browser's own description of the view
+    convolution = traitlets.Bytes().tag(sync=True)  # float32: what `convolution_payload` strings together
+    convolution_info = traitlets.Dict().tag(sync=True)  # of which layer and unit; shapes; or a message
+
     busy = traitlets.Unicode().tag(sync=True)  # a sentence while the kernel works
     error = traitlets.Unicode().tag(sync=True)  # a sentence; the person can dismiss it
 
@@ -196,6 +199,7 @@ class Stage(anywidget.AnyWidget):
         "image": a person opened, dropped or pasted a picture: its ``name``, its content as the only buffer.
         "pin": the view is to be pinned; "unpin": no more.
         "detail": the ``unit`` whose map is wanted in full resolution; answer by publishing `detail_payload`.
+        "convolution": the ``unit`` to show step by step; answer by publishing `convolution_payload`.
         """
         self._callbacks.setdefault(kind, []).append(callback)
 

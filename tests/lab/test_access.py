@@ -103,6 +103,8 @@ def test_tab_passes_every_control_with_a_focus_that_is_seen(keyboard):
     order = [next((i for i, name in enumerate(passed) if name.startswith(want)), want) for want in wanted]
     assert all(isinstance(place, int) for place in order), (order, passed)
     assert order == sorted(order)
+    for slider in ("Filter", "Opacity"):
+        assert keyboard.page.get_by_role("slider", name=slider).count() == 1
 
 
 @pytest.mark.parametrize(
@@ -224,6 +226,7 @@ def test_the_language_is_switched_while_one_looks(keyboard):
     keyboard.press("ArrowDown")
     keyboard.wait("s.lang === 'zh' && s.textContent.includes('特征图')")
     keyboard.page.get_by_text("不透明度", exact=True).wait_for()
+    keyboard.wait("s.querySelector('.cnnvis-announced').textContent.includes('通道')")
     read = explorer.evaluate(
         """(root) => [root.innerText, ...[...root.querySelectorAll("*")].flatMap((e) =>
              ["title", "aria-label", "placeholder"].map((name) => e.getAttribute(name)).filter(Boolean))].join("\\n")"""
@@ -243,6 +246,7 @@ def test_the_language_is_switched_while_one_looks(keyboard):
     }
     assert not english & set(re.findall("[A-Za-z]+", read)), read
     assert keyboard.notebook.kernel_eval("explorer.state") == state | {"language": "zh"}
+    assert keyboard.page.get_by_role("slider", name="滤波器").count() == 1
     keyboard.press("?")
     assert "上一层" in keyboard.page.get_by_role("dialog", name="快捷键").inner_text()
     keyboard.press("Escape")
@@ -252,8 +256,10 @@ def test_the_language_is_switched_while_one_looks(keyboard):
 
 @pytest.mark.parametrize("width", [480, 700, 900, 1400])
 def test_nothing_is_cut_off_at_any_width(keyboard, width):
-    keyboard.page.evaluate(
-        """(width) => { document.querySelector(".cnnvis-explorer").style.width = `${width}px` }""", width
+    around = 1300 - keyboard.page.evaluate("() => document.querySelector('.cnnvis-explorer').clientWidth")
+    keyboard.page.set_viewport_size({"width": width + around, "height": 1100})
+    keyboard.page.wait_for_function(
+        "(width) => Math.abs(document.querySelector('.cnnvis-explorer').clientWidth - width) < 20", arg=width
     )
     keyboard.notebook.next_frame()
     found = keyboard.page.evaluate(
@@ -263,8 +269,10 @@ def test_nothing_is_cut_off_at_any_width(keyboard, width):
             .filter((e) => e.scrollWidth > e.clientWidth + 1 || e.getBoundingClientRect().right > right + 1)
             .map((e) => `${e.tagName} ${e.className} ${e.textContent.slice(0, 40)}`) }"""
     )
-    keyboard.page.evaluate("""() => { document.querySelector(".cnnvis-explorer").style.width = "" }""")
-    keyboard.notebook.next_frame()
+    keyboard.page.set_viewport_size({"width": 1300, "height": 1100})
+    keyboard.page.wait_for_function(
+        "(width) => document.querySelector('.cnnvis-explorer').clientWidth === width", arg=1300 - around
+    )
     assert found == []
 
 

@@ -306,6 +306,13 @@ def test_a_first_view_that_is_impossible_is_refused_at_once(network):
         cnnvis.Explorer(network, layer="nope")
 
 
+def test_code_may_ask_for_the_unit_that_the_person_has_moved_on_from(explorer):
+    explorer.update(layer="block2_conv1", unit=5)
+    explorer.stage.unit = 6  # in the browser
+    explorer.update(unit=5)
+    assert explorer.state["unit"] == 5 == explorer.stage.unit == explorer.controls.unit.value
+
+
 def test_a_unit_that_the_layer_does_not_have_shows_its_last(explorer):
     explorer.update(layer="block1_conv1")
     explorer.stage.unit = 1000
@@ -408,7 +415,7 @@ def test_another_language_changes_every_word_and_nothing_else(explorer, network)
     assert "block2_conv1 · 卷积 · 32×32×64" in chinese
     assert "通道 3" in explorer.stage.picture_caption
     same = {word for word in set(english) & set(chinese) if word}
-    assert same == {"+1"}
+    assert same == {"+1", "B − A"}
     explorer.update(language="en")
     assert words_of(explorer) == english and explorer.stage.language == "en"
 

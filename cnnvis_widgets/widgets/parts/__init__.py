@@ -9,6 +9,7 @@ from cnnvis_widgets.widgets.parts.filter_picture import FilterPicture
 from cnnvis_widgets.widgets.parts.keys import Keys
 from cnnvis_widgets.widgets.parts.part import Part
 from cnnvis_widgets.widgets.parts.places import Places
+from cnnvis_widgets.widgets.parts.steps import Steps
 from cnnvis_widgets.widgets.parts.told import Told
 
-PARTS: tuple[type[Part], ...] = (Detail, FilterPicture, Compare, Keys, Places, Told, Ablating)
+PARTS: tuple[type[Part], ...] = (Detail, FilterPicture, Steps, Compare, Keys, Places, Told, Ablating)

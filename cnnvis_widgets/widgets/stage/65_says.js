@@ -105,7 +105,19 @@ function makeLanguageChoice(view) {
       select.setAttribute("aria-label", view.t("stage.language"));
       select.title = view.t("stage.language_hint");
       view.root.lang = language;
-      view.root.closest(".cnnvis-explorer")?.setAttribute("lang", language);
+      const explorer = view.root.closest(".cnnvis-explorer");
+      explorer?.setAttribute("lang", language);
+      if (explorer) nameSliders(explorer);
     },
   };
+}
+
+/** ipywidgets' sliders stand beside their label without being tied to it. @param {Element} explorer */
+function nameSliders(explorer) {
+  for (const slider of explorer.querySelectorAll(".widget-slider")) {
+    const name = slider.querySelector(".widget-label")?.textContent ?? "";
+    for (const part of slider.querySelectorAll(".noUi-handle, .widget-readout")) {
+      if (part.getAttribute("aria-label") !== name) part.setAttribute("aria-label", name);
+    }
+  }
 }

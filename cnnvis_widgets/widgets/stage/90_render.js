@@ -92,6 +92,7 @@ function createView(ownModel, el, signal) {
   const compare = createComparePanel(view);
   below.append(compare.element);
 
+  const steps = createStepsPanel(view); // stands below the others while it is open
   /** @type {Panel[]} */
   let panels = [];
   function build() {
@@ -100,7 +101,9 @@ function createView(ownModel, el, signal) {
     root.dataset.panels = names.join(" ");
     root.dataset.count = String(names.length);
     grid.replaceChildren(...panels.map((panel) => panel.element));
-    [...panels, compare].forEach((panel) => sizes.observe(/** @type {Element} */ (panel.element.querySelector(".cnnvis-view"))));
+    steps.attach(grid);
+    panels.push(steps, compare);
+    panels.forEach((panel) => sizes.observe(/** @type {Element} */ (panel.element.querySelector(".cnnvis-view"))));
   }
 
   function paint() {
@@ -117,7 +120,7 @@ function createView(ownModel, el, signal) {
     }
     view.unit = clamp(model.get("unit") ?? 0, 0, Math.max(0, (view.data.maps?.c ?? 1) - 1));
     show(grid, !still.paint(t("stage.still")));
-    for (const panel of grid.hidden ? [] : [...panels, compare]) {
+    for (const panel of grid.hidden ? [] : panels) {
       try {
         panel.paint();
       } catch (error) {
