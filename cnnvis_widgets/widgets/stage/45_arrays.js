@@ -22,9 +22,13 @@ function findArrays(model) {
   return found;
 }
 
-/** Once a model: take what comes, and ask for what came before this page knew of it. @param {Model} model */
-function receiveArrays(model) {
+/**
+ * Once a model: take what comes, and ask for what came before this page knew of it.
+ * @param {Model} model @param {AbortSignal} [signal] the end of the model, and of its arrays
+ */
+function receiveArrays(model, signal) {
   const arrays = findArrays(model);
+  signal?.addEventListener("abort", () => arraysOf.delete(model.get("identity") ?? ""));
   const settle = () => {
     while (arrays.early.length && arrays.early[0].frame <= model.get("frame")) {
       const { names, views } = /** @type {Arrays["early"][0]} */ (arrays.early.shift());

@@ -229,9 +229,9 @@ function acceptPictures(view, hint) {
   }, { signal });
 }
 
-/** @param {{model: Model}} context */
-function initialize({ model }) {
-  receiveArrays(model);
+/** @param {{model: Model, signal?: AbortSignal}} context */
+function initialize({ model, signal }) {
+  receiveArrays(model, signal);
 }
 
 /** @param {{model: Model, el: HTMLElement, signal?: AbortSignal}} context */
