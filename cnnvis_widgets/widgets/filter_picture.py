@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
-from cnnvis_widgets.compute.maximize import Recipe, ascend
+from cnnvis_widgets.compute.maximize import AnyRecipe, ascend
 from cnnvis_widgets.locale import say
 from cnnvis_widgets.networks.network import Network
 from cnnvis_widgets.results import LayerInfo
@@ -22,7 +22,7 @@ def grow(
     network: Network,
     layer: LayerInfo,
     unit: int,
-    recipe: Recipe,
+    recipe: AnyRecipe,
     cancelled: Callable[[], bool],
     language: str = "en",
 ) -> Iterator[None]:
