@@ -125,7 +125,7 @@ def bfloat16_pays() -> bool:
     try:
         image, kernel = tf.ones((4, 32, 32, 128)), tf.ones((3, 3, 128, 128))
         run = tf.function(lambda x, k: tf.nn.conv2d(x, k, 1, "SAME"), autograph=False)
-        seconds = {tf.float32: [], tf.bfloat16: []}
+        seconds: dict[Any, list[float]] = {tf.float32: [], tf.bfloat16: []}
         for _round in range(6):  # the first one traces
             for dtype, kept in seconds.items():
                 given = tf.cast(image, dtype), tf.cast(kernel, dtype)
@@ -150,7 +150,8 @@ def quickest_dtype(probe: Probe) -> str:
 
 def _each(function: Callable, *states: State) -> State:
     whole = [(state.values, state.slots) for state in states]
-    return State(*tf.nest.map_structure(function, *whole), states[0].count)
+    values, slots = tf.nest.map_structure(function, *whole)
+    return State(values, slots, states[0].count)
 
 
 def _compiled(probe: Probe, climb: Climb, given: tuple) -> Callable:

@@ -1,8 +1,8 @@
 """Activation maximization: pictures that excite a unit, made from noise.
 
 Four parts that go together: what is to be excited (`objectives`), what a picture is made of (`parametrizations`), how
-it is moved before each look (`transforms`, and what it pays: `penalties`), how it climbs (`optimizers`). `recipes` names
-what goes well together; `climb` takes the steps, and `maximize` does so for units in batches. It can be stopped after each.
+it is moved before each look (`transforms`, and what it pays: `penalties`), and how it climbs (`optimizers`). `recipes`
+names what goes well together; `climb` takes the steps, which can be stopped after each; `maximize` is for people.
 """
 
 from cnnvis_widgets.compute.maximize.climb import Progress

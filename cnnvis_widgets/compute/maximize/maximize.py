@@ -147,8 +147,7 @@ def _plain_steps(network, layer, units, recipe: PlainRecipe, seed, size, steps) 
     if network.fixed_size and (height, width) != network.input_size:
         fixed_height, fixed_width = network.input_size
         raise MethodError(
-            f"{network.name} takes pictures of {fixed_height}x{fixed_width} only with recipe {recipe.name!r}; "
-            f"{height}x{width} was asked for."
+            f"{network.name} takes pictures of {fixed_height}x{fixed_width} only; {height}x{width} was asked for."
         )
     start = recipe.start(network, (height, width), np.random.default_rng(seed))
     inputs = np.repeat(start, len(units), axis=0)

@@ -57,7 +57,7 @@ class Objective:
         return _joined("sum", self, other)
 
     def __sub__(self, other: Objective) -> Objective:
-        return self + -other if isinstance(other, Objective) else NotImplemented
+        return _joined("sum", self, -1 * other)
 
     def __neg__(self) -> Objective:
         return -1 * self

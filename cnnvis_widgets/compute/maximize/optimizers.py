@@ -40,13 +40,17 @@ class Adam:
 
 @dataclass(frozen=True)
 class Normalized:
-    """The gradient over its root mean square: values move by ``rate`` on the whole, however flat it is there."""
+    """The gradient brought to the length ``rate``: values move as far, however flat it is there.
 
-    rate: float = 1.0
+    The length over all values of a picture, not their mean: waves that matter are few at any size, so a rate means the
+    same at any size. Of pixels all matter: a change of 1/100 each has the length sqrt(h * w * 3) / 100.
+    """
+
+    rate: float = 5.0
 
     slots = 0
 
     def step(self, value, slots, gradient, count, rate):
         axes = tuple(range(1, len(value.shape)))
-        rms = ops.sqrt(ops.mean(ops.square(gradient), axis=axes, keepdims=True))
-        return value + self.rate * rate * gradient / (rms + 1e-20), []
+        length = ops.sqrt(ops.sum(ops.square(gradient), axis=axes, keepdims=True))
+        return value + self.rate * rate * gradient / (length + 1e-20), []

@@ -58,8 +58,12 @@ def warped(pictures, warp, outside: str = "wrap"):
     """
     _, height, width, _ = pictures.shape
     middle = np.array([(height - 1) / 2, (width - 1) / 2], np.float32)
-    grid = np.stack(np.mgrid[:height, :width], axis=-1).reshape(-1, 2).astype(np.float32) - middle
-    places = ops.matmul(grid, ops.transpose(warp[:, :2])) + warp[:, 2] * np.float32([height, width]) + middle
+    grid = np.indices((height, width), np.float32).reshape(2, -1).T - middle
+    places = (
+        ops.matmul(grid, ops.transpose(warp[:, :2]))
+        + warp[:, 2] * np.array([height, width], np.float32)
+        + middle
+    )
     corner = ops.floor(places)
     share = places - corner
     corner = ops.cast(corner, "int32")
