@@ -78,9 +78,7 @@ def test_activation_rises(network):
 
 def test_seeds(network):
     first = classic(network, "relu", units=[2], steps=2, seed=0)
-    np.testing.assert_array_equal(
-        first.images, classic(network, "relu", units=[2], steps=2, seed=0).images
-    )
+    np.testing.assert_array_equal(first.images, classic(network, "relu", units=[2], steps=2, seed=0).images)
     assert (first.images != classic(network, "relu", units=[2], steps=2, seed=1).images).any()
 
 
@@ -174,9 +172,7 @@ def test_what_is_no_network_recipe_or_size(network):
 
 def test_progress_counts_to_the_end_and_ctrl_c_returns_what_there_is(network):
     seen = []
-    classic(
-        network, "relu", units=range(3), steps=2, progress=lambda step, steps: seen.append((step, steps))
-    )
+    classic(network, "relu", units=range(3), steps=2, progress=lambda step, steps: seen.append((step, steps)))
     assert seen == [(1, 2), (2, 2)]
 
     def interrupt(step, steps):

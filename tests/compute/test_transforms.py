@@ -12,7 +12,7 @@ from cnnvis_widgets.compute.maximize import (
     Pixels,
     Recipe,
     Transforms,
-    maximize,
+    maximize_objective,
     neuron,
 )
 from cnnvis_widgets.compute.maximize.transforms import STILL, blurred, warped
@@ -89,7 +89,12 @@ def test_moves_stay_in_bounds_and_are_even_on_both_sides():
     angles = np.degrees(np.arctan2(drawn[:, 1, 0], drawn[:, 0, 0]))
     assert 0.8 <= scales.min() < 0.81 and 1.24 < scales.max() <= 1.2501
     assert np.abs(angles).max() <= 10.001 and np.abs(drawn[:, :, 2]).max() <= 0.1
-    for values, widest in [(drawn[:, 0, 2], 0.1), (drawn[:, 1, 2], 0.1), (angles, 10), (np.log(scales), 0.223)]:
+    for values, widest in [
+        (drawn[:, 0, 2], 0.1),
+        (drawn[:, 1, 2], 0.1),
+        (angles, 10),
+        (np.log(scales), 0.223),
+    ]:
         assert abs(values.mean()) < 4 * widest / np.sqrt(3 * 4000)
 
 
@@ -106,7 +111,7 @@ def test_jitter_does_not_let_the_picture_drift():
         Normalized(0.3),
         fading=False,
     )
-    grown = maximize(network, neuron("sum", 0), recipe).images[0].astype(float).sum(axis=-1)
+    grown = maximize_objective(network, neuron("sum", 0), recipe).images[0].astype(float).sum(axis=-1)
     grown -= grown.min()
     assert grown.max() > 0
     for axis, side in ((0, 17), (1, 21)):

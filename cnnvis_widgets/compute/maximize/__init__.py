@@ -6,7 +6,7 @@ names what goes well together; `climb` takes the steps, which can be stopped aft
 """
 
 from cnnvis_widgets.compute.maximize.climb import Progress
-from cnnvis_widgets.compute.maximize.maximize import ascend, maximize, maximize_filters
+from cnnvis_widgets.compute.maximize.maximize import ascend, maximize_filters, maximize_objective
 from cnnvis_widgets.compute.maximize.objectives import (
     Objective,
     alignment,
@@ -46,8 +46,8 @@ __all__ = [
     "diversity",
     "find_recipe",
     "logit",
-    "maximize",
     "maximize_filters",
+    "maximize_objective",
     "neuron",
     "recipes",
     "unit",

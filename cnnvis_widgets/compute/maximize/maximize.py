@@ -79,7 +79,7 @@ def maximize_filters(
     )
 
 
-def maximize(
+def maximize_objective(
     network: Network,
     objective: Objective,
     recipe: str | Recipe = "fourier",
@@ -94,10 +94,10 @@ def maximize(
     noise of their own. size, steps, progress, Ctrl-C: as in `maximize_filters`. Returns `MadePictures`.
     Raises `UnknownLayerError`, and `MethodError` for what does not fit.
     """
-    check_network(network, "maximize")
+    check_network(network, "maximize_objective")
     if not isinstance(objective, Objective):
         raise MethodError(
-            f"maximize takes an objective, such as unit(layer, 3); a {type(objective).__name__} was given."
+            f"maximize_objective takes an objective, such as unit(layer, 3); a {type(objective).__name__} was given."
         )
     how = find_recipe(recipe)
     if isinstance(how, PlainRecipe):

@@ -113,14 +113,7 @@ FOURIER = Recipe(
     Normalized(6.0),
     stages=((0.5, 0.75), (1.0, 0.25)),
 )
-MACO = Recipe(
-    "maco",
-    128,
-    Maco(),
-    Transforms(jitter=0.12, scale=(0.95, 1.6), rotation=8),
-    Adam(0.3),
-    stages=((0.5, 0.75), (1.0, 0.25)),
-)
+MACO = Recipe("maco", 64, Maco(), _MOVES, Normalized(40.0), stages=((0.5, 0.5), (1.0, 0.5)))
 FAST = Recipe("fast", 24, Fourier(deviation=0.1), _MOVES, Normalized(9.0), stages=((0.5, 1.0),))
 _TABLE = (FOURIER, MACO, FAST, CLASSIC)
 
