@@ -15,7 +15,6 @@ from cnnvis_widgets.compute.maximize.recipes import CLASSIC, grey_noise, standar
 from cnnvis_widgets.errors import CnnvisError, MethodError
 from cnnvis_widgets.networks.network import Network
 
-
 classic = functools.partial(maximize_filters, recipe="classic")
 
 

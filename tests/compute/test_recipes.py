@@ -1,5 +1,6 @@
 """Composed recipes on small networks: what they reach, what never traces again, what wakes and what cannot."""
 
+import itertools
 from dataclasses import replace
 
 import keras
@@ -69,7 +70,7 @@ def test_each_frame_says_what_the_frame_before_shows(network, halves):
     recipe = replace(find_recipe("fourier"), transforms=Transforms(), stages=((1.0, 1.0),))
     frames = list(ascend(network, network.layer("relu"), np.array([2, 5]), recipe, steps=4))
     assert [frame.step for frame in frames] == [1, 2, 3, 4] and list(frames[0].units) == [2, 5]
-    for before, after in zip(frames, frames[1:], strict=False):
+    for before, after in itertools.pairwise(frames):
         maps = np.asarray(halves.up_to(before.inputs)).mean(axis=(1, 2))
         np.testing.assert_allclose(after.activations, [maps[0, 2], maps[1, 5]], rtol=1e-3, atol=1e-5)
 
