@@ -81,7 +81,7 @@ def step(
     colours: Colours,
     rate: float = 1.0,
 ) -> tuple[State, np.ndarray, np.ndarray]:
-    """(the state after a step, the objective before it (n,), whether a gradient arrived (n,) bool).
+    """(the state after a step, the objective before it (n,), whether the network gave a gradient (n,) bool).
 
     numbers: the plan's; the first axis of each, where it has one, is the pictures. rate: of the optimizer's own.
     """
@@ -189,13 +189,19 @@ def _step(probe: Probe, climb: Climb, values, slots, pace, numbers, seeing):
         inputs += tf.ensure_shape(offset, (channels,))
         reached = climb.plan.value(_outputs(probe, climb.plan.layers, inputs, climb.dtype), numbers)
         goal = tf.reduce_sum(reached - climb.penalties.value(pictures))
-        gradients = tf.gradients(goal, list(values), unconnected_gradients=tf.UnconnectedGradients.ZERO)
-    arrived = [tf.reduce_any(g != 0, axis=tuple(range(1, g.shape.rank))) for g in gradients]
+        none = tf.UnconnectedGradients.ZERO
+        # That of the inputs is the network's alone: penalties know the pictures, not the inputs.
+        *gradients, felt = tf.gradients(goal, [*values, inputs], unconnected_gradients=none)
     after = [
         climb.optimizer.step(value, list(kept), gradient, count, rate)
         for value, kept, gradient in zip(values, slots, gradients, strict=True)
     ]
-    return [value for value, _ in after], [kept for _, kept in after], reached, tf.reduce_any(arrived, axis=0)
+    return (
+        [value for value, _ in after],
+        [kept for _, kept in after],
+        reached,
+        tf.reduce_any(felt != 0, axis=(1, 2, 3)),
+    )
 
 
 def _outputs(probe: Probe, paths: tuple[str, ...], inputs, dtype: str = "float32") -> dict:
@@ -208,7 +214,7 @@ def _outputs(probe: Probe, paths: tuple[str, ...], inputs, dtype: str = "float32
             calls.append((SCORES, "", before_head(probe.model(inputs, training=False))[0]))
     else:
         with contextlib.suppress(Reached), recording(probe.model, calls, paths, other):
-            probe.model.call(inputs, training=False)
+            probe.model(inputs, training=False)
     found = {path: value for path, _name, value in calls}
     return {path: tf.cast(found[path], tf.float32) for path in paths}
 

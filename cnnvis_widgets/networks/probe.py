@@ -5,7 +5,7 @@ each layer's `call` is wrapped on the instance to remember its output; nested, S
 subclassed models are all the same to that. What a request does not ask for, TensorFlow prunes from the graph,
 so a request for an early layer stops there.
 
-This is the only file that knows `tf.function` and automatic differentiation.
+With `ascent.py`, which is built on this one, the only file that knows `tf.function` and automatic differentiation.
 """
 
 from __future__ import annotations

@@ -6,9 +6,11 @@ from dataclasses import replace
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 from models import CLASSES, SIZE, functional, nested, sequential, subclassed
 
 from cnnvis_widgets.compute.maximize import (
+    Penalties,
     Transforms,
     ascend,
     diversity,
@@ -164,6 +166,26 @@ def test_a_unit_that_is_off_from_the_start_wakes():
     assert reached[1] == pytest.approx(beside.activations[0], rel=1e-4), (
         "waking one leaves its neighbour alone"
     )
+
+
+def test_a_penalty_does_not_hide_that_a_unit_is_off():
+    network = by_hand([[1], [-1], [-1]], [-0.9])
+    made = maximize_filters(
+        network, "conv", [0], replace(find_recipe("fourier"), penalties=Penalties(l2=1e-3))
+    )
+    assert made.activations[0] > 0
+
+
+def test_a_layer_written_for_float32_is_run_in_float32(monkeypatch):
+    class Strict(keras.layers.Layer):
+        def call(self, x):
+            return tf.linalg.matmul(tf.cast(x, x.dtype), tf.eye(3, dtype=tf.float32))
+
+    inputs = keras.Input((16, 16, 3))
+    x = keras.layers.Conv2D(2, 3, name="conv")(Strict()(inputs))
+    network = Network(keras.Model(inputs, keras.layers.GlobalAveragePooling2D()(x)))
+    monkeypatch.setattr(ascent, "quickest_dtype", lambda probe: "bfloat16")
+    assert np.isfinite(maximize_filters(network, "conv", [1], "fast", steps=3).activations).all()
 
 
 def test_units_that_stay_off_say_why():

@@ -99,19 +99,24 @@ class _Seer:
             ascent.quickest_dtype(network.probe),
         )
         self.waking = np.zeros(objective.pictures or 1, int)
+        self.comparing = bool(_kinds(objective.plan) & _COMPARING)
         # A class's score needs the whole network, whose end may insist on the size.
         self.own_size = network.fixed_size and ascent.SCORES in objective.plan.layers
 
     def step(self, state: ascent.State, random: np.random.Generator, view, rate: float):
+        """(the state after a step, the objective before it); with what the network turns out to take."""
         warp = self.plan.transforms.draw(random)
-        if not self.own_size:
+        while True:
+            shown = self.network.input_size if self.own_size else view
             try:
-                return self._step(state, warp, view, rate)
+                return self._step(state, warp, shown, rate)
             except NetworkLoadError:
-                if view == self.network.input_size:
+                if self.plan.dtype != "float32":  # a layer of one's own, written for float32
+                    self.plan = replace(self.plan, dtype="float32")
+                elif shown != self.network.input_size:  # a reshape within the network, say
+                    self.own_size = True
+                else:
                     raise
-                self.own_size = True  # a reshape within the network, say
-        return self._step(state, warp, self.network.input_size, rate)
 
     def _step(self, state: ascent.State, warp, view, rate: float):
         made = replace(self.plan, view=view)
@@ -120,7 +125,7 @@ class _Seer:
             self.network.probe, made, state, numbers, warp, self.colours, rate
         )
         off = np.flatnonzero(~arrived & (self.waking < WAKING))
-        if off.size and not _kinds(made.plan) & _COMPARING:
+        if off.size and not self.comparing:
             self.waking[off] += 1
             made = replace(made, waking=True)
             theirs = tuple(number[off] if number.ndim else number for number in numbers)
