@@ -60,7 +60,7 @@ def test_pictures_excite_more_than_noise_does(network, halves, recipe):
     noise = np.random.default_rng(0).uniform(-1, 1, (64, SIZE, SIZE, 3)).astype(np.float32)
     usual = np.asarray(halves.up_to(noise)).mean(axis=(0, 1, 2))
     alive = usual[made.units] > 0
-    assert alive.sum() >= 6 and (made.activations[alive] > usual[made.units][alive]).all()
+    assert alive.sum() >= 4 and (made.activations[alive] > usual[made.units][alive]).all()
     for image, unit_, reached in zip(made.images, made.units, made.activations, strict=True):
         seen = float(
             np.asarray(halves.up_to(image[None] / np.float32(127.5) - 1)).mean(axis=(1, 2))[0, unit_]
