@@ -60,6 +60,19 @@ class FilterPictures:
     network: str
     recipe: str
     seed: int
+    remarks: tuple[str, ...] = ()  # one for each picture: why a unit stayed off, else empty
+
+
+@dataclass(frozen=True)
+class MadePictures:
+    """Pictures made for an objective, in the order of its numbers."""
+
+    images: np.ndarray  # (n, H, W, 3) uint8
+    values: np.ndarray  # (n,) float32: the objective reached
+    history: np.ndarray  # (n, steps) float32
+    network: str
+    recipe: str
+    seed: int
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ each layer's `call` is wrapped on the instance to remember its output; nested, S
 subclassed models are all the same to that. What a request does not ask for, TensorFlow prunes from the graph,
 so a request for an early layer stops there.
 
-This is the only file that knows `tf.function` and automatic differentiation.
+With `ascent.py`, which is built on this one, the only file that knows `tf.function` and automatic differentiation.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import functools
 import re
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -77,7 +77,7 @@ class Probe:
             if not self.model.built:  # Keras would build it amid the recorded run, by a run of its own
                 self.model(inputs, training=False)
             outputs, calls = self._run(inputs)
-            scores, head = _before_head(outputs)
+            scores, head = before_head(outputs)
             recorded = tuple(Recorded(path, name, _static_shape(value)) for path, name, value in calls)
             found.append((recorded, head, int(scores.shape[-1]), self._trace_of(inputs, scores, calls)))
 
@@ -103,11 +103,11 @@ class Probe:
         """A function of images of ``shape``, traced now."""
         signature = (tf.TensorSpec((None, *shape), tf.float32), *further)
         # No autograph, as Keras itself does without: it would put our sentences into a traceback's text.
-        with self._errors_in_words(shape):
+        with self.errors_in_words(shape):
             return tf.function(function, input_signature=signature, autograph=False).get_concrete_function()
 
     @contextlib.contextmanager
-    def _errors_in_words(self, shape: tuple[int, ...]) -> Iterator[None]:
+    def errors_in_words(self, shape: tuple[int, ...]) -> Iterator[None]:
         try:
             yield
         except CnnvisError:
@@ -137,7 +137,7 @@ class Probe:
     def forward(self, inputs: np.ndarray, paths: Sequence[str]) -> tuple[np.ndarray, dict[str, np.ndarray]]:
         """Scores before the head (n, classes) and the outputs of the layers at ``paths``, in one run."""
         run = self._function("forward", tuple(paths), inputs.shape[1:])
-        with self._errors_in_words(inputs.shape[1:]):
+        with self.errors_in_words(inputs.shape[1:]):
             scores, values = run(tf.constant(inputs))
         return _array(scores), _arrays(paths, values)
 
@@ -149,7 +149,7 @@ class Probe:
         weights: (n, classes) float32; a row of zeros stands for each image's own highest score.
         """
         run = self._function("backward", tuple(paths), inputs.shape[1:])
-        with self._errors_in_words(inputs.shape[1:]):
+        with self.errors_in_words(inputs.shape[1:]):
             scores, values, gradients = run(tf.constant(inputs), tf.constant(weights, tf.float32))
         return _array(scores), _arrays(paths, values), _arrays(paths, gradients)
 
@@ -158,7 +158,7 @@ class Probe:
     ) -> tuple[np.ndarray, np.ndarray]:
         """Mean activation (n,) of one unit per image, and its gradient with respect to the images (n, H, W, C)."""
         run = self._function("unit", (path,), inputs.shape[1:])
-        with self._errors_in_words(inputs.shape[1:]):
+        with self.errors_in_words(inputs.shape[1:]):
             activations, gradients = run(tf.constant(inputs), tf.constant(units, tf.int32))
         return _array(activations), _array(gradients)
 
@@ -167,16 +167,16 @@ class Probe:
     ) -> np.ndarray:
         """The gradient (n, H, W, C) with respect to the images of one unit (n,) at one position (n, 2), (y, x) each."""
         run = self._function("position", (path,), inputs.shape[1:])
-        with self._errors_in_words(inputs.shape[1:]):
+        with self.errors_in_words(inputs.shape[1:]):
             gradient = run(
                 tf.constant(inputs), tf.constant(units, tf.int32), tf.constant(positions, tf.int32)
             )
-        return gradient.numpy()
+        return _array(gradient)
 
     def ablated(self, inputs: np.ndarray, path: str, kept: np.ndarray) -> np.ndarray:
         """Scores (n, classes) where the units of one layer that are not ``kept``, (c,) bool, put out zero."""
         run = self._function("ablated", (path,), inputs.shape[1:])
-        with self._errors_in_words(inputs.shape[1:]):
+        with self.errors_in_words(inputs.shape[1:]):
             return run(tf.constant(inputs), tf.constant(kept, tf.bool)).numpy()
 
     def is_compiled(self, kind: str, paths: tuple[str, ...]) -> bool:
@@ -184,22 +184,26 @@ class Probe:
         return (kind, paths, self.input_shape) in self._compiled
 
     def _function(self, kind: str, paths: tuple[str, ...], shape: tuple[int, ...]) -> Callable:
-        key = (kind, paths, shape)
+        further: tuple = ()
+        build: Callable = self._forward
+        if kind == "backward":
+            build, further = self._backward, (tf.TensorSpec((None, self.classes), tf.float32),)
+        elif kind == "unit":
+            build, further = self._unit, (tf.TensorSpec((None,), tf.int32),)
+        elif kind == "position":
+            units, positions = tf.TensorSpec((None,), tf.int32), tf.TensorSpec((None, 2), tf.int32)
+            build, further = self._position, (units, positions)
+        elif kind == "ablated":
+            build, further = self._ablated, (tf.TensorSpec((None,), tf.bool),)
+        return self.compiled(
+            (kind, paths, shape), lambda: self._trace(functools.partial(build, paths), shape, *further)
+        )
+
+    def compiled(self, key: tuple, trace: Callable[[], Callable]) -> Callable:
+        """The function kept under ``key``; where there is none it is traced now, under the lock."""
         with _TRACING:
             if key not in self._compiled:
-                further: tuple = ()
-                build: Callable = self._forward
-                if kind == "backward":
-                    build, further = self._backward, (tf.TensorSpec((None, self.classes), tf.float32),)
-                elif kind == "unit":
-                    build, further = self._unit, (tf.TensorSpec((None,), tf.int32),)
-                elif kind == "position":
-                    units, positions = tf.TensorSpec((None,), tf.int32), tf.TensorSpec((None, 2), tf.int32)
-                    build, further = self._position, (units, positions)
-                elif kind == "ablated":
-                    build, further = self._ablated, (tf.TensorSpec((None,), tf.bool),)
-                # Tracing happens here, under the lock; later calls only execute.
-                self._compiled[key] = self._trace(functools.partial(build, paths), shape, *further)
+                self._compiled[key] = trace()
                 while len(self._compiled) > COMPILED:
                     self._compiled.popitem(last=False)
             self._compiled.move_to_end(key)
@@ -207,13 +211,13 @@ class Probe:
 
     def _forward(self, paths, inputs):
         outputs, calls = self._run(inputs)
-        return tf.cast(_before_head(outputs)[0], tf.float32), [
+        return tf.cast(before_head(outputs)[0], tf.float32), [
             _float(value) for value in _select(calls, paths)
         ]
 
     def _backward(self, paths, inputs, weights):
         outputs, calls = self._run(inputs)
-        scores = tf.cast(_before_head(outputs)[0], tf.float32)
+        scores = tf.cast(before_head(outputs)[0], tf.float32)
         top = tf.one_hot(tf.argmax(scores, axis=-1), self.classes)
         unsaid = tf.reduce_all(tf.equal(weights, 0.0), axis=-1, keepdims=True)
         goal = tf.reduce_sum(scores * tf.where(unsaid, tf.stop_gradient(top), weights))
@@ -239,7 +243,7 @@ class Probe:
 
         outputs, calls = self._run(inputs, dict.fromkeys(paths, silence))
         _select(calls, paths)
-        return _float(_before_head(outputs)[0])
+        return _float(before_head(outputs)[0])
 
     def _gradients(self, goal, values: list) -> list:
         """d goal / d value for each, in float32; zeros where nothing leads from the value to the goal."""
@@ -259,7 +263,7 @@ class Probe:
         """
         self.traces += 1
         calls: list[tuple[str, str, object]] = []
-        with _recording(self.model, calls, changes or {}):
+        with recording(self.model, calls, changes=changes):
             outputs = self.model(inputs, training=False)
         flat = tf.nest.flatten(outputs)
         if len(flat) != 1:
@@ -270,12 +274,26 @@ class Probe:
         return flat[0], calls
 
 
+class Reached(BaseException):
+    """All that was to be recorded is. Not an Exception: Keras and people's own layers catch those."""
+
+
 @contextlib.contextmanager
-def _recording(model: keras.Model, calls: list, changes: Mapping[str, Callable]) -> Iterator[None]:
+def recording(
+    model: keras.Model,
+    calls: list,
+    last: Collection[str] = (),
+    dtype: str | None = None,
+    changes: Mapping[str, Callable] | None = None,
+) -> Iterator[None]:
     """Within this context, each call of an operation of ``model`` appends (path, class name, output) to ``calls``.
 
-    What is put out at a path in ``changes`` is changed first.
+    last: paths; when all of them are recorded, `Reached` is raised, so that what follows is not even traced, and
+    models take images of other sizes than their own: what insists on a size stands behind. dtype: what layers of
+    float32 compute in; their weights stay. changes: by path, what is put out there is changed by that function first.
     """
+    policy = keras.DTypePolicy(f"mixed_{dtype}") if dtype else None
+    missing = set(last)
     seen: dict[str, int] = {}
     tracing = threading.get_ident()
     restore: list[Callable[[], None]] = []
@@ -300,9 +318,13 @@ def _recording(model: keras.Model, calls: list, changes: Mapping[str, Callable])
                 return outputs
             seen[path] = times = seen.get(path, 0) + 1
             # A shared layer is called more than once: each call has a path of its own.
-            called = path if times == 1 else f"{path}#{times}"
-            outputs = changes[called](outputs) if called in changes else outputs
-            calls.append((called, type(operation).__name__, outputs))
+            full = path if times == 1 else f"{path}#{times}"
+            if changes and full in changes:
+                outputs = changes[full](outputs)
+            calls.append((full, type(operation).__name__, outputs))
+            missing.discard(full)
+            if last and not missing:
+                raise Reached
             return outputs
 
         return call
@@ -311,6 +333,10 @@ def _recording(model: keras.Model, calls: list, changes: Mapping[str, Callable])
         for path, operation in list(_operations(model)):
             if not isinstance(operation, keras.Model):
                 replace(operation, "call", recorder(path, operation))
+            elif last and hasattr(operation, "_assert_input_compatibility"):
+                replace(operation, "_assert_input_compatibility", lambda *_given: None)
+            if policy and getattr(getattr(operation, "_dtype_policy", None), "name", "") == "float32":
+                replace(operation, "_dtype_policy", policy)
             if not _SCOPE_NAME.fullmatch(operation.name):
                 # Names with spaces or in other scripts are fine for Keras, but not in a TensorFlow graph.
                 replace(operation, "name", "layer")
@@ -333,7 +359,7 @@ def _operations(model, path: str = "", seen: set[int] | None = None) -> Iterator
         yield from _operations(operation, f"{path}/{operation.name}" if path else operation.name, seen)
 
 
-def _before_head(outputs):
+def before_head(outputs):
     """The scores that a final softmax or sigmoid was given, found in the traced graph, and that head's name.
 
     Works however the head was written (a Dense activation, a layer, a Keras or TensorFlow function, inside a
