@@ -5,7 +5,8 @@ each layer's `call` is wrapped on the instance to remember its output; nested, S
 subclassed models are all the same to that. What a request does not ask for, TensorFlow prunes from the graph,
 so a request for an early layer stops there.
 
-This is the only file that knows `tf.function` and automatic differentiation.
+This file, with `relu_rules.py` and `biases.py` beside it, is all that knows `tf.function` and automatic
+differentiation.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from typing import Any
 
 import numpy as np
 
-from cnnvis_widgets.errors import CnnvisError, NetworkLoadError, UnknownLayerError
+from cnnvis_widgets.errors import CnnvisError, MethodError, NetworkLoadError, UnknownLayerError
 from cnnvis_widgets.networks.files import reason
 from cnnvis_widgets.networks.quiet import start_tensorflow
 
@@ -29,6 +30,8 @@ start_tensorflow()  # before anything else imports it and fills the screen
 
 import keras  # noqa: E402
 import tensorflow as tf  # noqa: E402
+
+from cnnvis_widgets.networks import biases, relu_rules  # noqa: E402
 
 # Wrapping writes to layer instances, which two networks may share.
 _TRACING = threading.RLock()
@@ -39,8 +42,18 @@ COMPILED = 24
 # For models that compute in float16 the goal is this much larger: the hw-th part of a small weight would be 0 there.
 _FLOAT16_SCALE = 1024.0
 
+# The path of the network's own input, wherever layers are named by paths.
+INPUT = ""
+
+# Which numbers ``weights`` weigh, ``of``: the scores before the head, the probabilities after it, or, as
+# ("unit", path), the mean over space of each unit of a layer.
+LOGITS, PROBABILITIES = ("logit", ""), ("probability", "")
+
 # What may stand between a softmax and the model's output without changing which softmax it was.
 _TRANSPARENT = ("Identity", "Cast", "Reshape", "Squeeze")
+_WEIGHTS = tf.TensorSpec((None, None), tf.float32)
+_VALUES = tf.TensorSpec((None, None, None, None), tf.float32)
+_UNITS = tf.TensorSpec((None,), tf.int32)
 _SCOPE_NAME = re.compile(r"[A-Za-z0-9.][A-Za-z0-9_.\\/>-]*")
 _HEADS = {"Softmax": "softmax", "Sigmoid": "sigmoid"}
 
@@ -119,21 +132,30 @@ class Probe:
         """The number of scores."""
         return self._dry_run[2]
 
-    def forward(self, inputs: np.ndarray, paths: Sequence[str]) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+    def forward(
+        self, inputs: np.ndarray, paths: Sequence[str], of: tuple[str, str] = LOGITS
+    ) -> tuple[np.ndarray, dict[str, np.ndarray]]:
         """Scores before the head (n, classes) and the outputs of the layers at ``paths``, in one run."""
-        run = self._function("forward", tuple(paths), inputs.shape[1:])
+        run = self._function("forward", tuple(paths), inputs.shape[1:], of)
         with self._errors_in_words(inputs.shape[1:]):
             scores, values = run(tf.constant(inputs))
         return scores.numpy(), {path: value.numpy() for path, value in zip(paths, values, strict=True)}
 
     def backward(
-        self, inputs: np.ndarray, weights: np.ndarray, paths: Sequence[str]
+        self,
+        inputs: np.ndarray,
+        weights: np.ndarray,
+        paths: Sequence[str],
+        of: tuple[str, str] = LOGITS,
+        rule: str = "",
     ) -> tuple[np.ndarray, dict[str, np.ndarray], dict[str, np.ndarray]]:
         """All scores, the outputs of the layers at ``paths``, and the gradient of ``weights . scores`` there.
 
-        weights: (n, classes) float32; a row of zeros stands for each image's own highest score.
+        weights: (n, classes) float32; a row of zeros stands for each image's own highest score. paths: `INPUT` among
+        them asks for the images and the gradient with respect to them. rule: one of `relu_rules.RULES` in place of
+        the true gradient of ReLU.
         """
-        run = self._function("backward", tuple(paths), inputs.shape[1:])
+        run = self._function("backward", tuple(paths), inputs.shape[1:], of, rule)
         with self._errors_in_words(inputs.shape[1:]):
             scores, values, gradients = run(tf.constant(inputs), tf.constant(weights, tf.float32))
         return (
@@ -141,6 +163,27 @@ class Probe:
             {path: value.numpy() for path, value in zip(paths, values, strict=True)},
             {path: value.numpy() for path, value in zip(paths, gradients, strict=True)},
         )
+
+    def forward_from(
+        self, inputs: np.ndarray, path: str, values: np.ndarray, of: tuple[str, str] = LOGITS
+    ) -> np.ndarray:
+        """Scores (n, classes) where the layer at ``path`` puts out ``values`` (n, h, w, c), whatever it is given.
+
+        inputs: (1, H, W, C), for what goes past that layer; what leads only to it is not computed.
+        """
+        run = self._function("forward_from", (path,), inputs.shape[1:], of)
+        with self._errors_in_words(inputs.shape[1:]):
+            return run(tf.constant(inputs), tf.constant(values, tf.float32)).numpy()
+
+    def bias_terms(
+        self, inputs: np.ndarray, weights: np.ndarray, of: tuple[str, str] = LOGITS
+    ) -> tuple[np.ndarray, np.ndarray, list[np.ndarray]]:
+        """All scores, the gradient of ``weights . scores`` with respect to the images, and for each constant that
+        the network adds, in order, (n, h, w, c) or (n, c): constant times the gradient where it is added."""
+        run = self._function("bias_terms", (), inputs.shape[1:], of)
+        with self._errors_in_words(inputs.shape[1:]):
+            scores, gradient, terms = run(tf.constant(inputs), tf.constant(weights, tf.float32))
+        return scores.numpy(), gradient.numpy(), [term.numpy() for term in terms]
 
     def unit_gradient(
         self, inputs: np.ndarray, path: str, units: np.ndarray
@@ -153,39 +196,58 @@ class Probe:
 
     def is_compiled(self, kind: str, paths: tuple[str, ...]) -> bool:
         """Whether a "forward" or "backward" run that records these layers needs no tracing any more."""
-        return (kind, paths, self.input_shape) in self._compiled
+        how = {"forward": (LOGITS,), "backward": (LOGITS, "")}[kind]
+        return (kind, paths, self.input_shape, how) in self._compiled
 
-    def _function(self, kind: str, paths: tuple[str, ...], shape: tuple[int, ...]) -> Callable:
-        key = (kind, paths, shape)
+    def _function(self, kind: str, paths: tuple[str, ...], shape: tuple[int, ...], *how) -> Callable:
+        key = (kind, paths, shape, how)
+        kinds: dict[str, tuple[Callable, tuple]] = {
+            "forward": (self._forward, ()),
+            "backward": (self._backward, (_WEIGHTS,)),
+            "forward_from": (self._forward_from, (_VALUES,)),
+            "bias_terms": (self._bias_terms, (_WEIGHTS,)),
+            "unit": (self._unit, (_UNITS,)),
+        }
+        build, further = kinds[kind]
         with _TRACING:
             if key not in self._compiled:
-                further: tuple = ()
-                build: Callable = self._forward
-                if kind == "backward":
-                    build, further = self._backward, (tf.TensorSpec((None, self.classes), tf.float32),)
-                elif kind == "unit":
-                    build, further = self._unit, (tf.TensorSpec((None,), tf.int32),)
                 # Tracing happens here, under the lock; later calls only execute.
-                self._compiled[key] = self._trace(functools.partial(build, paths), shape, *further)
+                self._compiled[key] = self._trace(functools.partial(build, paths, *how), shape, *further)
                 while len(self._compiled) > COMPILED:
                     self._compiled.popitem(last=False)
             self._compiled.move_to_end(key)
             return self._compiled[key]
 
-    def _forward(self, paths, inputs):
+    def _forward(self, paths, of, inputs):
         outputs, calls = self._run(inputs)
-        return tf.cast(_before_head(outputs)[0], tf.float32), [
-            _float(value) for value in _select(calls, paths)
-        ]
-
-    def _backward(self, paths, inputs, weights):
-        outputs, calls = self._run(inputs)
-        scores = tf.cast(_before_head(outputs)[0], tf.float32)
-        top = tf.one_hot(tf.argmax(scores, axis=-1), self.classes)
-        unsaid = tf.reduce_all(tf.equal(weights, 0.0), axis=-1, keepdims=True)
-        goal = tf.reduce_sum(scores * tf.where(unsaid, tf.stop_gradient(top), weights))
         values = _select(calls, paths)
-        return scores, [_float(value) for value in values], self._gradients(goal, values)
+        return _scores(outputs, calls, of), [_float(value) for value in values]
+
+    def _backward(self, paths, of, rule, inputs, weights):
+        with relu_rules.rule(rule):
+            outputs, calls = self._run(inputs)
+        if rule and not relu_rules.any_relu(inputs.graph):
+            raise MethodError(
+                f"{self.model.name} has no ReLU, and {rule} differs from the gradient in nothing else; "
+                "choose the gradient itself."
+            )
+        scores = _scores(outputs, calls, of)
+        values = _select([(INPUT, "InputLayer", inputs), *calls], paths)
+        return scores, [_float(value) for value in values], self._gradients(_goal(scores, weights), values)
+
+    def _forward_from(self, paths, of, inputs, values):
+        # As many images as values, so that what goes past the layer meets them one to one.
+        images = tf.repeat(inputs, tf.shape(values)[0], axis=0)
+        outputs, calls = self._run(images, {paths[0]: values})
+        return _scores(outputs, calls, of)
+
+    def _bias_terms(self, _paths, of, inputs, weights):
+        outputs, calls = self._run(inputs)
+        scores = _scores(outputs, calls, of)
+        sums = biases.added_constants(inputs)
+        slopes = self._gradients(_goal(scores, weights), [inputs, *(total for total, _ in sums)])
+        terms = [slope * _float(constant) for slope, (_, constant) in zip(slopes[1:], sums, strict=True)]
+        return scores, slopes[0], terms
 
     def _unit(self, paths, inputs, units):
         _outputs, calls = self._run(inputs)
@@ -205,11 +267,14 @@ class Probe:
             for v, g in zip(values, gradients, strict=True)
         ]
 
-    def _run(self, inputs):
-        """Call the model while every operation's outputs are recorded: (output tensor, calls)."""
+    def _run(self, inputs, replaced: dict[str, Any] | None = None):
+        """Call the model while every operation's outputs are recorded: (output tensor, calls).
+
+        replaced: what the layers at these paths are made to put out.
+        """
         self.traces += 1
         calls: list[tuple[str, str, object]] = []
-        with _recording(self.model, calls):
+        with _recording(self.model, calls, replaced or {}):
             outputs = self.model(inputs, training=False)
         flat = tf.nest.flatten(outputs)
         if len(flat) != 1:
@@ -221,7 +286,7 @@ class Probe:
 
 
 @contextlib.contextmanager
-def _recording(model: keras.Model, calls: list) -> Iterator[None]:
+def _recording(model: keras.Model, calls: list, replaced: dict[str, Any]) -> Iterator[None]:
     """Within this context, each call of an operation of ``model`` appends (path, class name, output) to ``calls``."""
     seen: dict[str, int] = {}
     tracing = threading.get_ident()
@@ -247,7 +312,10 @@ def _recording(model: keras.Model, calls: list) -> Iterator[None]:
                 return outputs
             seen[path] = times = seen.get(path, 0) + 1
             # A shared layer is called more than once: each call has a path of its own.
-            calls.append((path if times == 1 else f"{path}#{times}", type(operation).__name__, outputs))
+            name = path if times == 1 else f"{path}#{times}"
+            if name in replaced:
+                outputs = tf.cast(tf.ensure_shape(replaced[name], outputs.shape), outputs.dtype)
+            calls.append((name, type(operation).__name__, outputs))
             return outputs
 
         return call
@@ -299,6 +367,31 @@ def _before_head(outputs):
             "are needed to say what it sees."
         )
     return scores, head
+
+
+def _scores(outputs, calls, of: tuple[str, str]):
+    """What weights weigh: (n, classes) or, of a layer's units, (n, c); float32."""
+    kind, path = of
+    if kind == "unit":
+        value = _float(_select(calls, [path])[0])
+        return tf.reduce_mean(value, axis=tuple(range(1, len(value.shape) - 1)))
+    logits, head = _before_head(outputs)
+    logits = _float(logits)
+    if kind == "logit":
+        return logits
+    if head == "sigmoid" or logits.shape[-1] == 1:
+        return tf.sigmoid(logits)
+    total = tf.reduce_sum(logits, axis=-1, keepdims=True)
+    outside = tf.reduce_any((logits < 0) | (logits > 1), axis=-1, keepdims=True)
+    are_already = (head == "none") & ~outside & (tf.abs(total - 1) < 5e-3)
+    return tf.where(are_already, logits, tf.nn.softmax(logits))
+
+
+def _goal(scores, weights):
+    """The number that is differentiated; the images' goals are independent, so their sum serves all."""
+    top = tf.one_hot(tf.argmax(scores, axis=-1), tf.shape(scores)[-1])
+    unsaid = tf.reduce_all(tf.equal(weights, 0.0), axis=-1, keepdims=True)
+    return tf.reduce_sum(scores * tf.where(unsaid, tf.stop_gradient(top), weights))
 
 
 def _select(calls, paths: Sequence[str]) -> list:
