@@ -23,7 +23,7 @@ from cnnvis_widgets.errors import (
 from cnnvis_widgets.results import FeatureMaps, FilterPictures, Heatmap, LayerInfo, Prediction, Target
 
 if TYPE_CHECKING:
-    from cnnvis_widgets.compute.explain import explain, explain_layers, methods
+    from cnnvis_widgets.compute.explain import explain, explain_layers, explain_steps, fuse_heatmaps, methods
     from cnnvis_widgets.compute.feature_maps import feature_maps
     from cnnvis_widgets.compute.maximize import maximize_filters, recipes
     from cnnvis_widgets.images import load_image, sample_images
@@ -44,6 +44,8 @@ _HOMES = {
     "feature_maps": "compute.feature_maps",
     "explain": "compute.explain",
     "explain_layers": "compute.explain",
+    "explain_steps": "compute.explain",
+    "fuse_heatmaps": "compute.explain",
     "methods": "compute.explain",
     "maximize_filters": "compute.maximize",
     "recipes": "compute.maximize",
@@ -77,7 +79,9 @@ __all__ = [
     "__version__",
     "explain",
     "explain_layers",
+    "explain_steps",
     "feature_maps",
+    "fuse_heatmaps",
     "load_image",
     "load_network",
     "maximize_filters",
