@@ -120,10 +120,8 @@ def explain_steps(
     explained = network.target(int(np.argmax(logits)) if target is None else target)
     case = Case(network, image, network.layer(layer), explained, seed)
     score = _score(case, logits)
-    with np.errstate(invalid="ignore", over="ignore"):
-        steps = row.function(case, **options)
-        for step in [Partial(1, 1, steps)] if isinstance(steps, np.ndarray) else steps:
-            yield step.done, step.total, _heatmap(row, case, score, step.raw, step.details)
+    for step in _quietly(row.function, case, options):
+        yield step.done, step.total, _heatmap(row, case, score, step.raw, step.details)
 
 
 def fuse_heatmaps(heatmaps: Sequence[Heatmap], shallow: int | None = None) -> Heatmap:
@@ -156,6 +154,19 @@ def share_of_maximum(raw: np.ndarray) -> np.ndarray:
     return raw / highest if highest > 0 else raw
 
 
+def _quietly(function: Callable, case: Case, options: Mapping[str, Any]) -> Iterator[Partial]:
+    """A method's steps, without warnings of values that are no numbers: `Heatmap.message` tells of those."""
+    with np.errstate(all="ignore"):
+        result = function(case, **options)
+    steps = iter([Partial(1, 1, result)] if isinstance(result, np.ndarray) else result)
+    while True:
+        with np.errstate(all="ignore"):  # not over a yield, where it would hold for whoever iterates too
+            step = next(steps, None)
+        if step is None:
+            return
+        yield step
+
+
 def _heatmap(row: Method, case: Case, score: float, raw: np.ndarray, details: Mapping[str, float]) -> Heatmap:
     raw = np.asarray(raw, np.float32)
     network, layer = case.network, case.layer
@@ -184,8 +195,10 @@ def _score(case: Case, logits: np.ndarray) -> float:
 
 
 def _check_options(row: Method, options: Mapping[str, Any]) -> None:
-    known = list(inspect.signature(row.function).parameters)[1:] if row.needs == "runs" else []
-    for name in options:
+    known = dict(list(inspect.signature(row.function).parameters.items())[1:]) if row.needs == "runs" else {}
+    for name, value in options.items():
         if name not in known:
             there_is = did_you_mean(name, known) if known else "it has none."
             raise MethodError(f"{row.name} has no option {name!r}; {there_is}")
+        if isinstance(known[name].default, int) and not (isinstance(value, int | np.integer) and value >= 1):
+            raise MethodError(f"{name} is a whole number of at least 1; {value!r} was given.")

@@ -131,7 +131,9 @@ def _share(term: np.ndarray) -> np.ndarray:
     """FullGrad's psi, summed over channels: enlarging is linear, so it can wait until there is one map."""
     size = np.abs(term)
     low, high = size.min(), size.max()
-    return (size - low).sum(axis=-1) / (high - low) if high > low else np.zeros(term.shape[:2], np.float32)
+    if high == low:  # False of NaN, which is to be told
+        return np.zeros(term.shape[:2], np.float32)
+    return (size - low).sum(axis=-1) / (high - low)
 
 
 def _gap(total: float, expected: float) -> float:

@@ -164,7 +164,7 @@ def _coalitions(count: int, samples: int, random: np.random.Generator) -> tuple[
         ways = np.array([math.comb(count, int(one)) for one in size], np.float64)
         return shown, (count - 1) / (ways * size * (count - size))
     chance = 1 / (sizes * (count - sizes))
-    drawn = random.choice(sizes, samples // 2, p=chance / chance.sum())
+    drawn = random.choice(sizes, max(1, samples // 2), p=chance / chance.sum())
     shown = np.argsort(random.random((len(drawn), count)), axis=1) < drawn[:, None]
     return np.stack([shown, ~shown], axis=1).reshape(-1, count), np.ones(2 * len(drawn))
 
@@ -173,6 +173,8 @@ def _shares(
     rows: np.ndarray, scores: np.ndarray, weights: np.ndarray, none: float, whole: float
 ) -> np.ndarray:
     """Shapley values by weighted least squares; the last one is what the others leave of the whole."""
+    if not np.isfinite(scores).all():  # least squares would fail in words of its own
+        return np.full(rows.shape[1], np.nan)
     rest = rows[:, :-1] - rows[:, -1:]
     left = scores - none - rows[:, -1] * (whole - none)
     root = np.sqrt(weights)[:, None]

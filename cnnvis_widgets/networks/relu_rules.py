@@ -22,7 +22,7 @@ def _register(rule: str, kind: str) -> None:
         # Guided: nothing passes where the input was negative, nor where the gradient is (Springenberg et al. 2015).
         # Deconvolution: the gradient alone decides (Zeiler and Fergus 2014).
         passed = _OWN[kind](gradients=above, features=op.outputs[0]) if rule == "guided" else above
-        return tf.nn.relu(passed)
+        return tf.where(passed < 0, tf.zeros_like(passed), passed)  # not a ReLU: that may make zero of NaN
 
 
 for _rule in RULES:

@@ -293,6 +293,17 @@ def test_a_network_that_says_nothing_gets_zeros_and_words(method):
 
 
 @pytest.mark.parametrize("method", methods(), ids=lambda method: method.name)
+def test_values_that_are_no_numbers_are_told_by_every_method(method):
+    halves = functional(None)
+    halves.model.get_layer("out").kernel.assign(np.full((8, CLASSES), np.nan))
+    heat = explain(network_of(halves), picture(7), method.name, target=2, **FEW.get(method.name, {}))
+    if method.name == "eigen-cam":  # looks at nothing after the layer
+        assert heat.message == ""
+    else:
+        assert "values that are no numbers for 'class 2'" in heat.message
+
+
+@pytest.mark.parametrize("method", methods(), ids=lambda method: method.name)
 def test_a_method_that_follows_the_class_gives_two_classes_two_maps(method):
     network, image = network_of(functional(), preprocess=calm), picture(3)
     first, *others = (
@@ -339,6 +350,8 @@ def test_options_that_a_method_does_not_have_are_named():
         explain(network, image, "rise", mask=3)
     with pytest.raises(MethodError, match=r"grad-cam has no option 'steps'; it has none\."):
         explain(network, image, "grad-cam", steps=3)
+    with pytest.raises(MethodError, match="steps is a whole number of at least 1; 0 was given"):
+        explain(network, image, "integrated-gradients", steps=0)
     with pytest.raises(MethodError, match="gradient explains the input's pixels and no layer; use explain"):
         explain_layers(network, image, "gradient")
     assert len(explain_layers(network, image, "ablation-cam", ["conv2", "relu"])) == 2
