@@ -20,12 +20,22 @@ from cnnvis_widgets.errors import (
     UnknownLayerError,
     UnknownNetworkError,
 )
-from cnnvis_widgets.results import FeatureMaps, FilterPictures, Heatmap, LayerInfo, Prediction, Target
+from cnnvis_widgets.results import (
+    Ablation,
+    FeatureMaps,
+    FilterPictures,
+    Heatmap,
+    LayerInfo,
+    Prediction,
+    Target,
+)
 
 if TYPE_CHECKING:
-    from cnnvis_widgets.compute.explain import explain, explain_layers, methods
+    from cnnvis_widgets.compute.ablate import ablate
+    from cnnvis_widgets.compute.explain import explain, explain_layers, explain_steps, fuse_heatmaps, methods
     from cnnvis_widgets.compute.feature_maps import feature_maps
     from cnnvis_widgets.compute.maximize import maximize_filters, recipes
+    from cnnvis_widgets.compute.receptive_field import effective_field
     from cnnvis_widgets.images import load_image, sample_images
     from cnnvis_widgets.networks import load_network
     from cnnvis_widgets.networks.network import Network
@@ -42,8 +52,12 @@ _HOMES = {
     "load_image": "images",
     "sample_images": "images",
     "feature_maps": "compute.feature_maps",
+    "ablate": "compute.ablate",
+    "effective_field": "compute.receptive_field",
     "explain": "compute.explain",
     "explain_layers": "compute.explain",
+    "explain_steps": "compute.explain",
+    "fuse_heatmaps": "compute.explain",
     "methods": "compute.explain",
     "maximize_filters": "compute.maximize",
     "recipes": "compute.maximize",
@@ -57,6 +71,7 @@ _HOMES = {
 }
 
 __all__ = [
+    "Ablation",
     "CnnvisError",
     "Explorer",
     "FeatureMapViewer",
@@ -75,9 +90,13 @@ __all__ = [
     "UnknownLayerError",
     "UnknownNetworkError",
     "__version__",
+    "ablate",
+    "effective_field",
     "explain",
     "explain_layers",
+    "explain_steps",
     "feature_maps",
+    "fuse_heatmaps",
     "load_image",
     "load_network",
     "maximize_filters",

@@ -9,6 +9,7 @@ import os
 import sys
 from pathlib import Path
 
+import nbconvert
 import nbformat
 import numpy as np
 import pytest
@@ -69,9 +70,10 @@ def test_look_inside_runs_offline_and_shows_its_pictures(kernel, tmp_path, monke
         monkeypatch.setenv(name, "http://127.0.0.1:9")
     notebook = executed(FOLDER / "01_look_inside.ipynb", kernel, tmp_path)
 
-    assert shown(notebook, "application/vnd.jupyter.widget-view+json"), "the Explorer is shown"
     pictures = [Image.open(io.BytesIO(base64.b64decode(png))) for png in shown(notebook, "image/png")]
-    assert len(pictures) == 4  # feature maps, filters, two heatmaps
+    assert (
+        len(pictures) == 5
+    )  # the Explorer as it stands where no widget runs, feature maps, filters, two heatmaps
     for picture in pictures:
         assert picture.width > 600
         assert np.asarray(picture.convert("RGB")).std() > 20, "a picture, not a blank sheet"
@@ -88,6 +90,18 @@ def test_look_inside_runs_offline_and_shows_its_pictures(kernel, tmp_path, monke
     assert len(answers) == 3
     assert "Error" not in said
     assert "Warning" not in said
+
+
+def test_an_executed_notebook_is_small_and_its_page_shows_the_explorer_as_a_picture(kernel, tmp_path):
+    cell = "import cnnvis_widgets as cnnvis\nexplorer = cnnvis.Explorer(layer='block1_conv1')\nexplorer"
+    path = tmp_path / "one.ipynb"
+    nbformat.write(nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell)]), path)
+    notebook = executed(path, kernel, tmp_path)
+    (png,) = shown(notebook, "image/png")
+    assert len(json.dumps(notebook)) < 900_000, "arrays are not saved"
+    page, _resources = nbconvert.HTMLExporter().from_notebook_node(notebook)
+    assert "".join(png.split()) in "".join(page.split())
+    assert "model not found" not in page
 
 
 def test_the_first_code_cell_is_the_explorer():

@@ -128,6 +128,7 @@ class Worker:
                     lane, (ticket, steps) = self._running.popitem(last=False)
                 self._current = ticket
             self._advance(lane, ticket, steps)
+            del lane, ticket, steps  # while it waits, the thread holds nothing that somebody has closed
 
     def _advance(self, lane: Hashable, ticket: Ticket, steps: Iterator | None) -> None:
         """Start a request or take one step of it; what has more to do goes to the end of the queue."""

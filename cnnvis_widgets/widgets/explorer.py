@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import replace
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import asdict, replace
 from typing import Any
 
 import ipywidgets as widgets
 import numpy as np
+import traitlets
+from PIL import Image
 
 from cnnvis_widgets.compute import runs
 from cnnvis_widgets.compute.explain import explain, find_method, methods
@@ -23,10 +25,13 @@ from cnnvis_widgets.jobs.worker import Ticket, worker
 from cnnvis_widgets.locale import LANGUAGES, language_names, say
 from cnnvis_widgets.networks.network import Network
 from cnnvis_widgets.render import colormaps
-from cnnvis_widgets.results import FeatureMaps, Heatmap
-from cnnvis_widgets.widgets import payloads
+from cnnvis_widgets.results import Ablation, FeatureMaps, Heatmap
+from cnnvis_widgets.widgets import address as addresses
+from cnnvis_widgets.widgets import payloads, stills
+from cnnvis_widgets.widgets.code import code_for
 from cnnvis_widgets.widgets.controls import TOP, Controls, offer, percent
 from cnnvis_widgets.widgets.parts import PARTS
+from cnnvis_widgets.widgets.parts.ablation import Ablating
 from cnnvis_widgets.widgets.shelf import Shelf
 from cnnvis_widgets.widgets.shown import Shown, heat_caption, heat_message
 from cnnvis_widgets.widgets.stage import Stage
@@ -39,13 +44,18 @@ _IDLE_SECONDS = 0.2
 class Explorer(widgets.VBox):
     """Look inside a network: photograph with heatmap, every feature map, one map large, what a filter wants.
 
-    network: a name, a path, a `keras.Model` or a `Network` (anything `load_network` takes).
+    network: a name, a path, a `keras.Model` or a `Network` (anything `load_network` takes), or an address of what to
+        look at: "mobilenet_v2/block_8_expand/137@5,6" is network/layer/unit@y,x (see `widgets.address`).
     image: anything `load_image` takes; None gives the sample cat.
     state: where to begin: layer="block2_conv1", unit=7, target=3 or "dog", method=, colormap=, opacity=, ...
 
     ``state``, ``feature_map``, ``heatmap`` and ``image`` read what is shown (they wait for a running computation);
-    ``update(...)`` and ``image = array`` change it. Raises what `load_network` and `load_image` raise.
+    ``update(...)``, ``open(address)`` and ``image = array`` change it. ``view`` is the state as a trait: observers
+    (``explorer.observe(function, "view")``) hear of each view once, a moment after it has settled, on the worker's
+    thread. Raises what `load_network` and `load_image` raise.
     """
+
+    view = traitlets.Dict()
 
     panels: tuple[str, ...] = ("photo", "maps", "detail", "filter")
     rows: tuple[tuple[str, ...], ...] = (
@@ -54,13 +64,13 @@ class Explorer(widgets.VBox):
     )
 
     def __init__(self, network: Any = "bundled", image: Any = None, **state: Any):
-        self._shelf = Shelf()
+        self.shelf = Shelf()
         self._shown: Shown | None = None
         self._failure: BaseException | None = None
         self._updating: int | None = None  # the thread that is changing controls itself
         self._wishing = threading.RLock()
 
-        wishes = {"network": network} | ({} if image is None else {"image": image}) | state
+        wishes: dict[str, Any] = {"network": network} | ({} if image is None else {"image": image}) | state
         changes = self._plain(wishes, State().network)
         self._check_layer(changes)
         self._wanted = State().with_changes(**changes)
@@ -75,8 +85,8 @@ class Explorer(widgets.VBox):
         super().__init__(list(self._children()), layout=widgets.Layout(width="100%"))
         self.add_class("cnnvis-explorer")
         self._set_appearance(self._wanted)
-        offer(self.controls.network, self._shelf.network_names, self._wanted.network)
-        offer(self.controls.image, self._shelf.image_names, self._wanted.image)
+        offer(self.controls.network, self.shelf.network_names, self._wanted.network)
+        offer(self.controls.image, self.shelf.image_names, self._wanted.image)
         self._observe()
         self._parts = [part(self) for part in PARTS]
         self._wish()
@@ -86,8 +96,7 @@ class Explorer(widgets.VBox):
     @property
     def state(self) -> dict[str, Any]:
         """What is shown now, as a dictionary that `Explorer(**state)` or ``update(**state)`` takes."""
-        shown = self._settled()
-        return shown.state.with_changes(**self._appearance(), unit=self._unit(shown)).to_dict()
+        return self.state_of(self._settled()).to_dict()
 
     def update(self, **changes: Any) -> None:
         """Change what is shown and wait until it is. Raises what is wrong with the change; the view stays as it was."""
@@ -102,6 +111,58 @@ class Explorer(widgets.VBox):
         self._set_appearance(wanted)
         if changes.get("unit") is not None and changes["unit"] != self.stage.unit:
             self.stage.unit = self.controls.unit.value = changes["unit"]  # the person had moved on from it
+
+    @property
+    def address(self) -> str:
+        """Where one is, to be copied and opened again: "mobilenet_v2/block_8_expand/137@5,6"."""
+        return self.address_of(self._settled())
+
+    def code(self) -> str:
+        """The plain Python code that computes and draws what is shown, without a widget."""
+        shown = self._settled()
+        state = self.state_of(shown)
+        drawn = self.stage.picture and self.stage.picture_unit == state.unit
+        return code_for(
+            shown,
+            state,
+            network=self.shelf.name_to_load(state.network),
+            image=self.shelf.name_of_image(state.image),
+            samples=tuple(self.shelf.samples),
+            recipe="classic" if drawn and "filter" in self.panels else None,
+        )
+
+    def snapshot(self) -> Image.Image:
+        """A picture of what is shown now, 900 pixels wide: RGB, as a PIL image (``.save("view.png")``).
+
+        It also becomes the picture that stands in a notebook saved from now on with its widgets' state.
+        """
+        return stills.renew(self, self._settled())
+
+    def _repr_mimebundle_(self, **options: Any) -> dict[str, Any]:
+        return stills.with_still(self, super()._repr_mimebundle_(**options) or {})
+
+    def ablate(self, layer: str | None, units: Iterable[int] | int | None = None) -> Ablation | None:
+        """Silence units of a layer and see how the prediction moves; ``ablate(None)`` lets them speak again.
+
+        What is shown stays that of the whole network; the sentence below it tells what is silenced, and follows the
+        image. Returns what `compute.ablate` returns; raises what it raises.
+        """
+        ablating = next(part for part in self._parts if isinstance(part, Ablating))
+        if layer is None and units is None:
+            ablating.restore()
+            return None
+        if units is None:
+            raise CnnvisError(
+                f"Say which units of {layer!r} to silence, as in explorer.ablate({layer!r}, [3, 7])."
+            )
+        return ablating.silence(layer, units)
+
+    def open(self, where: str | None = None) -> None:
+        """Go to an address and wait until it is shown. Raises what is wrong with it; the view stays as it was."""
+        if where is None:
+            super().open()  # ipywidgets' own: a connection to the browser
+        else:
+            self.update(**asdict(addresses.read(where)))
 
     @property
     def network(self) -> Network:
@@ -141,6 +202,20 @@ class Explorer(widgets.VBox):
         """The last good view, without waiting for what is on its way; None before the first."""
         return self._shown
 
+    def shown_within(self, seconds: float) -> Shown | None:
+        """The last good view, after waiting at most so long for the one that is on its way."""
+        if not worker().is_current():
+            self._ticket.wait(seconds)
+        return self._shown
+
+    def state_of(self, shown: Shown) -> State:
+        """The state of a view with what the browser has changed since without the kernel."""
+        return shown.state.with_changes(**self._appearance(), unit=self._unit(shown))
+
+    def address_of(self, shown: Shown) -> str:
+        state = self.state_of(shown)
+        return addresses.written(addresses.Address(state.network, state.layer, state.unit, state.position))
+
     @property
     def wanted(self) -> State:
         """What has been asked for last; the worker makes it true. Its language is that of everything said."""
@@ -150,6 +225,10 @@ class Explorer(widgets.VBox):
     def unit(self) -> int:
         """The selected unit, the browser's newest word on it."""
         return self._unit(self._settled())
+
+    def go_to(self, place: addresses.Address) -> None:
+        """Go to an address without waiting until it is shown. On the worker thread: a network may have to be loaded."""
+        self.wish(**self._plain(asdict(place), self._wanted.network))
 
     def wish(self, **changes: Any) -> None:
         """A person's change: note it and return at once. From any thread."""
@@ -218,13 +297,13 @@ class Explorer(widgets.VBox):
             self.wish(language=language)
 
     def _uploaded(self, name: str, content: bytes) -> None:
-        self.wish(image=self._shelf.put_upload(content, name))
+        self.wish(image=self.shelf.put_upload(content, name))
 
     def _wish(self, wanted: State | None = None) -> None:
         """Have the worker make a state true; a request not yet done gives way to this one. From any thread."""
         with self._wishing:
             wanted = self._wanted = wanted or self._wanted
-            doing = "busy" if self._shelf.has_network(wanted.network) else "loading"
+            doing = "busy" if self.shelf.has_network(wanted.network) else "loading"
             self.stage.busy = say(f"explorer.{doing}", wanted.language, network=wanted.network)
             self._ticket = worker().submit(
                 (id(self), "view"),
@@ -249,7 +328,7 @@ class Explorer(widgets.VBox):
 
     def _show(self, ticket: Ticket, wanted: State) -> None:
         before = self._shown
-        shown = self.view(wanted, ticket)
+        shown = self.view_of(wanted, ticket)
         if before is not None and wanted.unit == before.state.unit:
             # Nobody asked for another one, so wherever the person is with the slider.
             shown = replace(shown, state=replace(shown.state, unit=self._unit(shown)))
@@ -267,18 +346,19 @@ class Explorer(widgets.VBox):
             part.after(shown, before)
         worker().submit((id(self), "prefetch"), lambda _ticket: _prefetch(shown))
 
-    def view(self, wanted: State, ticket: Ticket | None = None) -> Shown:
+    def view_of(self, wanted: State, ticket: Ticket | None = None) -> Shown:
         """Everything that belongs to a state, computed or from memory; shows nothing. On the worker thread."""
-        network = self._shelf.network(wanted.network)
+        network = self.shelf.network(wanted.network)
         if ticket is not None:
             ticket.check()
-        image = self._shelf.image(wanted.image)
+        image = self.shelf.image(wanted.image)
         layer = network.layer(wanted.layer)
         # The heatmap first: its one pass records the maps as well.
         heatmap = _explain(network, image, wanted) if "photo" in self.panels else None
         maps = feature_maps(network, image, layer)
         predictions = network.predict(image, top=_CLASSES_OFFERED)
-        state = wanted.with_changes(layer=layer.path, unit=_existing_unit(wanted.unit, maps))
+        unit, position = _existing_unit(wanted.unit, maps), _existing_position(wanted.position, maps)
+        state = wanted.with_changes(layer=layer.path, unit=unit, position=position)
         return Shown(state, network, image, maps, heatmap, tuple(predictions))
 
     def _unit(self, shown: Shown) -> int:
@@ -319,8 +399,8 @@ class Explorer(widgets.VBox):
         self._updating = threading.get_ident()
         try:
             controls.speak(state.language)
-            offer(controls.network, self._shelf.network_names, state.network)
-            offer(controls.image, self._shelf.image_names, state.image)
+            offer(controls.network, self.shelf.network_names, state.network)
+            offer(controls.image, self.shelf.image_names, state.image)
             controls.show_layers(network.layers, shown.maps.layer)
             controls.unit.max = shown.maps.layer.units - 1
             if state.unit != self.stage.unit:
@@ -334,7 +414,7 @@ class Explorer(widgets.VBox):
         """Say what is wrong; picture, state and controls stay what they were."""
         self._failure = error
         self.say_error(error)
-        self._shelf.drop_unread(wanted.image)
+        self.shelf.drop_unread(wanted.image)
         with self._wishing:
             shown = self._shown
             if shown is not None and self._wanted is wanted:
@@ -354,15 +434,15 @@ class Explorer(widgets.VBox):
 
         Loads on the worker thread and waits for it, so never called with a lock held.
         """
-        changes = dict(changes)
+        changes = addresses.expanded(changes, self.shelf.network_names)
         if "network" in changes:
             source = changes["network"]
-            changes["network"] = network = worker().call(lambda: self._shelf.put_network(source))
+            changes["network"] = network = worker().call(lambda: self.shelf.put_network(source))
         if "image" in changes:
-            changes["image"] = self._shelf.put_image(changes["image"])
+            changes["image"] = self.shelf.put_image(changes["image"])
         if changes.get("target") is not None:
             target = changes["target"]
-            changes["target"] = worker().call(lambda: self._shelf.network(network).target(target).index)
+            changes["target"] = worker().call(lambda: self.shelf.network(network).target(target).index)
         if "method" in changes:
             changes["method"] = find_method(changes["method"]).name
         return changes
@@ -370,7 +450,7 @@ class Explorer(widgets.VBox):
     def _check_layer(self, changes: dict[str, Any]) -> None:
         """Raise at once where the very first view is impossible; later ones leave the last good view."""
         if changes.get("layer") is not None:
-            worker().call(lambda: self._shelf.network(changes["network"]).layer(changes["layer"]))
+            worker().call(lambda: self.shelf.network(changes["network"]).layer(changes["layer"]))
 
     def _appearance(self) -> dict[str, Any]:
         """What the stage holds itself, so that the browser changes it without the kernel."""
@@ -404,6 +484,17 @@ def _existing_unit(unit: int | None, maps: FeatureMaps) -> int:
             f"Layer {maps.layer.path!r} has units 0 to {maps.layer.units - 1}; {unit} was asked for."
         )
     return unit
+
+
+def _existing_position(position: tuple[int, int] | None, maps: FeatureMaps) -> tuple[int, int] | None:
+    """The one asked for, if the layer's maps have it."""
+    h, w, _units = maps.values.shape
+    if position is not None and (position[0] >= h or position[1] >= w):
+        raise CnnvisError(
+            f"Layer {maps.layer.path!r} has positions 0,0 to {h - 1},{w - 1} (row, column); "
+            "{},{} was asked for.".format(*position)
+        )
+    return position
 
 
 def _prefetch(shown: Shown) -> Iterator[None]:

@@ -3,6 +3,7 @@
 One model, not one a panel, so that arrays travel once and what the panels have in common (the selected unit, the
 colours) never waits for the kernel. The view is written in the files of `stage/`; a widget's module cannot import, so
 they are joined into one. Everything of one update is set by one `publish`; the browser paints when `frame` moves on.
+Arrays travel as messages of their own: front ends save a widget's state with the notebook, which must stay small.
 """
 
 from __future__ import annotations
@@ -10,7 +11,8 @@ from __future__ import annotations
 import functools
 import re
 import threading
-from collections.abc import Callable
+import uuid
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -45,7 +47,7 @@ def style_text() -> str:
 class Stage(anywidget.AnyWidget):
     """Panels in the browser; `publish` what they show, `observe` what the person picked.
 
-    Arrays are bytes, little endian; `payloads` makes them. ``unit``, ``opacity``,
+    Arrays are bytes, little endian; `payloads` makes them. All bytes but ``still`` are arrays. ``unit``, ``opacity``,
     ``colormap``, ``sort``, ``scale`` are set from either side; the browser tells its values at most every 150 ms.
     So publish ``unit`` only where it must change: an older value would turn the person's newer choice back.
     """
@@ -54,7 +56,11 @@ class Stage(anywidget.AnyWidget):
     _css = style_text()
 
     panels = traitlets.List(traitlets.Enum(PANELS), list(PANELS)).tag(sync=True)
+    identity = traitlets.Unicode().tag(sync=True)  # tells models apart whose front end shares the module
     frame = traitlets.Int(0).tag(sync=True)
+    still = traitlets.Bytes().tag(
+        sync=True, saved=True
+    )  # a PNG of the view, shown where the arrays do not come
     texts = traitlets.Dict().tag(sync=True)
     language = traitlets.Unicode("en").tag(sync=True)  # that of `texts`; the browser sets what it would like
     languages = traitlets.Dict().tag(sync=True)  # code: its own name; empty: no choice is offered
@@ -108,6 +114,9 @@ class Stage(anywidget.AnyWidget):
 
     facts = traitlets.Dict().tag(sync=True)  # of the network's answer: name, share, target, method
     status = traitlets.Unicode().tag(sync=True)  # said instead of the browser's own description of the view
+    convolution = traitlets.Bytes().tag(sync=True)  # float32: what `convolution_payload` strings together
+    convolution_info = traitlets.Dict().tag(sync=True)  # of which layer and unit; shapes; or a message
+
     busy = traitlets.Unicode().tag(sync=True)  # a sentence while the kernel works
     error = traitlets.Unicode().tag(sync=True)  # a sentence; the person can dismiss it
 
@@ -116,6 +125,11 @@ class Stage(anywidget.AnyWidget):
         self._callbacks: dict[str, list[Callable[[dict[str, Any], list[memoryview]], None]]] = {}
         super().__init__(**traits)
         self.on_msg(self._receive)
+        self.on("arrays", lambda _content, _buffers: self._send_arrays(self._arrays))
+
+    @traitlets.default("identity")
+    def _default_identity(self) -> str:
+        return uuid.uuid4().hex
 
     @traitlets.default("texts")
     def _default_texts(self) -> dict[str, str]:
@@ -149,12 +163,43 @@ class Stage(anywidget.AnyWidget):
                 setattr(self, name, value)
             self.frame += 1
 
+    # Every array counts as state for ipywidgets, and is taken out where state is sent or saved.
+
+    @functools.cached_property
+    def _arrays(self) -> frozenset[str]:
+        traits = self.traits(sync=True, saved=None)
+        return frozenset(name for name, trait in traits.items() if isinstance(trait, traitlets.Bytes))
+
+    def get_state(self, key: Any = None, drop_defaults: bool = False) -> dict[str, Any]:
+        state = super().get_state(key, drop_defaults)
+        return {name: value for name, value in state.items() if name not in self._arrays}
+
+    def send_state(self, key: str | Iterable[str] | None = None) -> None:
+        names = self._arrays if key is None else {key} if isinstance(key, str) else set(key)
+        self._send_arrays(self._arrays & names)
+        super().send_state(key)
+
+    def open(self) -> None:
+        opens = self.comm is None
+        super().open()
+        if opens:
+            self._send_arrays(self._arrays)
+
+    def _send_arrays(self, names: Iterable[str]) -> None:
+        """Send what these arrays hold now, before the state of the same frame."""
+        with self._publishing:
+            there = sorted(names)
+            if there:
+                content = {"type": "arrays", "frame": self.frame, "names": there}
+                self.send(content, [getattr(self, name) for name in there])
+
     def on(self, kind: str, callback: Callable[[dict[str, Any], list[memoryview]], None]) -> None:
         """Call with (message, buffers) when the browser sends a message of that ``type``.
 
         "image": a person opened, dropped or pasted a picture: its ``name``, its content as the only buffer.
         "pin": the view is to be pinned; "unpin": no more.
         "detail": the ``unit`` whose map is wanted in full resolution; answer by publishing `detail_payload`.
+        "convolution": the ``unit`` to show step by step; answer by publishing `convolution_payload`.
         """
         self._callbacks.setdefault(kind, []).append(callback)
 

@@ -26,6 +26,7 @@ class State:
     image: str = "cat"
     layer: str | None = None  # None: the network's default layer
     unit: int | None = None  # None: the strongest unit
+    position: tuple[int, int] | None = None  # (y, x) in the layer's maps
     target: int | None = None  # None: the top class
     method: str = "grad-cam"
     colormap: str = "cividis"
@@ -52,17 +53,28 @@ class State:
             raise CnnvisError(f"opacity is a number from 0 to 1; {changes['opacity']!r} was asked for.")
         if changes.get("unit") is not None and not _is_number(changes["unit"], numbers.Integral):
             raise CnnvisError(f"A unit is a whole number; {changes['unit']!r} was asked for.")
+        if (position := changes.get("position")) is not None:
+            changes["position"] = _checked_position(position)
         if changes.get("pinned") is not None:
             changes["pinned"] = State().with_changes(**changes["pinned"] | {"pinned": None}).to_dict()
         forgotten: dict[str, Any] = {}
         if changes.get("network", self.network) != self.network:
-            forgotten = {"layer": None, "unit": None, "target": None}
+            forgotten = {"layer": None, "unit": None, "position": None, "target": None}
         elif changes.get("layer", self.layer) != self.layer:
-            forgotten = {"unit": None}
+            forgotten = {"unit": None, "position": None}
         return replace(self, **(forgotten | changes))
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)
+
+
+def _checked_position(position: Any) -> tuple[int, int]:
+    pair = list(position) if isinstance(position, (list, tuple)) else []
+    if len(pair) != 2 or not all(_is_number(place, numbers.Integral) and place >= 0 for place in pair):
+        raise CnnvisError(
+            f"A position is (y, x), row and column in the layer's maps; {position!r} was asked for."
+        )
+    return int(pair[0]), int(pair[1])
 
 
 def _is_number(value: Any, kind: type) -> bool:

@@ -351,3 +351,22 @@ def test_real_networks_on_real_photographs(lab, networks_folder, photos_folder, 
     search.fill("zebra")
     search.press("Enter")
     page.wait_for_text("zebra (logit")
+
+
+def test_one_convolution_step_by_step_ends_in_the_value_that_code_reads(page):
+    page.notebook.execute("explorer.update(layer='block2_conv1_relu', unit=7)")
+    page.wait_for_layer("block2_conv1_relu")
+    page.button("Step by step").click()
+    steps = page.notebook.locator(".cnnvis-panel-steps")
+    page.wait("s.querySelector('.cnnvis-panel-steps')?.dataset.y")
+    canvas = steps.locator("canvas.cnnvis-steps")
+    canvas.hover()
+    page.notebook.next_frame()
+    assert steps.get_attribute("data-moving") == "false", "the pointer has taken over"
+    canvas.locator("..").press("ArrowRight")  # JupyterLab would move to the next cell
+    page.notebook.next_frame()
+    y, x = (int(steps.get_attribute(f"data-{axis}")) for axis in "yx")
+    words = steps.locator(".cnnvis-line").last.locator("b").text_content()
+    value = page.notebook.kernel_eval(f"float(explorer.feature_map[{y}, {x}])")
+    assert float(words.replace("→", "").replace("−", "-")) == pytest.approx(value, rel=6e-3, abs=1e-6)
+    page.button("Step by step").click()

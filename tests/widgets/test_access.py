@@ -284,7 +284,10 @@ def test_the_sentence_follows_the_unit_without_the_kernel(page: Page):
     page.locator(GRID).press("ArrowRight")
     settle(page)
     assert "Unit 2 has values that are no numbers." in page.locator(SAYS).inner_text()
-    assert page.evaluate("() => cnnvis.model.saved.length") <= 2
+    page.locator(GRID).press("ArrowRight")
+    settle(page)
+    y, x = re.search(r"Unit 3 peaks at [\d.]+ at y (\d+), x (\d+)\.", page.locator(SAYS).inner_text()).groups()
+    assert (int(y), int(x)) == np.unravel_index(maps[..., 3].argmax(), (14, 14))
 
 
 def test_a_peak_found_in_smaller_maps_is_near_until_the_full_map_comes(page: Page):

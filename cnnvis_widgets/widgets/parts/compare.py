@@ -26,7 +26,7 @@ class Compare(Part):
             return {}
         if pinned is None:
             return payloads.nothing_pinned()
-        return payloads.pinned_payload(self.explorer.view(State(**pinned)), language)
+        return payloads.pinned_payload(self.explorer.view_of(State(**pinned)), language)
 
     def _pin(self) -> None:
         shown = self.explorer.shown

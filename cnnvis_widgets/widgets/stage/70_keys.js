@@ -24,6 +24,7 @@ const KEYS = [
   { keys: ["m"], says: "stage.keys.maximize", run: makePicture },
   { keys: ["p"], says: "stage.keys.pin", run: (view) => view.model.send({ type: view.model.get("pinned")?.network ? "unpin" : "pin" }) },
   { keys: ["d"], says: "stage.keys.difference", run: toggleDifference },
+  { keys: ["k"], says: "stage.keys.steps", run: (view) => press(view, "[data-steps=open]") },
   { keys: ["Escape"], shown: "Esc", says: "stage.keys.back", run: (view) => BACK.some((level) => level(view)) },
   { keys: ["?", "？"], says: "stage.keys.help", run: (view) => view.help.toggle() },
 ];
@@ -65,6 +66,13 @@ function nextChoice(view, trait) {
 function toggleDifference(view) {
   if (!view.model.get("pinned")?.network) return false;
   view.sync.set("difference", !view.model.get("difference"));
+}
+
+/** @param {View} view @param {string} selector of a button */
+function press(view, selector) {
+  const button = /** @type {HTMLButtonElement | null} */ (view.root.querySelector(selector));
+  if (!button) return false;
+  button.click();
 }
 
 /** @param {View} view */

@@ -9,8 +9,9 @@ const BUSY_AFTER = 1000; // ms until it is said in words
 let viewCount = 0;
 let openViews = 0;
 
-/** @param {Model} model @param {HTMLElement} el @param {AbortSignal} signal */
-function createView(model, el, signal) {
+/** @param {Model} ownModel @param {HTMLElement} el @param {AbortSignal} signal */
+function createView(ownModel, el, signal) {
+  const model = withArrays(ownModel, signal, () => { frameIsNew = true; view.schedule(); });
   const t = (/** @type {string} */ key, /** @type {Record<string, unknown>} */ values = {}) =>
     sentence(model.get("texts"), key, values);
   const sync = createSync(model, signal);
@@ -32,9 +33,10 @@ function createView(model, el, signal) {
   const busyText = make("span");
   const busy = make("p", { class: "cnnvis-busy", role: "status" }, make("span", { class: "cnnvis-spinner", "aria-hidden": "true" }), busyText);
   const footer = make("div", { class: "cnnvis-footer" }, status, busy);
+  const still = createStill(model, signal);
   const dropHint = make("div", { class: "cnnvis-drop", "aria-hidden": "true" });
   const below = make("div", { class: "cnnvis-below" });
-  for (const part of [busy, errorBox, dropHint]) part.hidden = true;
+  for (const part of [busy, errorBox, still.element, dropHint]) part.hidden = true;
 
   /** @type {View} */
   const view = {
@@ -73,7 +75,7 @@ function createView(model, el, signal) {
   const language = makeLanguageChoice(view);
   const pin = makePinButton(view);
   footer.append(make("div", { class: "cnnvis-tools" }, pin.element, help.opener, language.element));
-  root.append(errorBox, grid, below, footer, announcer.element, dropHint, help.sheet);
+  root.append(errorBox, still.element, grid, below, footer, announcer.element, dropHint, help.sheet);
 
   /** @type {Map<number, Uint32Array>} */
   const tables = new Map();
@@ -90,6 +92,7 @@ function createView(model, el, signal) {
   const compare = createComparePanel(view);
   below.append(compare.element);
 
+  const steps = createStepsPanel(view); // stands below the others while it is open
   /** @type {Panel[]} */
   let panels = [];
   function build() {
@@ -98,7 +101,9 @@ function createView(model, el, signal) {
     root.dataset.panels = names.join(" ");
     root.dataset.count = String(names.length);
     grid.replaceChildren(...panels.map((panel) => panel.element));
-    [...panels, compare].forEach((panel) => sizes.observe(/** @type {Element} */ (panel.element.querySelector(".cnnvis-view"))));
+    steps.attach(grid);
+    panels.push(steps, compare);
+    panels.forEach((panel) => sizes.observe(/** @type {Element} */ (panel.element.querySelector(".cnnvis-view"))));
   }
 
   function paint() {
@@ -114,7 +119,8 @@ function createView(model, el, signal) {
       }
     }
     view.unit = clamp(model.get("unit") ?? 0, 0, Math.max(0, (view.data.maps?.c ?? 1) - 1));
-    for (const panel of [...panels, compare]) {
+    show(grid, !still.paint(t("stage.still")));
+    for (const panel of grid.hidden ? [] : panels) {
       try {
         panel.paint();
       } catch (error) {
@@ -223,6 +229,11 @@ function acceptPictures(view, hint) {
   }, { signal });
 }
 
+/** @param {{model: Model, signal?: AbortSignal}} context */
+function initialize({ model, signal }) {
+  receiveArrays(model, signal);
+}
+
 /** @param {{model: Model, el: HTMLElement, signal?: AbortSignal}} context */
 function render({ model, el, signal }) {
   const own = new AbortController(); // older hosts hand over no signal, only call the clean-up
@@ -236,4 +247,4 @@ function render({ model, el, signal }) {
   return () => own.abort();
 }
 
-export default { render };
+export default { initialize, render };

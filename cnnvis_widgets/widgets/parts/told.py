@@ -1,0 +1,33 @@
+"""``explorer.view``: one change for each view, once things have settled, for those who observe an Explorer in code."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+
+from cnnvis_widgets.jobs.worker import Ticket
+from cnnvis_widgets.widgets.parts.part import Part
+from cnnvis_widgets.widgets.shown import Shown
+
+_SETTLED_SECONDS = 0.2
+_LOOK_AND_CHOICE = ["unit", "opacity", "colormap", "scale", "sort"]  # what the browser changes alone
+
+
+class Told(Part):
+    lane = "told"
+
+    def __init__(self, explorer):
+        super().__init__(explorer)
+        self.stage.observe(lambda _change: self.submit(self._steps), _LOOK_AND_CHOICE)
+
+    def after(self, shown: Shown, before: Shown | None) -> None:
+        self.submit(self._steps)
+
+    def _steps(self, _ticket: Ticket) -> Iterator[None]:
+        """Wait until nothing has changed for a moment. A newer request in this lane begins again."""
+        asked = time.monotonic()
+        while time.monotonic() - asked < _SETTLED_SECONDS:
+            time.sleep(0.01)
+            yield
+        if self.explorer.shown is not None:
+            self.explorer.view = self.explorer.state

@@ -1,0 +1,70 @@
+"""What stands in a notebook for an Explorer where no widget runs: a picture and a sentence beside the live view.
+
+A display must neither hang nor fail for its still: it waits a bounded time for the view and does without otherwise.
+"""
+
+from __future__ import annotations
+
+import base64
+import os
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from IPython import get_ipython
+from PIL import Image
+
+from cnnvis_widgets.locale import say
+from cnnvis_widgets.widgets.snapshot import png, snapshot, title
+
+if TYPE_CHECKING:
+    from cnnvis_widgets.widgets.explorer import Explorer
+    from cnnvis_widgets.widgets.shown import Shown
+
+_SECONDS = 1.0  # a person waits for the first view this long before the Explorer itself appears, no longer
+_ALONE_SECONDS = 120.0  # a program that runs a notebook has time
+_LIVE = "application/vnd.jupyter.widget-view+json"
+
+
+def with_still(explorer: Explorer, bundle: dict[str, Any]) -> dict[str, Any]:
+    """A display's bundle with a picture and a sentence of what is shown now.
+
+    Where a program runs the notebook and nobody can move anything, the picture takes the place of the live view:
+    that would be an empty frame or "model not found" in what the program saves.
+    """
+    alone = not _somebody_there()
+    shown = explorer.shown_within(_ALONE_SECONDS if alone else _SECONDS)
+    language = explorer.wanted.language
+    if shown is None:
+        return bundle | {"text/plain": say("explorer.still_later", language)}
+    words = say("explorer.still", language, address=explorer.address_of(shown), shown=title(shown, language))
+    bundle = bundle | {"text/plain": words}
+    try:
+        _picture, content = _draw(explorer, shown)
+    except Exception:  # a failing picture must not take the widget with it
+        return bundle
+    if alone:
+        bundle.pop(_LIVE, None)
+    return bundle | {"image/png": base64.b64encode(content).decode()}
+
+
+def renew(explorer: Explorer, shown: Shown) -> Image.Image:
+    """Draw what is shown now, for code and for the state that is saved with the notebook."""
+    return _draw(explorer, shown)[0]
+
+
+def _draw(explorer: Explorer, shown: Shown) -> tuple[Image.Image, bytes]:
+    stage, state = explorer.stage, explorer.state_of(shown)
+    filter_picture = None
+    if stage.picture and stage.picture_unit == state.unit:
+        filter_picture = np.frombuffer(stage.picture, np.uint8).reshape(*stage.picture_shape, 3)
+    picture = snapshot(shown, state, explorer.panels, filter_picture)
+    content = png(picture)
+    stage.still = content
+    return picture, content
+
+
+def _somebody_there() -> bool:
+    """Whether a person may be at the other end: front ends let code ask for input, programs do not. Voila is one
+    that serves people all the same."""
+    kernel = getattr(get_ipython(), "kernel", None)
+    return getattr(kernel, "_allow_stdin", True) or os.environ.get("SERVER_SOFTWARE", "").startswith("voila")
