@@ -262,7 +262,8 @@ def test_nothing_is_cut_off_at_any_width(keyboard, width):
         "(width) => Math.abs(document.querySelector('.cnnvis-explorer').clientWidth - width) < 20", arg=width
     )
     keyboard.notebook.next_frame()
-    look = """() => { const root = document.querySelector(".cnnvis-explorer"), right = root.getBoundingClientRect().right;
+    look = """() => {
+          const root = document.querySelector(".cnnvis-explorer"), right = root.getBoundingClientRect().right;
           return [...root.querySelectorAll("*")].filter((e) => e.checkVisibility() && e.clientWidth
             && !e.closest(".cnnvis-hidden, select, datalist, .noUi-target") && !e.matches("input"))
             .filter((e) => e.scrollWidth > e.clientWidth + 1 || e.getBoundingClientRect().right > right + 1)

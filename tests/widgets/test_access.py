@@ -286,7 +286,9 @@ def test_the_sentence_follows_the_unit_without_the_kernel(page: Page):
     assert "Unit 2 has values that are no numbers." in page.locator(SAYS).inner_text()
     page.locator(GRID).press("ArrowRight")
     settle(page)
-    y, x = re.search(r"Unit 3 peaks at [\d.]+ at y (\d+), x (\d+)\.", page.locator(SAYS).inner_text()).groups()
+    y, x = re.search(
+        r"Unit 3 peaks at [\d.]+ at y (\d+), x (\d+)\.", page.locator(SAYS).inner_text()
+    ).groups()
     assert (int(y), int(x)) == np.unravel_index(maps[..., 3].argmax(), (14, 14))
 
 
