@@ -32,7 +32,7 @@ from cnnvis_widgets.results import (
 
 if TYPE_CHECKING:
     from cnnvis_widgets.compute.ablate import ablate
-    from cnnvis_widgets.compute.explain import explain, explain_layers, methods
+    from cnnvis_widgets.compute.explain import explain, explain_layers, explain_steps, fuse_heatmaps, methods
     from cnnvis_widgets.compute.feature_maps import feature_maps
     from cnnvis_widgets.compute.maximize import maximize_filters, recipes
     from cnnvis_widgets.compute.receptive_field import effective_field
@@ -56,6 +56,8 @@ _HOMES = {
     "effective_field": "compute.receptive_field",
     "explain": "compute.explain",
     "explain_layers": "compute.explain",
+    "explain_steps": "compute.explain",
+    "fuse_heatmaps": "compute.explain",
     "methods": "compute.explain",
     "maximize_filters": "compute.maximize",
     "recipes": "compute.maximize",
@@ -92,7 +94,9 @@ __all__ = [
     "effective_field",
     "explain",
     "explain_layers",
+    "explain_steps",
     "feature_maps",
+    "fuse_heatmaps",
     "load_image",
     "load_network",
     "maximize_filters",

@@ -5,7 +5,8 @@ Pictures (`render/`) and widgets (`widgets/`) are made from these and know nothi
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -32,10 +33,25 @@ class Prediction:
 
 @dataclass(frozen=True)
 class Target:
-    """The class that a heatmap explains."""
+    """The number that a heatmap explains: a class's logit, or another one made of what the network puts out.
 
-    index: int
+    `Network.target` and `Network.unit` make these.
+    """
+
+    index: int  # of the class, of the first of several, or of the unit
     name: str
+    weights: tuple[
+        tuple[int, float], ...
+    ] = ()  # (index, weight) of several; () stands for the one at ``index``
+    of: str = (
+        "logit"  # what is weighed: "logit", "probability", or "unit": the mean over space of a layer's units
+    )
+    layer: str = ""  # the units' layer
+
+    @property
+    def probability(self) -> Target:
+        """The same classes' probability in place of their logit."""
+        return replace(self, of="probability", name=f"probability of {self.name}")
 
 
 @dataclass(frozen=True)
@@ -60,6 +76,19 @@ class FilterPictures:
     network: str
     recipe: str
     seed: int
+    remarks: tuple[str, ...] = ()  # one for each picture: why a unit stayed off, else empty
+
+
+@dataclass(frozen=True)
+class MadePictures:
+    """Pictures made for an objective, in the order of its numbers."""
+
+    images: np.ndarray  # (n, H, W, 3) uint8
+    values: np.ndarray  # (n,) float32: the objective reached
+    history: np.ndarray  # (n, steps) float32
+    network: str
+    recipe: str
+    seed: int
 
 
 @dataclass(frozen=True)
@@ -79,19 +108,22 @@ class Ablation:
 
 @dataclass(frozen=True)
 class Heatmap:
-    """Where the evidence for a target lies, at the resolution of the explained layer."""
+    """Where the evidence for a target lies, at the resolution of the explained layer or of the network's input."""
 
     values: (
         np.ndarray
     )  # (h, w) float32: [0, 1], or [-1, 1] where signed; all 0 without positive evidence; NaN stays
     raw: np.ndarray  # (h, w) float32: the method's own numbers, unscaled
-    layer: LayerInfo
+    layer: LayerInfo  # its path is "input" where a method explains the input's pixels
     target: Target
     method: str
     score: float  # the target's logit; the output as it is where ``Network.head`` is "none"
     network: str
     image: np.ndarray = field(repr=False)  # RGB uint8 (H, W, 3), as given
     signed: bool = False
+    details: Mapping[str, float] = field(
+        default_factory=dict
+    )  # what a method says of itself: "completeness gap"
 
     def __array__(self, dtype=None, copy=None) -> np.ndarray:
         """The values: ``np.asarray(heatmap)``."""
@@ -103,7 +135,8 @@ class Heatmap:
         where = f"for {self.target.name!r} at {self.layer.path}"
         if not np.isfinite(self.raw).all():
             return f"{self.network} gave values that are no numbers {where}"
-        return "" if self.raw.any() else f"no positive evidence {where}"
+        evidence = "evidence" if self.signed else "positive evidence"
+        return "" if self.raw.any() else f"no {evidence} {where}"
 
     def overlay(self, opacity: float = 0.4, colormap: str | None = None) -> np.ndarray:
         """The heatmap over its image: RGB uint8 (H, W, 3) at the image's own size.

@@ -14,6 +14,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from cnnvis_widgets.networks.network import Network
+from cnnvis_widgets.networks.probe import LOGITS
+from cnnvis_widgets.results import Target
 
 _FLOAT = 4  # bytes
 Arrays = dict[str, np.ndarray]
@@ -35,30 +37,53 @@ def activations(network: Network, image: np.ndarray, paths: Sequence[str]) -> Ar
 
 
 def gradients(
-    network: Network, image: np.ndarray, target: int | None, paths: Sequence[str]
+    network: Network, image: np.ndarray, target: Target | int | None, paths: Sequence[str]
 ) -> tuple[int, np.ndarray, Arrays, Arrays]:
-    """A target's index, all logits, and the activations and the gradients of its logit at ``paths``.
+    """A target's index, all logits, and the activations and the gradients of its score at ``paths``.
 
-    target: None stands for the top class. Arrays are read-only float32: (classes,) and (h, w, c).
+    target: a class by index stands for its logit, None for the top class's. Arrays are read-only float32:
+    (classes,) and (h, w, c).
     """
     key, pixels = network.seen(image)
     logits = network.memory.get(("logits", key))
     if target is None and logits is not None:
         target = int(np.argmax(logits))
-    weights = np.zeros((1, network.probe.classes), np.float32)
+    if isinstance(target, Target) and target.of == "logit" and not target.weights:
+        target = target.index  # the same key in memory, however it was said
+    row, of = np.zeros(network.probe.classes, np.float32), LOGITS
     if target is not None:
         values = _known(network, ("activations", key), paths)
         slopes = _known(network, ("gradients", key, target), paths)
         if logits is not None and len(values) == len(slopes) == len(set(paths)):
-            return target, logits, values, slopes
-        weights[0, target] = 1.0
+            return _index(target), logits, values, slopes
+        row, of = weights(network, target), _of(target)
     recorded = _what_to_record(network, "backward", ("gradients", key, target), paths)
     network.memory.make_room(2 * _size(network, recorded))
-    scores, values, slopes = network.probe.backward(network.prepare(pixels), weights, recorded)
+    scores, values, slopes = network.probe.backward(network.prepare(pixels), row[None], recorded, of)
     target = int(np.argmax(scores[0])) if target is None else target
     kept = _keep(network, ("activations", key), values, paths)
     kept_slopes = _keep(network, ("gradients", key, target), slopes, paths)
-    return target, network.memory.put(("logits", key), scores[0]), kept, kept_slopes
+    logits = network.memory.put(("logits", key), scores[0]) if of == LOGITS else network.logits(image)
+    return _index(target), logits, kept, kept_slopes
+
+
+def weights(network: Network, target: Target | int) -> np.ndarray:
+    """(classes,) float32, or (c,) of a layer's units: what of each score goes into the target's."""
+    if not isinstance(target, Target):
+        target = Target(target, "")
+    count = network.layer(target.layer).units if target.of == "unit" else network.probe.classes
+    row = np.zeros(count, np.float32)
+    for index, weight in target.weights or ((target.index, 1.0),):
+        row[index] += weight
+    return row
+
+
+def _index(target: Target | int) -> int:
+    return target.index if isinstance(target, Target) else target
+
+
+def _of(target: Target | int) -> tuple[str, str]:
+    return (target.of, target.layer) if isinstance(target, Target) else LOGITS
 
 
 def record_all(network: Network, image: np.ndarray, target: int) -> bool:

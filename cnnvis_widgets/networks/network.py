@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import operator
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -174,17 +174,46 @@ class Network:
             raise UnknownLayerError(f"{self.name} has no layer {path!r}; {did_you_mean(path, listed)}")
         return known[path]
 
-    def target(self, target: int | str | Target) -> Target:
-        """A class by index or name. Raises `CnnvisError`."""
-        names = self.class_names
+    def target(self, target: Any) -> Target:
+        """What is to be explained, from however it is said. Raises `CnnvisError`.
+
+        A class by index or name: its logit. A list of classes: their logits' sum. A dictionary of classes and
+        weights: that combination, as in ``{"cat": 1, "dog": -1}``, what speaks for a cat rather than a dog, or
+        ``{"cat": -1}``, what speaks against one. A `Target`: itself; ``.probability`` of one is explained where a
+        class's probability is meant, `unit` makes one of a layer's unit.
+        """
+        if isinstance(target, Target) and target.of == "unit":
+            return self.unit(target.layer, target.index)
         if isinstance(target, Target):
-            target = target.index
+            plain = self.target(dict(target.weights) or target.index)
+            return plain if target.of == "logit" else plain.probability
+        if isinstance(target, list | tuple | set):
+            target = dict.fromkeys(target, 1)
+        if not isinstance(target, Mapping):
+            index = self._class(target)
+            return Target(index, self.class_names[index])
+        if not target:
+            raise CnnvisError("A target of several classes needs at least one of them.")
+        weights = tuple((self._class(one), float(weight)) for one, weight in target.items())
+        if weights[0][1] == 1 and len(weights) == 1:
+            return self.target(weights[0][0])
+        return Target(weights[0][0], _sum_in_words(self.class_names, weights), weights)
+
+    def unit(self, layer: str | LayerInfo | None, index: int) -> Target:
+        """A unit of a layer, its mean over space, to be explained in place of a class. Raises `CnnvisError`."""
+        info = self.layer(layer)
+        if not 0 <= operator.index(index) < info.units:
+            raise CnnvisError(f"Layer {info.path!r} has units 0 to {info.units - 1}; {index} was asked for.")
+        return Target(operator.index(index), f"unit {index} of {info.path}", of="unit", layer=info.path)
+
+    def _class(self, target: object) -> int:
+        names = self.class_names
         if isinstance(target, str):
             if target not in names:
                 raise CnnvisError(f"{self.name} has no class {target!r}; {did_you_mean(target, names)}")
             target = names.index(target)
         try:
-            index = operator.index(target)
+            index = operator.index(target)  # type: ignore[arg-type]
         except TypeError:
             raise CnnvisError(f"A target is a class's index or name; {target!r} was given.") from None
         if not 0 <= index < len(names):
@@ -192,7 +221,7 @@ class Network:
                 f"{self.name} has {_counted(len(names), 'class', 'classes')}, 0 to {len(names) - 1}; "
                 f"{index} was asked for."
             )
-        return Target(index, names[index])
+        return index
 
     def forget(self) -> None:
         """Drop all remembered answers: for when the model's weights, or what ``preprocess`` does, changed."""
@@ -285,6 +314,18 @@ def checked_size(size: object, name: str, error: type[CnnvisError]) -> tuple[int
     if min(height, width) < 1:
         raise error(f"{name} is (height, width), such as (224, 224); {size!r} was given.")
     return height, width
+
+
+def _sum_in_words(names: Sequence[str], weights: Sequence[tuple[int, float]]) -> str:
+    """ "cat - dog", "not cat", "2 cat + dog": a combination of classes as a person would say it."""
+    if len(weights) == 1 and weights[0][1] == -1:
+        return f"not {names[weights[0][0]]}"
+    words = ""
+    for index, weight in weights:
+        sign = " - " if weight < 0 else " + "
+        factor = "" if abs(weight) == 1 else f"{abs(weight):g} "
+        words += f"{sign if words else sign.strip(' +')}{factor}{names[index]}"
+    return words
 
 
 def _counted(number: int, one: str, many: str) -> str:

@@ -5,7 +5,8 @@ each layer's `call` is wrapped on the instance to remember its output; nested, S
 subclassed models are all the same to that. What a request does not ask for, TensorFlow prunes from the graph,
 so a request for an early layer stops there.
 
-This is the only file that knows `tf.function` and automatic differentiation.
+With `ascent.py`, `relu_rules.py` and `biases.py` beside it, all that knows `tf.function` and automatic
+differentiation.
 """
 
 from __future__ import annotations
@@ -15,13 +16,13 @@ import functools
 import re
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from cnnvis_widgets.errors import CnnvisError, NetworkLoadError, UnknownLayerError
+from cnnvis_widgets.errors import CnnvisError, MethodError, NetworkLoadError, UnknownLayerError
 from cnnvis_widgets.networks.files import reason
 from cnnvis_widgets.networks.graph import Graph, Trace, parameters_of
 from cnnvis_widgets.networks.quiet import start_tensorflow
@@ -30,6 +31,8 @@ start_tensorflow()  # before anything else imports it and fills the screen
 
 import keras  # noqa: E402
 import tensorflow as tf  # noqa: E402
+
+from cnnvis_widgets.networks import biases, relu_rules  # noqa: E402
 
 # Wrapping writes to layer instances, which two networks may share.
 _TRACING = threading.RLock()
@@ -40,8 +43,20 @@ COMPILED = 24
 # For models that compute in float16 the goal is this much larger: the hw-th part of a small weight would be 0 there.
 _FLOAT16_SCALE = 1024.0
 
+# The path of the network's own input, wherever layers are named by paths.
+INPUT = ""
+
+# Which numbers ``weights`` weigh, ``of``: the scores before the head, the probabilities after it, or, as
+# ("unit", path), the mean over space of each unit of a layer.
+LOGITS, PROBABILITIES = ("logit", ""), ("probability", "")
+
 # What may stand between a softmax and the model's output without changing which softmax it was.
 _TRANSPARENT = ("Identity", "Cast", "Reshape", "Squeeze")
+_WEIGHTS = tf.TensorSpec((None, None), tf.float32)
+_VALUES = tf.TensorSpec((None, None, None, None), tf.float32)
+_UNITS = tf.TensorSpec((None,), tf.int32)
+_POSITIONS = tf.TensorSpec((None, 2), tf.int32)
+_KEPT = tf.TensorSpec((None,), tf.bool)
 _SCOPE_NAME = re.compile(r"[A-Za-z0-9.][A-Za-z0-9_.\\/>-]*")
 _HEADS = {"Softmax": "softmax", "Sigmoid": "sigmoid"}
 
@@ -77,7 +92,7 @@ class Probe:
             if not self.model.built:  # Keras would build it amid the recorded run, by a run of its own
                 self.model(inputs, training=False)
             outputs, calls = self._run(inputs)
-            scores, head = _before_head(outputs)
+            scores, head = before_head(outputs)
             recorded = tuple(Recorded(path, name, _static_shape(value)) for path, name, value in calls)
             found.append((recorded, head, int(scores.shape[-1]), self._trace_of(inputs, scores, calls)))
 
@@ -103,11 +118,11 @@ class Probe:
         """A function of images of ``shape``, traced now."""
         signature = (tf.TensorSpec((None, *shape), tf.float32), *further)
         # No autograph, as Keras itself does without: it would put our sentences into a traceback's text.
-        with self._errors_in_words(shape):
+        with self.errors_in_words(shape):
             return tf.function(function, input_signature=signature, autograph=False).get_concrete_function()
 
     @contextlib.contextmanager
-    def _errors_in_words(self, shape: tuple[int, ...]) -> Iterator[None]:
+    def errors_in_words(self, shape: tuple[int, ...]) -> Iterator[None]:
         try:
             yield
         except CnnvisError:
@@ -134,31 +149,61 @@ class Probe:
         """The number of scores."""
         return self._dry_run[2]
 
-    def forward(self, inputs: np.ndarray, paths: Sequence[str]) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+    def forward(
+        self, inputs: np.ndarray, paths: Sequence[str], of: tuple[str, str] = LOGITS
+    ) -> tuple[np.ndarray, dict[str, np.ndarray]]:
         """Scores before the head (n, classes) and the outputs of the layers at ``paths``, in one run."""
-        run = self._function("forward", tuple(paths), inputs.shape[1:])
-        with self._errors_in_words(inputs.shape[1:]):
+        run = self._function("forward", tuple(paths), inputs.shape[1:], of)
+        with self.errors_in_words(inputs.shape[1:]):
             scores, values = run(tf.constant(inputs))
         return _array(scores), _arrays(paths, values)
 
     def backward(
-        self, inputs: np.ndarray, weights: np.ndarray, paths: Sequence[str]
+        self,
+        inputs: np.ndarray,
+        weights: np.ndarray,
+        paths: Sequence[str],
+        of: tuple[str, str] = LOGITS,
+        rule: str = "",
     ) -> tuple[np.ndarray, dict[str, np.ndarray], dict[str, np.ndarray]]:
         """All scores, the outputs of the layers at ``paths``, and the gradient of ``weights . scores`` there.
 
-        weights: (n, classes) float32; a row of zeros stands for each image's own highest score.
+        weights: (n, classes) float32; a row of zeros stands for each image's own highest score. paths: `INPUT` among
+        them asks for the images and the gradient with respect to them. rule: one of `relu_rules.RULES` in place of
+        the true gradient of ReLU.
         """
-        run = self._function("backward", tuple(paths), inputs.shape[1:])
-        with self._errors_in_words(inputs.shape[1:]):
+        run = self._function("backward", tuple(paths), inputs.shape[1:], of, rule)
+        with self.errors_in_words(inputs.shape[1:]):
             scores, values, gradients = run(tf.constant(inputs), tf.constant(weights, tf.float32))
         return _array(scores), _arrays(paths, values), _arrays(paths, gradients)
+
+    def forward_from(
+        self, inputs: np.ndarray, path: str, values: np.ndarray, of: tuple[str, str] = LOGITS
+    ) -> np.ndarray:
+        """Scores (n, classes) where the layer at ``path`` puts out ``values`` (n, h, w, c), whatever it is given.
+
+        inputs: (1, H, W, C), for what goes past that layer; what leads only to it is not computed.
+        """
+        run = self._function("forward_from", (path,), inputs.shape[1:], of)
+        with self.errors_in_words(inputs.shape[1:]):
+            return run(tf.constant(inputs), tf.constant(values, tf.float32)).numpy()
+
+    def bias_terms(
+        self, inputs: np.ndarray, weights: np.ndarray, of: tuple[str, str] = LOGITS
+    ) -> tuple[np.ndarray, np.ndarray, list[np.ndarray]]:
+        """All scores, the gradient of ``weights . scores`` with respect to the images, and for each constant that
+        the network adds, in order, (n, h, w, c) or (n, c): constant times the gradient where it is added."""
+        run = self._function("bias_terms", (), inputs.shape[1:], of)
+        with self.errors_in_words(inputs.shape[1:]):
+            scores, gradient, terms = run(tf.constant(inputs), tf.constant(weights, tf.float32))
+        return scores.numpy(), gradient.numpy(), [term.numpy() for term in terms]
 
     def unit_gradient(
         self, inputs: np.ndarray, path: str, units: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray]:
         """Mean activation (n,) of one unit per image, and its gradient with respect to the images (n, H, W, C)."""
         run = self._function("unit", (path,), inputs.shape[1:])
-        with self._errors_in_words(inputs.shape[1:]):
+        with self.errors_in_words(inputs.shape[1:]):
             activations, gradients = run(tf.constant(inputs), tf.constant(units, tf.int32))
         return _array(activations), _array(gradients)
 
@@ -167,58 +212,83 @@ class Probe:
     ) -> np.ndarray:
         """The gradient (n, H, W, C) with respect to the images of one unit (n,) at one position (n, 2), (y, x) each."""
         run = self._function("position", (path,), inputs.shape[1:])
-        with self._errors_in_words(inputs.shape[1:]):
+        with self.errors_in_words(inputs.shape[1:]):
             gradient = run(
                 tf.constant(inputs), tf.constant(units, tf.int32), tf.constant(positions, tf.int32)
             )
-        return gradient.numpy()
+        return _array(gradient)
 
     def ablated(self, inputs: np.ndarray, path: str, kept: np.ndarray) -> np.ndarray:
         """Scores (n, classes) where the units of one layer that are not ``kept``, (c,) bool, put out zero."""
         run = self._function("ablated", (path,), inputs.shape[1:])
-        with self._errors_in_words(inputs.shape[1:]):
+        with self.errors_in_words(inputs.shape[1:]):
             return run(tf.constant(inputs), tf.constant(kept, tf.bool)).numpy()
 
     def is_compiled(self, kind: str, paths: tuple[str, ...]) -> bool:
         """Whether a "forward" or "backward" run that records these layers needs no tracing any more."""
-        return (kind, paths, self.input_shape) in self._compiled
+        how = {"forward": (LOGITS,), "backward": (LOGITS, "")}[kind]
+        return (kind, paths, self.input_shape, how) in self._compiled
 
-    def _function(self, kind: str, paths: tuple[str, ...], shape: tuple[int, ...]) -> Callable:
-        key = (kind, paths, shape)
+    def _function(self, kind: str, paths: tuple[str, ...], shape: tuple[int, ...], *how) -> Callable:
+        kinds: dict[str, tuple[Callable, tuple]] = {
+            "forward": (self._forward, ()),
+            "backward": (self._backward, (_WEIGHTS,)),
+            "forward_from": (self._forward_from, (_VALUES,)),
+            "bias_terms": (self._bias_terms, (_WEIGHTS,)),
+            "unit": (self._unit, (_UNITS,)),
+            "position": (self._position, (_UNITS, _POSITIONS)),
+            "ablated": (self._ablated, (_KEPT,)),
+        }
+        build, further = kinds[kind]
+        return self.compiled(
+            (kind, paths, shape, how),
+            lambda: self._trace(functools.partial(build, paths, *how), shape, *further),
+        )
+
+    def compiled(self, key: tuple, trace: Callable[[], Callable]) -> Callable:
+        """The function kept under ``key``; where there is none it is traced now, under the lock."""
         with _TRACING:
             if key not in self._compiled:
-                further: tuple = ()
-                build: Callable = self._forward
-                if kind == "backward":
-                    build, further = self._backward, (tf.TensorSpec((None, self.classes), tf.float32),)
-                elif kind == "unit":
-                    build, further = self._unit, (tf.TensorSpec((None,), tf.int32),)
-                elif kind == "position":
-                    units, positions = tf.TensorSpec((None,), tf.int32), tf.TensorSpec((None, 2), tf.int32)
-                    build, further = self._position, (units, positions)
-                elif kind == "ablated":
-                    build, further = self._ablated, (tf.TensorSpec((None,), tf.bool),)
-                # Tracing happens here, under the lock; later calls only execute.
-                self._compiled[key] = self._trace(functools.partial(build, paths), shape, *further)
+                self._compiled[key] = trace()
                 while len(self._compiled) > COMPILED:
                     self._compiled.popitem(last=False)
             self._compiled.move_to_end(key)
             return self._compiled[key]
 
-    def _forward(self, paths, inputs):
+    def _forward(self, paths, of, inputs):
         outputs, calls = self._run(inputs)
-        return tf.cast(_before_head(outputs)[0], tf.float32), [
-            _float(value) for value in _select(calls, paths)
-        ]
-
-    def _backward(self, paths, inputs, weights):
-        outputs, calls = self._run(inputs)
-        scores = tf.cast(_before_head(outputs)[0], tf.float32)
-        top = tf.one_hot(tf.argmax(scores, axis=-1), self.classes)
-        unsaid = tf.reduce_all(tf.equal(weights, 0.0), axis=-1, keepdims=True)
-        goal = tf.reduce_sum(scores * tf.where(unsaid, tf.stop_gradient(top), weights))
         values = _select(calls, paths)
-        return scores, [_float(value) for value in values], self._gradients(goal, values)
+        return _scores(outputs, calls, of), [_float(value) for value in values]
+
+    def _backward(self, paths, of, rule, inputs, weights):
+        with relu_rules.rule(rule):
+            outputs, calls = self._run(inputs)
+        if rule and not relu_rules.any_relu(inputs.graph):
+            raise MethodError(
+                f"{self.model.name} has no ReLU, and {rule} differs from the gradient in nothing else; "
+                "choose the gradient itself."
+            )
+        scores = _scores(outputs, calls, of)
+        values = _select([(INPUT, "InputLayer", inputs), *calls], paths)
+        return scores, [_float(value) for value in values], self._gradients(_goal(scores, weights), values)
+
+    def _forward_from(self, paths, of, inputs, values):
+        # As many images as values, so that what goes past the layer meets them one to one.
+        images = tf.repeat(inputs, tf.shape(values)[0], axis=0)
+
+        def replaced(own):
+            return tf.cast(tf.ensure_shape(values, own.shape), own.dtype)
+
+        outputs, calls = self._run(images, {paths[0]: replaced})
+        return _scores(outputs, calls, of)
+
+    def _bias_terms(self, _paths, of, inputs, weights):
+        outputs, calls = self._run(inputs)
+        scores = _scores(outputs, calls, of)
+        sums = biases.added_constants(inputs)
+        slopes = self._gradients(_goal(scores, weights), [inputs, *(total for total, _ in sums)])
+        terms = [slope * _float(constant) for slope, (_, constant) in zip(slopes[1:], sums, strict=True)]
+        return scores, slopes[0], terms
 
     def _unit(self, paths, inputs, units):
         _outputs, calls = self._run(inputs)
@@ -239,7 +309,7 @@ class Probe:
 
         outputs, calls = self._run(inputs, dict.fromkeys(paths, silence))
         _select(calls, paths)
-        return _float(_before_head(outputs)[0])
+        return _float(before_head(outputs)[0])
 
     def _gradients(self, goal, values: list) -> list:
         """d goal / d value for each, in float32; zeros where nothing leads from the value to the goal."""
@@ -259,7 +329,7 @@ class Probe:
         """
         self.traces += 1
         calls: list[tuple[str, str, object]] = []
-        with _recording(self.model, calls, changes or {}):
+        with recording(self.model, calls, changes=changes):
             outputs = self.model(inputs, training=False)
         flat = tf.nest.flatten(outputs)
         if len(flat) != 1:
@@ -270,12 +340,26 @@ class Probe:
         return flat[0], calls
 
 
+class Reached(BaseException):
+    """All that was to be recorded is. Not an Exception: Keras and people's own layers catch those."""
+
+
 @contextlib.contextmanager
-def _recording(model: keras.Model, calls: list, changes: Mapping[str, Callable]) -> Iterator[None]:
+def recording(
+    model: keras.Model,
+    calls: list,
+    last: Collection[str] = (),
+    dtype: str | None = None,
+    changes: Mapping[str, Callable] | None = None,
+) -> Iterator[None]:
     """Within this context, each call of an operation of ``model`` appends (path, class name, output) to ``calls``.
 
-    What is put out at a path in ``changes`` is changed first.
+    last: paths; when all of them are recorded, `Reached` is raised, so that what follows is not even traced, and
+    models take images of other sizes than their own: what insists on a size stands behind. dtype: what layers of
+    float32 compute in; their weights stay. changes: by path, what is put out there is changed by that function first.
     """
+    policy = keras.DTypePolicy(f"mixed_{dtype}") if dtype else None
+    missing = set(last)
     seen: dict[str, int] = {}
     tracing = threading.get_ident()
     restore: list[Callable[[], None]] = []
@@ -300,9 +384,13 @@ def _recording(model: keras.Model, calls: list, changes: Mapping[str, Callable])
                 return outputs
             seen[path] = times = seen.get(path, 0) + 1
             # A shared layer is called more than once: each call has a path of its own.
-            called = path if times == 1 else f"{path}#{times}"
-            outputs = changes[called](outputs) if called in changes else outputs
-            calls.append((called, type(operation).__name__, outputs))
+            full = path if times == 1 else f"{path}#{times}"
+            if changes and full in changes:
+                outputs = changes[full](outputs)
+            calls.append((full, type(operation).__name__, outputs))
+            missing.discard(full)
+            if last and not missing:
+                raise Reached
             return outputs
 
         return call
@@ -311,6 +399,10 @@ def _recording(model: keras.Model, calls: list, changes: Mapping[str, Callable])
         for path, operation in list(_operations(model)):
             if not isinstance(operation, keras.Model):
                 replace(operation, "call", recorder(path, operation))
+            elif last and hasattr(operation, "_assert_input_compatibility"):
+                replace(operation, "_assert_input_compatibility", lambda *_given: None)
+            if policy and getattr(getattr(operation, "_dtype_policy", None), "name", "") == "float32":
+                replace(operation, "_dtype_policy", policy)
             if not _SCOPE_NAME.fullmatch(operation.name):
                 # Names with spaces or in other scripts are fine for Keras, but not in a TensorFlow graph.
                 replace(operation, "name", "layer")
@@ -333,7 +425,7 @@ def _operations(model, path: str = "", seen: set[int] | None = None) -> Iterator
         yield from _operations(operation, f"{path}/{operation.name}" if path else operation.name, seen)
 
 
-def _before_head(outputs):
+def before_head(outputs):
     """The scores that a final softmax or sigmoid was given, found in the traced graph, and that head's name.
 
     Works however the head was written (a Dense activation, a layer, a Keras or TensorFlow function, inside a
@@ -354,6 +446,31 @@ def _before_head(outputs):
             "are needed to say what it sees."
         )
     return scores, head
+
+
+def _scores(outputs, calls, of: tuple[str, str]):
+    """What weights weigh: (n, classes) or, of a layer's units, (n, c); float32."""
+    kind, path = of
+    if kind == "unit":
+        value = _float(_select(calls, [path])[0])
+        return tf.reduce_mean(value, axis=tuple(range(1, len(value.shape) - 1)))
+    logits, head = before_head(outputs)
+    logits = _float(logits)
+    if kind == "logit":
+        return logits
+    if head == "sigmoid" or logits.shape[-1] == 1:
+        return tf.sigmoid(logits)
+    total = tf.reduce_sum(logits, axis=-1, keepdims=True)
+    outside = tf.reduce_any((logits < 0) | (logits > 1), axis=-1, keepdims=True)
+    are_already = (head == "none") & ~outside & (tf.abs(total - 1) < 5e-3)
+    return tf.where(are_already, logits, tf.nn.softmax(logits))
+
+
+def _goal(scores, weights):
+    """The number that is differentiated; the images' goals are independent, so their sum serves all."""
+    top = tf.one_hot(tf.argmax(scores, axis=-1), tf.shape(scores)[-1])
+    unsaid = tf.reduce_all(tf.equal(weights, 0.0), axis=-1, keepdims=True)
+    return tf.reduce_sum(scores * tf.where(unsaid, tf.stop_gradient(top), weights))
 
 
 def _select(calls, paths: Sequence[str]) -> list:

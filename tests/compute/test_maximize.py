@@ -1,5 +1,6 @@
 """The classic recipe against the obvious loop, and what it promises: order, seeds, batches, stopping."""
 
+import functools
 from dataclasses import replace
 
 import keras
@@ -14,6 +15,8 @@ from cnnvis_widgets.compute.maximize.recipes import CLASSIC, grey_noise, standar
 from cnnvis_widgets.errors import CnnvisError, MethodError
 from cnnvis_widgets.networks.network import Network
 
+classic = functools.partial(maximize_filters, recipe="classic")
+
 
 @pytest.fixture(scope="module")
 def halves():
@@ -26,7 +29,7 @@ def network(halves):
 
 
 def test_classic_equals_the_plain_loop_for_every_unit(halves, network):
-    made = maximize_filters(network, "relu", seed=3)
+    made = classic(network, "relu", seed=3)
     noise = (np.random.default_rng(3).random((1, SIZE, SIZE, 3), np.float32) - 0.5) * 20 + 128
     assert sorted(made.units) == list(range(8)) and made.history.shape == (8, 20)
     for row, unit in enumerate(made.units):
@@ -42,17 +45,17 @@ def test_classic_equals_the_plain_loop_for_every_unit(halves, network):
 
 
 def test_strongest_first_whatever_order_was_asked(network):
-    made = maximize_filters(network, "relu", units=[5, 1, 7])
+    made = classic(network, "relu", units=[5, 1, 7])
     assert list(made.activations) == sorted(made.activations, reverse=True)
-    again = maximize_filters(network, "relu", units=[7, 5, 1])
+    again = classic(network, "relu", units=[7, 5, 1])
     assert list(made.units) == list(again.units)
     np.testing.assert_array_equal(made.images, again.images)
 
 
 def test_batches_do_not_change_the_result(network, monkeypatch):
-    whole = maximize_filters(network, "relu", units=range(5), steps=4)
+    whole = classic(network, "relu", units=range(5), steps=4)
     monkeypatch.setattr("cnnvis_widgets.compute.maximize.maximize.BATCH", 2)
-    parts = maximize_filters(network, "relu", units=range(5), steps=4)
+    parts = classic(network, "relu", units=range(5), steps=4)
     np.testing.assert_array_equal(whole.units, parts.units)
     np.testing.assert_allclose(whole.history, parts.history, rtol=1e-4, atol=1e-6)
 
@@ -63,27 +66,25 @@ def test_a_batch_becomes_pictures_before_the_next_one_starts(network, monkeypatc
     loop = "cnnvis_widgets.compute.maximize.maximize"
     monkeypatch.setattr(f"{loop}.BATCH", 1)
     monkeypatch.setattr(f"{loop}.find_recipe", lambda name: recipe)
-    maximize_filters(network, "relu", units=[0, 1], steps=1, progress=lambda *step: events.append("step"))
+    classic(network, "relu", units=[0, 1], steps=1, progress=lambda *step: events.append("step"))
     assert events == ["step", "picture"] * 2, "float inputs of all units would be kept to the end"
 
 
 def test_activation_rises(network):
-    made = maximize_filters(network, "conv2", units=range(4))
+    made = classic(network, "conv2", units=range(4))
     assert (made.activations > made.history[:, 0]).all()
 
 
 def test_seeds(network):
-    first = maximize_filters(network, "relu", units=[2], steps=2, seed=0)
-    np.testing.assert_array_equal(
-        first.images, maximize_filters(network, "relu", units=[2], steps=2, seed=0).images
-    )
-    assert (first.images != maximize_filters(network, "relu", units=[2], steps=2, seed=1).images).any()
+    first = classic(network, "relu", units=[2], steps=2, seed=0)
+    np.testing.assert_array_equal(first.images, classic(network, "relu", units=[2], steps=2, seed=0).images)
+    assert (first.images != classic(network, "relu", units=[2], steps=2, seed=1).images).any()
 
 
 def test_another_unit_does_not_trace_again(network):
-    maximize_filters(network, "conv1", units=[0], steps=1)
+    classic(network, "conv1", units=[0], steps=1)
     traces = network.probe.traces
-    maximize_filters(network, "conv1", units=[3], steps=2)
+    classic(network, "conv1", units=[3], steps=2)
     assert network.probe.traces == traces
 
 
@@ -104,13 +105,13 @@ def test_preprocessing_that_takes_each_pictures_mean_away(halves):
     standardizing = Network(halves.model, preprocess=lambda x: (x - x.mean()) / max(x.std(), 1e-3))
     noise = grey_noise(standardizing, (SIZE, SIZE), np.random.default_rng(0))
     assert noise.std() > 0.03  # black is -1, white is 1: pixels' deviation of 5.8 / 127.5
-    assert maximize_filters(standardizing, "relu", units=[1], steps=3).images.std() > 30
+    assert classic(standardizing, "relu", units=[1], steps=3).images.std() > 30
 
 
 def test_preprocessing_without_any_scale_is_refused_in_words(halves):
     constant = Network(halves.model, preprocess=lambda x: x * 0)
     with pytest.raises(MethodError, match="the same of black and white"):
-        maximize_filters(constant, "relu", units=[1])
+        classic(constant, "relu", units=[1])
 
 
 def test_networks_that_take_bgr_are_shown_in_rgb(halves):
@@ -122,20 +123,20 @@ def test_networks_that_take_bgr_are_shown_in_rgb(halves):
 
 
 def test_works_inside_a_nested_model():
-    made = maximize_filters(Network(nested().model), "backbone/conv2", units=[0, 1], steps=3)
+    made = classic(Network(nested().model), "backbone/conv2", units=[0, 1], steps=3)
     assert made.images.shape == (2, SIZE, SIZE, 3) and np.isfinite(made.activations).all()
 
 
 def test_a_dense_layer_of_another_size_is_refused_in_words(network):
     with pytest.raises(MethodError, match="24x24 only; 32x32 was asked"):
-        maximize_filters(network, "relu", units=[0], size=(32, 32))
+        classic(network, "relu", units=[0], size=(32, 32))
 
 
 def test_other_sizes_where_the_network_is_open():
     inputs = keras.Input((None, None, 3))
     x = keras.layers.Conv2D(2, 3, name="conv")(inputs)
     open_network = Network(keras.Model(inputs, keras.layers.GlobalAveragePooling2D()(x)), input_size=(16, 16))
-    assert maximize_filters(open_network, "conv", units=[0], size=(20, 28), steps=1).images.shape == (
+    assert classic(open_network, "conv", units=[0], size=(20, 28), steps=1).images.shape == (
         1,
         20,
         28,
@@ -149,37 +150,35 @@ def test_other_sizes_where_the_network_is_open():
 )
 def test_wrong_units(network, units, words):
     with pytest.raises(MethodError, match=words):
-        maximize_filters(network, "relu", units=units)
+        classic(network, "relu", units=units)
 
 
 def test_wrong_recipe_and_steps(network):
     with pytest.raises(MethodError, match="no recipe 'clasic'"):
-        maximize_filters(network, "relu", recipe="clasic")
+        classic(network, "relu", recipe="clasic")
     with pytest.raises(MethodError, match="At least 1 step"):
-        maximize_filters(network, "relu", steps=0)
+        classic(network, "relu", steps=0)
 
 
 def test_what_is_no_network_recipe_or_size(network):
     with pytest.raises(CnnvisError, match=r"maximize_filters takes a Network; load_network\('vgg16'\)"):
         maximize_filters("vgg16")
     with pytest.raises(MethodError, match="no recipe None"):
-        maximize_filters(network, "relu", recipe=None)
+        classic(network, "relu", recipe=None)
     with pytest.raises(MethodError, match=r"size is \(height, width\).*; 10 was given"):
-        maximize_filters(network, "relu", units=[0], size=10)
+        classic(network, "relu", units=[0], size=10)
 
 
 def test_progress_counts_to_the_end_and_ctrl_c_returns_what_there_is(network):
     seen = []
-    maximize_filters(
-        network, "relu", units=range(3), steps=2, progress=lambda step, steps: seen.append((step, steps))
-    )
+    classic(network, "relu", units=range(3), steps=2, progress=lambda step, steps: seen.append((step, steps)))
     assert seen == [(1, 2), (2, 2)]
 
     def interrupt(step, steps):
         if step == 3:
             raise KeyboardInterrupt
 
-    part = maximize_filters(network, "relu", units=range(3), progress=interrupt)
+    part = classic(network, "relu", units=range(3), progress=interrupt)
     assert (
         len(part.images) == 3
         and np.isfinite(part.history[:, :3]).all()

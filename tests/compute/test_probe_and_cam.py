@@ -100,7 +100,7 @@ def test_another_class_computes_gradients_only_where_they_are_asked_for(monkeypa
     recorded = []
     real = network.probe.backward
     monkeypatch.setattr(
-        network.probe, "backward", lambda x, w, paths: recorded.append(paths) or real(x, w, paths)
+        network.probe, "backward", lambda x, w, paths, of: recorded.append(paths) or real(x, w, paths, of)
     )
     explain(network, image, layer="relu", target=2)
     assert recorded == [("relu",)]

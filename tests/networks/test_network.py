@@ -209,7 +209,7 @@ def test_probabilities_without_a_known_head_are_left_alone():
 def test_a_call_from_another_thread_is_not_recorded():
     halves = functional()
     calls: list = []
-    with probe._recording(halves.model, calls):
+    with probe.recording(halves.model, calls):
         thread = threading.Thread(target=lambda: halves.model(np.zeros((1, SIZE, SIZE, 3), np.float32)))
         thread.start()
         thread.join()

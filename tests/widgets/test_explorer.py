@@ -172,7 +172,7 @@ def test_a_filter_picture_grows_and_is_remembered(explorer, network):
     explorer.update(layer="block2_conv1", unit=3)
     explorer.controls.maximize.click()
     wait_until(lambda: explorer.stage.picture_unit == 3 and not explorer.stage.picture_progress)
-    expected = cnnvis.maximize_filters(network, "block2_conv1", [3]).images[0]
+    expected = cnnvis.maximize_filters(network, "block2_conv1", [3], "classic").images[0]
     shown = np.frombuffer(explorer.stage.picture, np.uint8).reshape(*explorer.stage.picture_shape, 3)
     np.testing.assert_array_equal(shown, expected)
     for word in ("bundled", "block2_conv1", "unit 3", "classic"):

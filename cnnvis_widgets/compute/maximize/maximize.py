@@ -1,37 +1,30 @@
-"""The loop of activation maximization: units in batches, stoppable after every step."""
+"""Pictures for the units of a layer, in batches, and for any objective; stoppable after every step."""
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
 
 import numpy as np
 
-from cnnvis_widgets.compute.maximize.recipes import Recipe, find_recipe
+from cnnvis_widgets.compute.maximize import climb as climbing
+from cnnvis_widgets.compute.maximize.climb import Progress
+from cnnvis_widgets.compute.maximize.objectives import Objective, unit
+from cnnvis_widgets.compute.maximize.recipes import AnyRecipe, PlainRecipe, Recipe, find_recipe
+from cnnvis_widgets.compute.maximize.remarks import remarks
 from cnnvis_widgets.errors import MethodError
 from cnnvis_widgets.networks.network import Network, check_network, checked_size
-from cnnvis_widgets.results import FilterPictures, LayerInfo
+from cnnvis_widgets.results import FilterPictures, LayerInfo, MadePictures
 
 # Units in one run of the network: larger batches gain little on a CPU and cost memory.
 BATCH = 8
-
-
-@dataclass(frozen=True)
-class Progress:
-    """One step done of a batch of units."""
-
-    step: int
-    steps: int
-    units: np.ndarray  # (n,)
-    activations: np.ndarray  # (n,) mean activations before this step
-    inputs: np.ndarray  # (n, H, W, C) in the network's input space, after this step
 
 
 def maximize_filters(
     network: Network,
     layer: str | LayerInfo | None = None,
     units: Iterable[int] | int | None = None,
-    recipe: str = "classic",
+    recipe: str | AnyRecipe = "fourier",
     seed: int = 0,
     size: tuple[int, int] | None = None,
     steps: int | None = None,
@@ -39,26 +32,29 @@ def maximize_filters(
 ) -> FilterPictures:
     """Pictures that excite units of a layer, strongest first.
 
-    ``recipe="classic"``: a noise image ``(U(0,1) - 0.5) * 20 + 128``, 20 steps of ``gradient / (RMS + 1e-7)`` up
+    ``recipe="fourier"``: waves with the colours of photographs, moved a little before each look, low resolution first
+    (Olah et al. 2017). ``"maco"``: the magnitudes of photographs, only phases climb (Fel et al. 2023): for deep layers.
+    ``"fast"``: fewer steps at half the resolution, to look at live. ``"classic"``: a noise image
+    ``(U(0,1) - 0.5) * 20 + 128``, 20 steps of ``gradient / (RMS + 1e-7)`` up
     the unit's mean activation, the result standardized to mean 0.5 and deviation 0.25. All units start from one noise
     image, which is fed in the network's own input space, without preprocessing, as the well-known recipe does:
     gradient ascent walks in that space, and for networks that take pixel values less a mean (VGG, ResNet) noise
     around 128 is a bright grey. For networks on another scale, such as [-1, 1], start and step are brought to
-    that scale (see ``recipes.grey_noise``), or every pixel would saturate in one step.
+    that scale (see ``recipes.grey_noise``), or every pixel would saturate in one step. A `Recipe` of one's own:
+    ``dataclasses.replace(find_recipe("fourier"), steps=256)``.
 
     layer: a path; None gives ``network.default_layer``. units: indices; None gives all units. size: (H, W) of the
     pictures; None gives the network's input size. progress: called with (step, steps) over all batches.
     Returns `FilterPictures`: images (n, H, W, 3) uint8, units, activations (n,) reached after the last step, history
-    (n, steps) of the activation before each step. Ctrl-C returns what there is, the running batch as it stands.
-    Raises `UnknownLayerError`, and `MethodError` for an unknown recipe, units, steps or size.
+    (n, steps) of the activation before each step (as the network then saw it: moved, and at the resolution of
+    that step), and for units that stayed off a remark that says why. Ctrl-C returns what there is, the running
+    batch as it stands. Raises `UnknownLayerError`, and `MethodError` for an unknown recipe, units, steps or size.
     """
     check_network(network, "maximize_filters")
     info = network.layer(layer)
     how = find_recipe(recipe)
     chosen = _units(info, units)
-    count = how.steps if steps is None else steps
-    if count < 1:
-        raise MethodError(f"At least 1 step is needed; {count} was asked for.")
+    count = _counted(how, steps)
     batches = [chosen[start : start + BATCH] for start in range(0, len(chosen), BATCH)]
     finished: list[tuple] = []
     try:
@@ -77,8 +73,53 @@ def maximize_filters(
             raise
     images, numbers, reached, rows = (np.concatenate(parts) for parts in zip(*finished, strict=True))
     order = np.argsort(-reached, kind="stable")
+    said = remarks(network, info, numbers[order], reached[order], rows[order])
     return FilterPictures(
-        images[order], numbers[order], reached[order], rows[order], info, network.name, how.name, seed
+        images[order], numbers[order], reached[order], rows[order], info, network.name, how.name, seed, said
+    )
+
+
+def maximize_objective(
+    network: Network,
+    objective: Objective,
+    recipe: str | Recipe = "fourier",
+    seed: int = 0,
+    size: tuple[int, int] | None = None,
+    steps: int | None = None,
+    progress: Callable[[int, int], object] | None = None,
+) -> MadePictures:
+    """Pictures that excite an objective, such as ``unit("conv", 3) - 0.5 * unit("conv", 9)`` or ``logit(281)``.
+
+    All pictures of an objective are made in one batch; those that are compared with each other (`diversity`) start from
+    noise of their own. size, steps, progress, Ctrl-C: as in `maximize_filters`. Returns `MadePictures`.
+    Raises `UnknownLayerError`, and `MethodError` for what does not fit.
+    """
+    check_network(network, "maximize_objective")
+    if not isinstance(objective, Objective):
+        raise MethodError(
+            f"maximize_objective takes an objective, such as unit(layer, 3); a {type(objective).__name__} was given."
+        )
+    how = find_recipe(recipe)
+    if isinstance(how, PlainRecipe):
+        raise MethodError(f"Recipe {how.name!r} makes pictures of single units only; take maximize_filters.")
+    count = _counted(how, steps)
+    history = []
+    try:
+        for frame in climbing.climb(network, objective, how, seed, size, count):
+            history.append(frame.activations)
+            latest = frame
+            if progress is not None:
+                progress(frame.step, count)
+    except KeyboardInterrupt:
+        if not history:
+            raise
+    return MadePictures(
+        how.picture(network, latest.inputs),
+        climbing.reached(network, objective, latest.inputs),
+        _rows(history, count),
+        network.name,
+        how.name,
+        seed,
     )
 
 
@@ -86,29 +127,35 @@ def ascend(
     network: Network,
     layer: LayerInfo,
     units: np.ndarray,
-    recipe: Recipe,
+    recipe: AnyRecipe,
     seed: int = 0,
     size: tuple[int, int] | None = None,
     steps: int | None = None,
 ) -> Iterator[Progress]:
-    """The steps of one batch, one at a time, so that whoever iterates can show, pause or stop.
+    """The steps of one batch of units, one at a time, so that whoever iterates can show, pause or stop.
 
     Raises `MethodError` where the network cannot take pictures of ``size``.
     """
+    units = np.asarray(units, np.int32)
+    if isinstance(recipe, PlainRecipe):
+        return _plain_steps(network, layer, units, recipe, seed, size, steps)
+    return climbing.climb(network, unit(layer.path, units), recipe, seed, size, steps, units)
+
+
+def _plain_steps(network, layer, units, recipe: PlainRecipe, seed, size, steps) -> Iterator[Progress]:
     height, width = network.input_size if size is None else checked_size(size, "size", MethodError)
     if network.fixed_size and (height, width) != network.input_size:
         fixed_height, fixed_width = network.input_size
         raise MethodError(
             f"{network.name} takes pictures of {fixed_height}x{fixed_width} only; {height}x{width} was asked for."
         )
-    units = np.asarray(units, np.int32)
     start = recipe.start(network, (height, width), np.random.default_rng(seed))
     inputs = np.repeat(start, len(units), axis=0)
     count = recipe.steps if steps is None else steps
     for step in range(1, count + 1):
         activations, gradients = network.probe.unit_gradient(inputs, layer.path, units)
         inputs = inputs + recipe.step(network, gradients)
-        yield Progress(step, count, units, activations, inputs)
+        yield Progress(step, count, units, activations, functools.partial(np.asarray, inputs))
 
 
 def _units(layer: LayerInfo, units: Iterable[int] | int | None) -> np.ndarray:
@@ -125,9 +172,25 @@ def _units(layer: LayerInfo, units: Iterable[int] | int | None) -> np.ndarray:
     return chosen
 
 
+def _counted(recipe: AnyRecipe, steps: int | None) -> int:
+    count = recipe.steps if steps is None else steps
+    if count < 1:
+        raise MethodError(f"At least 1 step is needed; {count} was asked for.")
+    return count
+
+
 def _finished(network, layer, recipe, frame: Progress, history: list[np.ndarray], steps: int) -> tuple:
     """A batch as it is returned, (pictures, units, activations reached, history): its float inputs need not be kept."""
-    reached = network.probe.unit_gradient(frame.inputs, layer.path, frame.units)[0]
-    rows = np.full((len(frame.units), steps), np.nan, np.float32)  # NaN: steps that were not taken
+    if isinstance(recipe, PlainRecipe):
+        reached = network.probe.unit_gradient(frame.inputs, layer.path, frame.units)[0]
+    else:
+        reached = climbing.reached(network, unit(layer.path, frame.units), frame.inputs)
+    pictures = recipe.picture(network, frame.inputs)
+    return pictures, frame.units, reached.astype(np.float32), _rows(history, steps)
+
+
+def _rows(history: list[np.ndarray], steps: int) -> np.ndarray:
+    """(n, steps) float32, NaN where steps were not taken."""
+    rows = np.full((len(history[0]), steps), np.nan, np.float32)
     rows[:, : len(history)] = np.stack(history, axis=1)
-    return recipe.picture(network, frame.inputs), frame.units, reached.astype(np.float32), rows
+    return rows

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from cnnvis_widgets.compute.maximize import Recipe, ascend, find_recipe
+from cnnvis_widgets.compute.maximize import AnyRecipe, ascend, find_recipe
 from cnnvis_widgets.jobs.worker import Ticket
 from cnnvis_widgets.locale import say
 from cnnvis_widgets.networks.network import Network
@@ -98,7 +98,7 @@ def grow(
     network: Network,
     layer: LayerInfo,
     unit: int,
-    recipe: Recipe,
+    recipe: AnyRecipe,
     cancelled: Callable[[], bool],
     say: Callable[..., str] = say,
 ) -> Iterator[None]:

@@ -1,0 +1,150 @@
+"""A composed recipe at work: values, moves and numbers go into the compiled step, frames come out.
+
+All pictures of a batch start from the same values and see the same moves, so a batch changes nobody's result.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from cnnvis_widgets.compute.maximize import objectives
+from cnnvis_widgets.compute.maximize.colours import find_colours
+from cnnvis_widgets.compute.maximize.objectives import Objective, Plan
+from cnnvis_widgets.compute.maximize.recipes import Recipe
+from cnnvis_widgets.errors import MethodError, NetworkLoadError
+from cnnvis_widgets.images import resize
+from cnnvis_widgets.networks import ascent
+from cnnvis_widgets.networks.network import Network, checked_size
+
+# Steps that a unit which is off may take with open ReLUs; one that has not woken by then does not.
+WAKING = 32
+# Kinds that compare the pictures of a batch: from one start they would never part.
+_COMPARING = {"diversity", "alignment"}
+
+
+@dataclass(frozen=True)
+class Progress:
+    """One step done of a batch of pictures."""
+
+    step: int
+    steps: int
+    units: np.ndarray  # (n,)
+    activations: np.ndarray  # (n,) mean activations, or objectives, before this step
+    draw: Callable[[], np.ndarray]  # what makes `inputs`: most frames are never shown
+
+    @functools.cached_property
+    def inputs(self) -> np.ndarray:
+        """(n, H, W, C) in the network's input space, after this step."""
+        return self.draw()
+
+
+def climb(
+    network: Network,
+    objective: Objective,
+    recipe: Recipe,
+    seed: int = 0,
+    size: tuple[int, int] | None = None,
+    steps: int | None = None,
+    units: np.ndarray | None = None,
+) -> Iterator[Progress]:
+    """The steps of one batch, one at a time; ``units`` are only its names, numbers from 0 where there are none.
+
+    The network is shown pictures of ``size`` and below where its layers can take them; else all of them at its own
+    input size, whatever size they are drawn at.
+    """
+    objectives.check(objective, network)
+    size = network.input_size if size is None else checked_size(size, "size", MethodError)
+    number = objective.pictures or 1
+    random = np.random.default_rng(seed)
+    state = ascent.begin(_starts(recipe, size, random, number, objective.plan), recipe.optimizer)
+    seer = _Seer(network, objectives.several(objective, number), recipe, size)
+    count = recipe.steps if steps is None else steps
+    names = np.arange(number) if units is None else units
+    for step in range(1, count + 1):
+        state, values = seer.step(
+            state, random, recipe.view(step - 1, count, size), recipe.rate(step - 1, count)
+        )
+        yield Progress(step, count, names, values, functools.partial(seer.draw, state))
+
+
+def _starts(recipe: Recipe, size, random: np.random.Generator, number: int, plan: Plan) -> list[np.ndarray]:
+    if _kinds(plan) & _COMPARING:
+        each = [recipe.parametrization.start(size, random) for _ in range(number)]
+        return [np.stack(parts) for parts in zip(*each, strict=True)]
+    return [np.repeat(part[None], number, axis=0) for part in recipe.parametrization.start(size, random)]
+
+
+def _kinds(plan: Plan) -> set[str]:
+    return {plan.kind}.union(*(_kinds(part) for part in plan.parts))
+
+
+class _Seer:
+    """What stays the same through a climb, and how many steps each picture took to wake."""
+
+    def __init__(self, network: Network, objective: Objective, recipe: Recipe, size: tuple[int, int]):
+        self.network, self.objective, self.size = network, objective, size
+        self.colours = find_colours(network)
+        self.plan = ascent.Climb(
+            objective.plan,
+            recipe.parametrization,
+            recipe.transforms,
+            recipe.optimizer,
+            recipe.penalties,
+            size,
+            size,
+            ascent.quickest_dtype(network.probe),
+        )
+        self.waking = np.zeros(objective.pictures or 1, int)
+        self.comparing = bool(_kinds(objective.plan) & _COMPARING)
+        # A class's score needs the whole network, whose end may insist on the size.
+        self.own_size = network.fixed_size and ascent.SCORES in objective.plan.layers
+
+    def step(self, state: ascent.State, random: np.random.Generator, view, rate: float):
+        """(the state after a step, the objective before it); with what the network turns out to take."""
+        warp = self.plan.transforms.draw(random)
+        while True:
+            shown = self.network.input_size if self.own_size else view
+            try:
+                return self._step(state, warp, shown, rate)
+            except NetworkLoadError:
+                if self.plan.dtype != "float32":  # a layer of one's own, written for float32
+                    self.plan = replace(self.plan, dtype="float32")
+                elif shown != self.network.input_size:  # a reshape within the network, say
+                    self.own_size = True
+                else:
+                    raise
+
+    def _step(self, state: ascent.State, warp, view, rate: float):
+        made = replace(self.plan, view=view)
+        numbers = self.objective.numbers
+        after, values, arrived = ascent.step(
+            self.network.probe, made, state, numbers, warp, self.colours, rate
+        )
+        off = np.flatnonzero(~arrived & (self.waking < WAKING))
+        if off.size and not self.comparing:
+            self.waking[off] += 1
+            made = replace(made, waking=True)
+            theirs = tuple(number[off] if number.ndim else number for number in numbers)
+            woken, _, _ = ascent.step(
+                self.network.probe, made, ascent.some(state, off), theirs, warp, self.colours, rate
+            )
+            after = ascent.put_back(after, off, woken)
+        return after, values
+
+    def draw(self, state: ascent.State) -> np.ndarray:
+        rgb = ascent.draw(self.plan, state, self.size)
+        return (rgb @ self.colours.matrix + self.colours.offset).astype(np.float32)
+
+
+def reached(network: Network, objective: Objective, inputs: np.ndarray) -> np.ndarray:
+    """The objective (n,) on finished inputs, as they stand, in float32; at the network's own size where it insists."""
+    numbers = objectives.several(objective, len(inputs)).numbers
+    try:
+        return ascent.measure(network.probe, objective.plan, numbers, inputs)
+    except NetworkLoadError:
+        resized = np.stack([resize(picture, network.input_size) for picture in inputs])
+        return ascent.measure(network.probe, objective.plan, numbers, resized)

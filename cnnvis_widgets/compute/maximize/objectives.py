@@ -1,0 +1,270 @@
+"""What a picture is to excite: units, neurons, directions, classes, and sums and products of them.
+
+An objective is plain data: what it reads and which numbers. ``unit("conv", 3) - 0.5 * unit("conv", 9)`` is one too. Its
+`Plan`, all but the numbers, is what is compiled; the numbers (units, places, weights) enter as tensors.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+
+import numpy as np
+from keras import ops
+
+from cnnvis_widgets.errors import MethodError
+from cnnvis_widgets.networks.ascent import SCORES
+from cnnvis_widgets.results import LayerInfo
+
+
+@dataclass(frozen=True)
+class Plan:
+    """An objective without its numbers; equal ones share a compiled function."""
+
+    kind: str
+    layer: str = ""
+    parts: tuple[Plan, ...] = ()
+
+    @property
+    def layers(self) -> tuple[str, ...]:
+        """The paths that it reads, each once; `SCORES` for the scores of classes."""
+        own = () if self.parts else (self.layer,)
+        return tuple(dict.fromkeys([*own, *(path for part in self.parts for path in part.layers)]))
+
+    def value(self, outputs: dict, numbers: Iterable):
+        """(n,): the objective of each picture. outputs: by path; numbers: as `Objective.numbers` gives them."""
+        return self._value(outputs, iter(numbers))
+
+    def _value(self, outputs: dict, numbers: Iterator):
+        if not self.parts:
+            row = KINDS[self.kind]
+            return row.value(outputs[self.layer], *(next(numbers) for _ in row.numbers))
+        values = [part._value(outputs, numbers) for part in self.parts]
+        if self.kind == "times":
+            return values[0] * next(numbers)
+        return values[0] + values[1] if self.kind == "sum" else values[0] * values[1]
+
+
+@dataclass(frozen=True, eq=False)
+class Objective:
+    """A plan and its numbers, for one picture or for ``pictures`` of them in one batch. Has +, - and *."""
+
+    plan: Plan
+    numbers: tuple[np.ndarray, ...] = field(repr=False)
+    pictures: int | None = None  # None: as many as one likes
+
+    def __add__(self, other: Objective) -> Objective:
+        return _joined("sum", self, other)
+
+    def __sub__(self, other: Objective) -> Objective:
+        return _joined("sum", self, -1 * other)
+
+    def __neg__(self) -> Objective:
+        return -1 * self
+
+    def __mul__(self, other: Objective | float) -> Objective:
+        if isinstance(other, Objective):
+            return _joined("product", self, other)
+        try:
+            weight = np.array(other, np.float32)
+        except (TypeError, ValueError):
+            return NotImplemented
+        return Objective(Plan("times", parts=(self.plan,)), (*self.numbers, weight), self.pictures)
+
+    __rmul__ = __mul__
+
+    def __truediv__(self, other: float) -> Objective:
+        return self * (1 / other)
+
+
+def unit(layer: str | LayerInfo, units: int | Iterable[int]) -> Objective:
+    """The mean activation of a unit; several units make one picture each."""
+    return _leaf("unit", layer, _whole(units))
+
+
+def neuron(
+    layer: str | LayerInfo, units: int | Iterable[int], at: tuple[float, float] = (0.5, 0.5)
+) -> Objective:
+    """The activation of a unit at one place: ``at`` = (y, x) as shares of the map's height and width."""
+    return _leaf("neuron", layer, _whole(units), np.array([at], np.float32))
+
+
+def direction(layer: str | LayerInfo, vector: np.ndarray, power: float = 1.0) -> Objective:
+    r"""A direction among a layer's units: dot product times cosine, :math:`a \cdot v \, \max(0.1, \cos(a, v))^p`.
+
+    vector: (c,), or (n, c) for a picture each. The mean over all places. With power 0 it is a weighted sum of units.
+    """
+    return _leaf(
+        "direction", layer, np.atleast_2d(np.asarray(vector, np.float32)), np.array(power, np.float32)
+    )
+
+
+def logit(targets: int | Iterable[int]) -> Objective:
+    """A class's score before softmax or sigmoid, by index; several classes make one picture each."""
+    return _leaf("logit", SCORES, _whole(targets))
+
+
+def deep_dream(layer: str | LayerInfo) -> Objective:
+    """The layer's energy: the mean square of all its activations."""
+    return _leaf("deep_dream", layer)
+
+
+def diversity(layer: str | LayerInfo) -> Objective:
+    """How little the pictures of a batch are alike: less the mean cosine of their layers' Gram matrices (<= 0).
+
+    As in ``unit(layer, [5, 5, 5, 5]) + 100 * diversity(layer)``: four pictures of one unit that differ.
+    """
+    return _leaf("diversity", layer)
+
+
+def alignment(layer: str | LayerInfo) -> Objective:
+    """How much the pictures of a batch are alike place by place: less their mean square difference (<= 0)."""
+    return _leaf("alignment", layer)
+
+
+def caricature(layer: str | LayerInfo, activations: np.ndarray, power: float = 1.0) -> Objective:
+    """What the layer sees in a photograph, more so: dot product times cosine with its activations there.
+
+    activations: (h, w, c), such as ``feature_maps(network, photograph, layer).values``.
+    """
+    return _leaf("caricature", layer, np.asarray(activations, np.float32)[None], np.array(power, np.float32))
+
+
+def several(objective: Objective, pictures: int) -> Objective:
+    """The objective for a batch of ``pictures``. Raises `MethodError` where it is for another number of them."""
+    if objective.pictures not in (None, 1, pictures):
+        raise MethodError(f"This objective is for {objective.pictures} pictures; {pictures} were asked for.")
+    repeated = tuple(
+        np.repeat(number, pictures, axis=0) if number.ndim and len(number) == 1 else number
+        for number in objective.numbers
+    )
+    return Objective(objective.plan, repeated, pictures)
+
+
+def _leaf(kind: str, layer: object, *numbers: np.ndarray) -> Objective:
+    path = getattr(layer, "path", layer)  # a LayerInfo or its path
+    arrays = tuple(np.atleast_1d(n) if d else n for n, d in zip(numbers, KINDS[kind].numbers, strict=True))
+    counts = {len(a) for a in arrays if a.ndim} - {1}
+    if len(counts) > 1 or 0 in counts:
+        raise MethodError(
+            f"{kind} was given numbers for {sorted(counts)} pictures; give as many of each, at least one."
+        )
+    pictures = counts.pop() if counts else (1 if any(a.ndim for a in arrays) else None)
+    return Objective(Plan(kind, str(path)), arrays, pictures)
+
+
+def _whole(indices: int | Iterable[int]) -> np.ndarray:
+    chosen = np.atleast_1d(np.asarray(list(indices) if isinstance(indices, Iterable) else indices))
+    if chosen.size == 0 or chosen.dtype.kind not in "iu":
+        raise MethodError(
+            f"Units and classes are whole numbers, at least one of them; {indices!r} was given."
+        )
+    return chosen.astype(np.int32)
+
+
+def _joined(kind: str, one: Objective, other: Objective) -> Objective:
+    if not isinstance(other, Objective):
+        return NotImplemented
+    counts = {o.pictures for o in (one, other)} - {None, 1}
+    if len(counts) > 1:
+        raise MethodError(
+            f"Objectives for {one.pictures} and for {other.pictures} pictures cannot be joined; "
+            "give as many units to both, or one."
+        )
+    pictures = counts.pop() if counts else (1 if 1 in (one.pictures, other.pictures) else None)
+    return Objective(Plan(kind, parts=(one.plan, other.plan)), (*one.numbers, *other.numbers), pictures)
+
+
+# How each kind is computed -------------------------------------------------------------------------------------
+
+
+def _unit(maps, units):
+    return _taken(ops.mean(maps, axis=(1, 2)), units)
+
+
+def _neuron(maps, units, at):
+    _, height, width, _ = maps.shape
+    places = ops.cast(ops.floor(at * np.array([height, width], np.float32)), "int32")
+    places = ops.minimum(places, np.array([height - 1, width - 1], np.int32))
+    flat = ops.reshape(maps, (-1, height * width, maps.shape[-1]))
+    there = ops.take_along_axis(flat, (places[:, 0] * width + places[:, 1])[:, None, None], axis=1)
+    return _taken(there[:, 0], units)
+
+
+def _taken(rows, indices):
+    return ops.take_along_axis(rows, indices[:, None], axis=1)[:, 0]
+
+
+def _direction(maps, vectors, power):
+    vectors = vectors[:, None, None, :]
+    return ops.mean(_dot_cosine(maps, vectors, power, axes=(3,)), axis=(1, 2))
+
+
+def _caricature(maps, wanted, power):
+    wanted = ops.image.resize(wanted, maps.shape[1:3], antialias=True)
+    return _dot_cosine(maps, wanted, power, axes=(1, 2, 3))
+
+
+def _dot_cosine(one, other, power, axes):
+    dot = ops.sum(one * other, axis=axes)
+    lengths = ops.sqrt(ops.sum(one**2, axis=axes) * ops.sum(other**2, axis=axes) + 1e-12)
+    return dot * ops.maximum(0.1, dot / lengths) ** power
+
+
+def _diversity(maps):
+    _, height, width, channels = maps.shape
+    flat = ops.reshape(maps, (-1, height * width, channels))
+    gram = ops.reshape(ops.einsum("npc,npd->ncd", flat, flat), (-1, channels * channels))
+    gram = gram / ops.sqrt(ops.sum(gram**2, axis=1, keepdims=True) + 1e-12)
+    alike = ops.matmul(gram, ops.transpose(gram))
+    others = ops.maximum(ops.cast(ops.shape(maps)[0] - 1, "float32"), 1.0)
+    return -(ops.sum(alike, axis=1) - ops.diagonal(alike)) / others
+
+
+def _alignment(maps):
+    others = ops.maximum(ops.cast(ops.shape(maps)[0] - 1, "float32"), 1.0)
+    return -ops.sum(ops.mean((maps[:, None] - maps[None]) ** 2, axis=(2, 3, 4)), axis=1) / others
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A row of the table. ``numbers``: for each number, whether every picture has its own."""
+
+    value: Callable
+    numbers: tuple[bool, ...] = ()
+
+
+KINDS = {
+    "unit": Kind(_unit, (True,)),
+    "neuron": Kind(_neuron, (True, True)),
+    "direction": Kind(_direction, (True, False)),
+    "logit": Kind(_taken, (True,)),
+    "deep_dream": Kind(lambda maps: ops.mean(maps**2, axis=(1, 2, 3))),
+    "diversity": Kind(_diversity),
+    "alignment": Kind(_alignment),
+    "caricature": Kind(_caricature, (True, False)),
+}
+
+
+def check(objective: Objective, network) -> None:
+    """Raise `UnknownLayerError` or `MethodError` where the network has not what the objective reads."""
+    numbers = iter(objective.numbers)
+
+    def visit(plan: Plan) -> None:
+        for part in plan.parts:
+            visit(part)
+        if plan.parts:
+            if plan.kind == "times":
+                next(numbers)
+            return
+        given = [next(numbers) for _ in KINDS[plan.kind].numbers]
+        known = len(network.class_names) if plan.layer == SCORES else network.layer(plan.layer).units
+        what = f"{network.name} has classes" if plan.layer == SCORES else f"Layer {plan.layer!r} has units"
+        if plan.kind in ("unit", "neuron", "logit"):
+            outside = given[0][(given[0] < 0) | (given[0] >= known)]
+            if outside.size:
+                raise MethodError(f"{what} 0 to {known - 1}; {int(outside[0])} was asked for.")
+        elif plan.kind in ("direction", "caricature") and given[0].shape[-1] != known:
+            raise MethodError(f"{what} 0 to {known - 1}; the {plan.kind} has {given[0].shape[-1]} numbers.")
+
+    visit(objective.plan)

@@ -1,0 +1,159 @@
+"""What a picture is made of while it climbs: pixels, waves, a pyramid, phases.
+
+A parametrization says where the values start (NumPy) and what picture they stand for (`keras.ops`, so that gradients
+flow). It draws the same values at any size: a low resolution leaves the fine parts out and nothing aliases.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from keras import ops
+
+from cnnvis_widgets.compute.maximize import natural
+
+Size = tuple[int, int]
+
+
+class Parametrization(Protocol):
+    """Frozen and compared by value: equal ones share their compiled functions."""
+
+    def start(self, size: Size, random: np.random.Generator) -> list[np.ndarray]:
+        """The first values, float32, without the axis of pictures."""
+        ...
+
+    def picture(self, values: list, size: Size, shown: Size):
+        """The pictures (n, *shown, 3) in [0, 1] of values (n, ...) that were started at ``size``."""
+        ...
+
+
+@dataclass(frozen=True)
+class Pixels:
+    """Every pixel a value of its own; in correlated or decorrelated colour."""
+
+    deviation: float = 0.01
+    decorrelated: bool = True
+
+    def start(self, size, random):
+        return [(random.standard_normal((*size, 3)) * self.deviation).astype(np.float32)]
+
+    def picture(self, values, size, shown):
+        return coloured(resized(values[0], size, shown), self.decorrelated)
+
+
+@dataclass(frozen=True)
+class Laplacian:
+    """A sum of pictures, each of half the size of the one before, enlarged: coarse shapes move as easily as edges."""
+
+    levels: int = 5
+    deviation: float = 0.1
+    decorrelated: bool = True
+
+    def start(self, size, random):
+        sizes = [tuple(max(1, -(-side // 2**level)) for side in size) for level in range(self.levels)]
+        return [(random.standard_normal((*s, 3)) * self.deviation).astype(np.float32) for s in sizes]
+
+    def picture(self, values, size, shown):
+        return coloured(
+            sum(resized(value, tuple(value.shape[1:3]), shown) for value in values), self.decorrelated
+        )
+
+
+@dataclass(frozen=True)
+class Fourier:
+    r"""Waves, each scaled so that all frequencies carry alike (Olah et al. 2017).
+
+    .. math:: x = \mathcal{F}^{-1}\Big(z \, \sqrt{hw} \, / \max(|f|, 1/\max(h, w))^{p}\Big) / 4
+
+    z: complex, drawn from N(0, deviation^2); f: cycles per pixel at ``size``; p: ``decay``.
+    """
+
+    decay: float = 1.0
+    deviation: float = 0.01
+    decorrelated: bool = True
+
+    def start(self, size, random):
+        half = (size[0], size[1] // 2 + 1, 3)
+        return [(random.standard_normal(half) * self.deviation).astype(np.float32) for _part in "ab"]
+
+    def picture(self, values, size, shown):
+        scale = fourier_scale(size, self.decay)[..., None] / 4
+        waves = inverse_fourier(values[0] * scale, values[1] * scale, size, shown)
+        return coloured(waves, self.decorrelated)
+
+
+@dataclass(frozen=True)
+class Maco:
+    r"""Only phases climb; magnitudes stay those of photographs (MACO, Fel et al. 2023).
+
+    .. math:: x = \mathcal{F}^{-1}(r \, e^{i\varphi})
+
+    r: the mean spectrum of photographs by frequency, in decorrelated colour (`natural.spectrum`).
+    """
+
+    contrast: float = 1.0
+
+    def start(self, size, random):
+        half = (size[0], size[1] // 2 + 1, 3)
+        return [random.uniform(-np.pi, np.pi, half).astype(np.float32)]
+
+    def picture(self, values, size, shown):
+        (phase,) = values
+        magnitude = natural.spectrum(size) * self.contrast
+        waves = inverse_fourier(magnitude * ops.cos(phase), magnitude * ops.sin(phase), size, shown)
+        return coloured(waves, True)
+
+
+def frequencies(size: Size) -> np.ndarray:
+    """(h, w // 2 + 1): cycles per pixel of each wave, for any size, odd ones too."""
+    return np.hypot(np.fft.fftfreq(size[0])[:, None], np.fft.rfftfreq(size[1])[None])
+
+
+def fourier_scale(size: Size, decay: float) -> np.ndarray:
+    """(h, w // 2 + 1) float32: what a wave of N(0, 1) is multiplied by in `Fourier`, before the division by 4."""
+    height, width = size
+    scale = np.sqrt(height * width) / np.maximum(frequencies(size), 1 / max(height, width)) ** decay
+    return scale.astype(np.float32)
+
+
+def inverse_fourier(real, imaginary, size: Size, shown: Size):
+    """numpy.fft.irfft2 of (n, h, w // 2 + 1, c), as matrix products, drawn on a grid of ``shown`` pixels.
+
+    A smaller grid leaves out the waves that it cannot carry; a larger one draws the same picture more finely.
+    Matrix products because these sizes are small, any of them (prime, odd) costs the same, and they are
+    quicker on a CPU than a transform with its transposes.
+    """
+    rows, columns = (
+        _waves(size[0], shown[0], np.fft.fftfreq(size[0])),
+        _waves(size[1], shown[1], np.fft.rfftfreq(size[1])),
+    )
+    # Each wave but the constant and the last of an even width stands for itself and its mirror.
+    times = np.full(size[1] // 2 + 1, 2.0)
+    times[0] = 1.0
+    if size[1] % 2 == 0:
+        times[-1] = 1.0
+    columns = columns * times / (size[0] * size[1])
+    rows_cos, rows_sin = rows.real.astype(np.float32), rows.imag.astype(np.float32)
+    across = ops.einsum("yk,nkfc->nyfc", rows_cos, real) - ops.einsum("yk,nkfc->nyfc", rows_sin, imaginary)
+    turned = ops.einsum("yk,nkfc->nyfc", rows_cos, imaginary) + ops.einsum("yk,nkfc->nyfc", rows_sin, real)
+    return ops.einsum("xf,nyfc->nyxc", columns.real.astype(np.float32), across) - ops.einsum(
+        "xf,nyfc->nyxc", columns.imag.astype(np.float32), turned
+    )
+
+
+def _waves(side: int, shown: int, cycles: np.ndarray) -> np.ndarray:
+    """(shown, frequencies): e^{2 pi i f x} at the grid's points, zero for waves that it cannot carry."""
+    places = np.arange(shown) * (side / shown)
+    carried = np.abs(cycles) * side < (shown / 2 if shown < side else side)
+    return np.exp(2j * np.pi * places[:, None] * cycles[None]) * carried
+
+
+def resized(pictures, size: Size, shown: Size):
+    return pictures if size == shown else ops.image.resize(pictures, shown, antialias=True)
+
+
+def coloured(values, decorrelated: bool):
+    """Values of no bound as RGB in [0, 1]: mixed as colours are in photographs, then a sigmoid."""
+    return ops.sigmoid(values @ natural.COLOURS.T if decorrelated else values)

@@ -1,0 +1,232 @@
+"""One step of activation maximization, compiled: picture, moves, network, gradient and optimizer in one graph.
+
+The idea: what a step is made of is plain data, compared by value (`Climb`); equal ones share their compiled function.
+All that changes from unit to unit and from step to step enters as tensors: indices, weights, the drawn moves. So
+another unit of a layer never traces again. The network is traced up to the layer and no further.
+
+Like `probe.py`, beside which it lies, this file knows `tf.function` and automatic differentiation.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from cnnvis_widgets.networks.probe import Probe, Reached, before_head, recording, tf
+
+SCORES = ""  # the path that stands for the scores before the head
+
+
+@dataclass(frozen=True)
+class Climb:
+    """What a compiled step is made of: frozen dataclasses and tuples, written with `keras.ops`."""
+
+    plan: Any  # .layers: paths; .value(outputs by path, numbers) -> (n,)
+    parametrization: Any  # .picture(values, size, shown) -> (n, *shown, 3) in [0, 1]
+    transforms: Any  # .apply(pictures, warp) -> pictures
+    optimizer: Any  # .slots, .step(value, slots, gradient, count, rate) -> (value, slots)
+    penalties: Any  # .value(pictures) -> (n,)
+    size: tuple[int, int]  # that the values were started at
+    view: tuple[int, int]  # that the network is shown
+    dtype: str = "float32"  # what its layers compute in
+    waking: bool = False  # whether gradients pass through closed ReLUs
+
+
+@dataclass(frozen=True)
+class Colours:
+    """How RGB in [0, 1] becomes the network's input: ``rgb @ matrix + offset``."""
+
+    matrix: np.ndarray  # (3, C) float32
+    offset: np.ndarray  # (C,) float32
+
+
+@dataclass(frozen=True)
+class State:
+    """Where pictures stand in their climb: tensors whose first axis is the pictures. Never changed, only followed."""
+
+    values: tuple
+    slots: tuple[tuple, ...]  # the optimizer's memory, for each of the values
+    count: int = 0  # steps done
+
+
+def begin(values: Sequence[np.ndarray], optimizer: Any) -> State:
+    """The state before the first step, of values (n, ...) float32."""
+    tensors = tuple(tf.constant(value, tf.float32) for value in values)
+    return State(tensors, tuple((tf.zeros_like(value),) * optimizer.slots for value in tensors))
+
+
+def some(state: State, rows: np.ndarray) -> State:
+    """The state of some of the pictures."""
+    return _each(lambda tensor: tf.gather(tensor, rows), state)
+
+
+def put_back(state: State, rows: np.ndarray, part: State) -> State:
+    """The state with these rows from ``part``."""
+    places = tf.constant(rows[:, None])
+    return _each(lambda whole, new: tf.tensor_scatter_nd_update(whole, places, new), state, part)
+
+
+def step(
+    probe: Probe,
+    climb: Climb,
+    state: State,
+    numbers: Sequence[np.ndarray],
+    warp: np.ndarray,
+    colours: Colours,
+    rate: float = 1.0,
+) -> tuple[State, np.ndarray, np.ndarray]:
+    """(the state after a step, the objective before it (n,), whether the network gave a gradient (n,) bool).
+
+    numbers: the plan's; the first axis of each, where it has one, is the pictures. rate: of the optimizer's own.
+    """
+    given = (
+        state.values,
+        state.slots,
+        (np.float32(state.count + 1), np.float32(rate)),
+        tuple(numbers),
+        (warp, colours.matrix, colours.offset),
+    )
+    run = _compiled(probe, climb, given)
+    with probe.errors_in_words((*climb.view, probe.input_shape[-1])):
+        values, slots, reached, moved = run(*map(tf.convert_to_tensor, tf.nest.flatten(given)))
+    return State(tuple(values), tuple(map(tuple, slots)), state.count + 1), reached.numpy(), moved.numpy()
+
+
+def measure(probe: Probe, plan: Any, numbers: Sequence[np.ndarray], inputs: np.ndarray) -> np.ndarray:
+    """The objective (n,) on inputs (n, H, W, C) of the network, in float32, with no moves."""
+    given = (np.asarray(inputs, np.float32), tuple(numbers))
+
+    def look(inputs, *numbers):
+        return plan.value(_outputs(probe, plan.layers, inputs), numbers)
+
+    key = ("measure", plan, _shapes(given))
+    with probe.errors_in_words(inputs.shape[1:]):
+        run = probe.compiled(key, lambda: _traced(look, given))
+        return run(*map(tf.convert_to_tensor, tf.nest.flatten(given))).numpy()
+
+
+def draw(climb: Climb, state: State, shown: tuple[int, int]) -> np.ndarray:
+    """The pictures (n, *shown, 3) float32 in [0, 1] of a state."""
+    return climb.parametrization.picture(list(state.values), climb.size, shown).numpy()
+
+
+@functools.cache
+def bfloat16_pays() -> bool:
+    """Whether this machine convolves clearly faster in bfloat16; measured once, in some hundredths of a second.
+
+    Asking the processor's flags would not do: some emulate bfloat16, and TensorFlow's builds differ.
+    """
+    try:
+        image, kernel = tf.ones((4, 32, 32, 128)), tf.ones((3, 3, 128, 128))
+        run = tf.function(lambda x, k: tf.nn.conv2d(x, k, 1, "SAME"), autograph=False)
+        seconds: dict[Any, list[float]] = {tf.float32: [], tf.bfloat16: []}
+        for _round in range(6):  # the first one traces
+            for dtype, kept in seconds.items():
+                given = tf.cast(image, dtype), tf.cast(kernel, dtype)
+                started = time.perf_counter()
+                run(*given).numpy()
+                kept.append(time.perf_counter() - started)
+        return min(seconds[tf.bfloat16]) < 0.75 * min(seconds[tf.float32])
+    except tf.errors.OpError:
+        return False
+
+
+def quickest_dtype(probe: Probe) -> str:
+    """What the layers of a network should compute in.
+
+    Depthwise convolutions are slower in bfloat16 on a CPU, and batch normalization goes to float32 and back: networks
+    made of those stay in float32.
+    """
+    slow = ("DepthwiseConv2D", "SeparableConv2D", "BatchNormalization")
+    plain = not any(call.type_name in slow for call in probe.calls)
+    return "bfloat16" if plain and bfloat16_pays() else "float32"
+
+
+def _each(function: Callable, *states: State) -> State:
+    whole = [(state.values, state.slots) for state in states]
+    values, slots = tf.nest.map_structure(function, *whole)
+    return State(values, slots, states[0].count)
+
+
+def _compiled(probe: Probe, climb: Climb, given: tuple) -> Callable:
+    def look(*flat):
+        return _step(probe, climb, *tf.nest.pack_sequence_as(given, flat))
+
+    def trace():
+        with probe.errors_in_words((*climb.view, probe.input_shape[-1])):
+            return _traced(look, given)
+
+    return probe.compiled(("ascent", climb, _shapes(given)), trace)
+
+
+def _shapes(given: tuple) -> tuple:
+    return tuple((len(np.shape(t)), *np.shape(t)[1:]) for t in tf.nest.flatten(given))
+
+
+def _traced(function: Callable, given: tuple) -> Callable:
+    """Traced for any number of pictures; the warp and the colours, which come last, keep their shape."""
+    specs = [
+        tf.TensorSpec((None, *np.shape(t)[1:]) if np.ndim(t) else (), tf.as_dtype(t.dtype))
+        for t in tf.nest.flatten(given)
+    ]
+    return tf.function(function, input_signature=specs, autograph=False).get_concrete_function()
+
+
+def _step(probe: Probe, climb: Climb, values, slots, pace, numbers, seeing):
+    count, rate = pace
+    warp, matrix, offset = seeing
+    channels = probe.input_shape[-1]
+    with _open_relus() if climb.waking else contextlib.nullcontext():
+        pictures = climb.parametrization.picture(list(values), climb.size, climb.view)
+        seen = climb.transforms.apply(pictures, tf.ensure_shape(warp, (2, 3)))
+        inputs = tf.tensordot(seen, tf.ensure_shape(matrix, (3, channels)), 1)
+        inputs += tf.ensure_shape(offset, (channels,))
+        reached = climb.plan.value(_outputs(probe, climb.plan.layers, inputs, climb.dtype), numbers)
+        goal = tf.reduce_sum(reached - climb.penalties.value(pictures))
+        none = tf.UnconnectedGradients.ZERO
+        # That of the inputs is the network's alone: penalties know the pictures, not the inputs.
+        *gradients, felt = tf.gradients(goal, [*values, inputs], unconnected_gradients=none)
+    after = [
+        climb.optimizer.step(value, list(kept), gradient, count, rate)
+        for value, kept, gradient in zip(values, slots, gradients, strict=True)
+    ]
+    return (
+        [value for value, _ in after],
+        [kept for _, kept in after],
+        reached,
+        tf.reduce_any(felt != 0, axis=(1, 2, 3)),
+    )
+
+
+def _outputs(probe: Probe, paths: tuple[str, ...], inputs, dtype: str = "float32") -> dict:
+    """What the layers at ``paths`` put out, in float32; the network is run no further than it must."""
+    probe.traces += 1
+    calls: list[tuple[str, str, Any]] = []
+    other = None if dtype == "float32" else dtype
+    if SCORES in paths:
+        with recording(probe.model, calls, dtype=other):
+            calls.append((SCORES, "", before_head(probe.model(inputs, training=False))[0]))
+    else:
+        with contextlib.suppress(Reached), recording(probe.model, calls, paths, other):
+            probe.model(inputs, training=False)
+    found = {path: value for path, _name, value in calls}
+    return {path: tf.cast(found[path], tf.float32) for path in paths}
+
+
+def _open_relus():
+    """Within this, gradients pass through ReLUs whether open or closed: so a unit that is off learns what wakes it.
+
+    As in Lucid's redirected ReLU gradients, but for all ReLUs on the way, and only used while nothing else arrives.
+    """
+    graph = tf.compat.v1.get_default_graph()
+    return graph.gradient_override_map({"Relu": "CnnvisOpenRelu", "Relu6": "CnnvisOpenRelu"})
+
+
+with contextlib.suppress(KeyError):  # known already where this module is loaded again
+    tf.RegisterGradient("CnnvisOpenRelu")(lambda _operation, gradient: gradient)

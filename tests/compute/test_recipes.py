@@ -1,0 +1,240 @@
+"""Composed recipes on small networks: what they reach, what never traces again, what wakes and what cannot."""
+
+import itertools
+from dataclasses import replace
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from models import CLASSES, SIZE, functional, nested, sequential, subclassed
+
+from cnnvis_widgets.compute.maximize import (
+    Penalties,
+    Transforms,
+    ascend,
+    diversity,
+    find_recipe,
+    logit,
+    maximize_filters,
+    maximize_objective,
+    recipes,
+    unit,
+)
+from cnnvis_widgets.compute.maximize.colours import as_seen, find_colours
+from cnnvis_widgets.networks import ascent
+from cnnvis_widgets.networks.network import Network
+
+COMPOSED = ["fourier", "maco", "fast"]
+
+
+@pytest.fixture(scope="module")
+def halves():
+    return functional()
+
+
+@pytest.fixture(scope="module")
+def network(halves):
+    return Network(halves.model, preprocess=lambda x: x / 127.5 - 1)
+
+
+def by_hand(kernel, bias):
+    """One 1x1 convolution of RGB in [0, 1] with a ReLU: (3, units), (units,)."""
+    inputs = keras.Input((16, 16, 3))
+    conv = keras.layers.Conv2D(len(bias), 1, activation="relu", name="conv")
+    model = keras.Model(inputs, keras.layers.GlobalAveragePooling2D()(conv(inputs)))
+    conv.set_weights([np.float32(kernel).reshape(1, 1, 3, -1), np.float32(bias)])
+    return Network(model, preprocess=lambda x: x / 255)
+
+
+def test_fourier_is_the_default_and_all_have_names():
+    assert [recipe.name for recipe in recipes()] == ["fourier", "maco", "fast", "classic"]
+    own = replace(find_recipe("fourier"), name="mine")
+    assert find_recipe(own) is own
+
+
+@pytest.mark.parametrize("recipe", COMPOSED)
+def test_pictures_excite_more_than_their_start_as_the_network_itself_says(network, halves, recipe):
+    made = maximize_filters(network, "relu", recipe=recipe, seed=1)
+    assert made.images.shape == (8, SIZE, SIZE, 3) and made.images.dtype == np.uint8 and made.recipe == recipe
+    grown = made.activations > made.history[:, 0]
+    assert grown.sum() >= 4 and grown[made.activations > 0].all()
+    for image, unit_, reached in zip(made.images, made.units, made.activations, strict=True):
+        seen = float(
+            np.asarray(halves.up_to(image[None] / np.float32(127.5) - 1)).mean(axis=(1, 2))[0, unit_]
+        )
+        assert seen == pytest.approx(reached, rel=0.02, abs=0.02), "the picture is what was measured"
+
+
+def test_each_frame_says_what_the_frame_before_shows(network, halves):
+    """With no moves at full size, the activation of a step is the oracle's on the last frame's inputs."""
+    recipe = replace(find_recipe("fourier"), transforms=Transforms(), stages=((1.0, 1.0),))
+    frames = list(ascend(network, network.layer("relu"), np.array([2, 5]), recipe, steps=4))
+    assert [frame.step for frame in frames] == [1, 2, 3, 4] and list(frames[0].units) == [2, 5]
+    for before, after in itertools.pairwise(frames):
+        maps = np.asarray(halves.up_to(before.inputs)).mean(axis=(1, 2))
+        np.testing.assert_allclose(after.activations, [maps[0, 2], maps[1, 5]], rtol=1e-3, atol=1e-5)
+
+
+@pytest.mark.parametrize("recipe", COMPOSED)
+def test_equal_seeds_make_equal_pictures(network, recipe):
+    first, again, other = (
+        maximize_filters(network, "relu", [2, 6], recipe, seed=seed, steps=6).images for seed in (0, 0, 1)
+    )
+    np.testing.assert_array_equal(first, again)
+    assert (first != other).any()
+
+
+def test_a_batch_changes_nobodys_picture(network, monkeypatch):
+    whole = maximize_filters(network, "relu", range(5), steps=8)
+    monkeypatch.setattr("cnnvis_widgets.compute.maximize.maximize.BATCH", 2)
+    parts = maximize_filters(network, "relu", range(5), steps=8)
+    np.testing.assert_array_equal(whole.units, parts.units)
+    assert np.abs(whole.images.astype(int) - parts.images).max() <= 1
+
+
+@pytest.mark.parametrize("recipe", COMPOSED)
+def test_another_unit_never_traces_again(network, recipe):
+    maximize_filters(network, "conv2", [0], recipe, steps=4)
+    traces = network.probe.traces
+    maximize_filters(network, "conv2", [3], recipe, steps=6, seed=5)
+    maximize_filters(network, "conv2", [1, 2, 4], recipe, steps=4)
+    assert network.probe.traces == traces
+
+
+def test_other_weights_and_units_of_an_objective_never_trace_again(network):
+    maximize_objective(network, unit("conv2", 1) - 0.5 * unit("relu", 3), steps=4)
+    traces = network.probe.traces
+    maximize_objective(network, unit("conv2", 6) - 0.1 * unit("relu", 0), steps=4)
+    assert network.probe.traces == traces
+
+
+@pytest.mark.parametrize("size", [(17, 30), (40, 25)])
+@pytest.mark.parametrize("build", [functional, nested, subclassed])
+def test_any_size_up_to_a_layer_even_where_the_network_insists_on_one(build, size):
+    halves = build()
+    network = Network(halves.model, input_size=(SIZE, SIZE))
+    made = maximize_filters(network, halves.path, [1], size=size, steps=8)
+    assert made.images.shape == (1, *size, 3) and np.isfinite(made.activations).all()
+
+
+def test_the_network_is_traced_no_further_than_the_layer():
+    class Later(keras.layers.Layer):
+        ran = 0
+
+        def call(self, x):
+            Later.ran += 1
+            return x
+
+    inputs = keras.Input((SIZE, SIZE, 3))
+    x = Later()(keras.layers.Conv2D(2, 3, name="early")(inputs))
+    network = Network(keras.Model(inputs, keras.layers.GlobalAveragePooling2D()(x)))
+    assert network.layer("early")
+    ran = Later.ran
+    maximize_filters(network, "early", [0], steps=3)
+    assert Later.ran == ran
+
+
+def test_a_class_of_a_network_that_insists_on_its_size():
+    halves = sequential()  # it flattens
+    network = Network(halves.model, preprocess=lambda x: x / 127.5 - 1)
+    made = maximize_objective(network, logit(range(CLASSES)), size=(30, 20), steps=12)
+    assert made.images.shape == (CLASSES, 30, 20, 3)
+    assert (made.values > made.history[:, 0]).all()
+    same = maximize_objective(network, logit([3]), steps=12)
+    inputs = same.images / np.float32(127.5) - 1
+    seen = float(np.asarray(halves.after(halves.up_to(inputs)))[0, 3])
+    assert same.values[0] == pytest.approx(seen, rel=0.02, abs=0.02)
+
+
+def test_diversity_makes_pictures_of_one_unit_differ(network):
+    alike = maximize_objective(network, unit("relu", [2, 2, 2]), steps=5).images
+    np.testing.assert_array_equal(alike[0], alike[1])
+    apart = maximize_objective(network, unit("relu", [2, 2, 2]) + 10 * diversity("conv2"), steps=5).images
+    assert (apart[0] != apart[1]).mean() > 0.5
+
+
+def test_a_unit_that_is_off_from_the_start_wakes():
+    # Off around grey: red alone, 0.9 of it, turns it on.
+    network = by_hand([[1, 1], [-1, 0], [-1, 0]], [-0.9, 0])
+    made = maximize_filters(network, "conv", [0, 1], seed=0, size=(16, 16))
+    reached = dict(zip(made.units.tolist(), made.activations.tolist(), strict=True))
+    assert made.history[list(made.units).index(0), 0] == 0 < reached[0]
+    assert made.remarks == ("", "")
+    beside = maximize_filters(network, "conv", [1], seed=0, size=(16, 16))
+    assert reached[1] == pytest.approx(beside.activations[0], rel=1e-4), (
+        "waking one leaves its neighbour alone"
+    )
+
+
+def test_a_penalty_does_not_hide_that_a_unit_is_off():
+    network = by_hand([[1], [-1], [-1]], [-0.9])
+    made = maximize_filters(
+        network, "conv", [0], replace(find_recipe("fourier"), penalties=Penalties(l2=1e-3))
+    )
+    assert made.activations[0] > 0
+
+
+def test_a_layer_written_for_float32_is_run_in_float32(monkeypatch):
+    class Strict(keras.layers.Layer):
+        def call(self, x):
+            return tf.linalg.matmul(tf.cast(x, x.dtype), tf.eye(3, dtype=tf.float32))
+
+    inputs = keras.Input((16, 16, 3))
+    x = keras.layers.Conv2D(2, 3, name="conv")(Strict()(inputs))
+    network = Network(keras.Model(inputs, keras.layers.GlobalAveragePooling2D()(x)))
+    monkeypatch.setattr(ascent, "quickest_dtype", lambda probe: "bfloat16")
+    assert np.isfinite(maximize_filters(network, "conv", [1], "fast", steps=3).activations).all()
+
+
+def test_units_that_stay_off_say_why():
+    network = by_hand([[0, 1, 1], [0, 0, 0], [0, 0, 0]], [-1, 0, -0.7])
+    made = maximize_filters(network, "conv", [0, 1], steps=8)
+    said = dict(zip(made.units.tolist(), made.remarks, strict=True))
+    assert said[1] == ""
+    assert "Unit 0 was never active from this start in 8 steps, nor on any of the 4 sample" in said[0]
+    one_step = maximize_filters(network, "conv", [2], recipe="classic", steps=1)
+    assert "but it is on the sample photograph" in one_step.remarks[0]
+
+
+def test_bfloat16_makes_nearly_the_same_and_leaves_the_network_as_it_was(network, halves, monkeypatch):
+    plain = replace(find_recipe("fourier"), transforms=Transforms(), steps=10)
+    exact = maximize_filters(network, "conv2", [0, 3], plain)
+    policies = [layer.dtype_policy.name for layer in halves.model.layers]
+    monkeypatch.setattr(ascent, "quickest_dtype", lambda probe: "bfloat16")
+    traces = network.probe.traces
+    rough = maximize_filters(network, "conv2", [0, 3], plain)
+    assert network.probe.traces > traces
+    assert (rough.history != exact.history).any()
+    np.testing.assert_allclose(np.sort(rough.activations), np.sort(exact.activations), rtol=0.1)
+    assert [layer.dtype_policy.name for layer in halves.model.layers] == policies
+
+
+@pytest.mark.parametrize(
+    "preprocess",
+    [None, lambda x: x / 127.5 - 1, lambda x: x[..., ::-1] - np.float32([103.9, 116.8, 123.7])],
+)
+def test_rgb_becomes_the_networks_input_and_back(halves, preprocess):
+    network = Network(halves.model, preprocess=preprocess)
+    colours = find_colours(network)
+    image = np.random.default_rng(0).integers(0, 256, (SIZE, SIZE, 3), np.uint8)
+    inputs = image / np.float32(255) @ colours.matrix + colours.offset
+    np.testing.assert_allclose(inputs, network.prepare(image)[0], atol=1e-3 * abs(inputs).max())
+    np.testing.assert_array_equal(as_seen(network, inputs[None])[0], image)
+
+
+def test_networks_that_see_grey():
+    inputs = keras.Input((16, 16, 1))
+    x = keras.layers.Conv2D(2, 3, activation="relu", name="conv")(inputs)
+    network = Network(keras.Model(inputs, keras.layers.GlobalAveragePooling2D()(x)))
+    made = maximize_filters(network, "conv", recipe="fast")
+    assert made.images.shape == (2, 16, 16, 3) and (np.ptp(made.images, axis=-1) == 0).all()
+
+
+def test_stages_cover_all_steps_and_the_last_is_at_full_size():
+    recipe = replace(find_recipe("fourier"), stages=((0.5, 0.7), (1.0, 0.3)))
+    views = [recipe.view(step, 11, (200, 120)) for step in range(11)]
+    assert views == [(100, 60)] * 8 + [(200, 120)] * 3
+    assert recipe.view(0, 1, (30, 20)) == (30, 20), "never below what a network can see"
+    rates = [recipe.rate(step, 20) for step in range(20)]
+    assert rates[:10] == [1.0] * 10 and sorted(rates, reverse=True) == rates and rates[-1] > 0

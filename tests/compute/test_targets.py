@@ -1,0 +1,121 @@
+"""What can be explained besides a class's logit."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from models import SIZE, functional, picture, sequential
+
+from cnnvis_widgets.compute.explain import explain
+from cnnvis_widgets.errors import CnnvisError, UnknownLayerError
+from cnnvis_widgets.networks.network import Network
+from cnnvis_widgets.results import Target
+
+
+def network_of(halves, **options):
+    return Network(halves.model, input_size=(SIZE, SIZE), **options)
+
+
+def close(ours, theirs, tolerance=1e-4):
+    assert np.abs(theirs).max() > 0, "the oracle must have something to compare"
+    np.testing.assert_allclose(ours, theirs, rtol=tolerance, atol=tolerance * np.abs(theirs).max())
+
+
+def share(network, target, method="gradient-x-input"):
+    """A map that is linear in the score."""
+    return explain(network, picture(1) // 8, method, target=target)
+
+
+def test_several_classes_and_one_rather_than_another():
+    network = network_of(functional())
+    first, second = share(network, 0), share(network, 1)
+    both, rather = share(network, [0, 1]), share(network, {"class 0": 1, "class 1": -1})
+    close(both.raw, first.raw + second.raw)
+    close(rather.raw, first.raw - second.raw, 1e-3)
+    assert both.score == pytest.approx(first.score + second.score, rel=1e-4)
+    assert rather.score == pytest.approx(first.score - second.score, rel=1e-4)
+    assert (both.target.name, rather.target.name) == ("class 0 + class 1", "class 0 - class 1")
+    against = share(network, {1: -1})
+    close(against.raw, -second.raw)
+    assert against.target.name == "not class 1" and against.score == pytest.approx(-second.score)
+    assert share(network, {2: 2.5, 0: -1}).target.name == "2.5 class 2 - class 0"
+    assert network.target([3]) == network.target({3: 1}) == network.target("class 3") == Target(3, "class 3")
+
+
+def test_a_layers_map_of_a_combination_is_not_taken_for_the_classs():
+    network, image = network_of(sequential()), picture(2)
+    plain = explain(network, image, "grad-cam", target=1)
+    rather = explain(network, image, "grad-cam", target={1: 1, 0: -1})
+    assert not np.allclose(plain.raw, rather.raw)
+    np.testing.assert_array_equal(explain(network, image, "grad-cam", target=1).raw, plain.raw)
+    np.testing.assert_array_equal(
+        explain(network, image, "grad-cam", target=network.target(1)).raw, plain.raw
+    )
+
+
+@pytest.mark.parametrize("activation", ["softmax", "sigmoid", None])
+def test_a_probability_is_differentiated_through_the_head(activation):
+    halves = functional(activation)
+    network = network_of(halves)
+    x = tf.constant((picture(1) // 8)[None].astype(np.float32))
+    with tf.GradientTape() as tape:
+        tape.watch(x)
+        outputs = halves.model(x)
+        probability = (tf.nn.softmax(outputs) if activation is None else outputs)[0, 2]
+    expected = (tape.gradient(probability, x) * x).numpy()[0].sum(axis=-1)
+    heat = share(network, network.target(2).probability)
+    close(heat.raw, expected, 1e-3)
+    assert heat.score == pytest.approx(float(probability), rel=1e-4)
+    assert heat.target.name == "probability of class 2"
+
+
+def test_one_sigmoid_unit_and_its_negation():
+    halves = functional(None)
+    out = keras.layers.Dense(1, activation="sigmoid")(halves.model.layers[-2].output)
+    network = Network(keras.Model(halves.model.input, out), class_names=["a dog"])
+    dog, other = share(network, "a dog"), share(network, {"a dog": -1})
+    close(other.raw, -dog.raw)
+    assert other.target.name == "not a dog"
+
+
+def test_a_unit_of_an_inner_layer():
+    halves = functional()
+    network = network_of(halves)
+    x = tf.constant((picture(1) // 8)[None].astype(np.float32))
+    up_to = keras.Model(halves.model.input, halves.model.get_layer("conv2").output)
+    with tf.GradientTape() as tape:
+        tape.watch(x)
+        mean = tf.reduce_mean(up_to(x)[0, :, :, 5])
+    heat = share(network, network.unit("conv2", 5))
+    close(heat.raw, (tape.gradient(mean, x) * x).numpy()[0].sum(axis=-1))
+    assert heat.score == pytest.approx(float(mean), rel=1e-4)
+    assert heat.target.name == "unit 5 of conv2"
+    cam = explain(network, picture(1), "grad-cam", "conv1", network.unit("conv2", 5))
+    assert cam.values.any()
+    later = explain(network, picture(1), "grad-cam", "relu", network.unit("conv2", 5))
+    assert later.message == "no positive evidence for 'unit 5 of conv2' at relu"
+
+
+@pytest.mark.parametrize(
+    "method", ["score-cam", "ablation-cam", "occlusion", "integrated-gradients", "fullgrad"]
+)
+def test_methods_with_runs_of_their_own_take_any_target(method):
+    network = network_of(functional())
+    targets = [{0: 1, 1: -1}, network.target([0, 1]).probability, network.unit("relu", 3)]
+    maps = [share(network, target, method) for target in targets]
+    assert all(np.isfinite(heat.raw).all() for heat in maps)
+    assert not np.allclose(maps[0].values, maps[2].values)
+
+
+def test_errors_name_what_there_is():
+    network = network_of(functional())
+    with pytest.raises(CnnvisError, match=r"5 classes, 0 to 4; 7 was asked"):
+        network.target({7: 1})
+    with pytest.raises(CnnvisError, match="no class 'cat'"):
+        network.target(["cat", 1])
+    with pytest.raises(CnnvisError, match="at least one of them"):
+        network.target([])
+    with pytest.raises(CnnvisError, match=r"'conv2' has units 0 to 7; 8 was asked"):
+        network.unit("conv2", 8)
+    with pytest.raises(UnknownLayerError, match="no layer 'conv9'"):
+        network.unit("conv9", 0)
