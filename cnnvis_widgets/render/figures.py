@@ -152,7 +152,7 @@ def plot_heatmap(heatmap: Heatmap, opacity: float = 0.4, colormap: str | None = 
     title = f"{heatmap.target.name}  ·  score {_short(heatmap.score)}"
     facts = [
         f"{heatmap.network} · {heatmap.method} at {heatmap.layer.path}",
-        f"class {heatmap.target.index}",
+        "" if heatmap.target.weights or heatmap.target.of == "unit" else f"class {heatmap.target.index}",
         f"{broken.sum()} of {broken.size} places are not numbers (x, magenta)" if broken.any() else "",
     ]
     heading = _Heading(title, " · ".join(filter(None, facts)), figure_width)
