@@ -46,7 +46,7 @@ class Explorer(widgets.VBox):
     ``update(...)`` and ``image = array`` change it. Raises what `load_network` and `load_image` raise.
     """
 
-    panels: tuple[str, ...] = ("photo", "maps", "detail", "filter")
+    panels: tuple[str, ...] = ("network", "photo", "maps", "detail", "filter")
     rows: tuple[tuple[str, ...], ...] = (
         ("network", "image", "target", "search"),
         ("layer", "unit", "method", "colormap", "opacity"),

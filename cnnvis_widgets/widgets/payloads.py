@@ -16,7 +16,8 @@ TILE_SIDE = 28  # maps are not sent smaller than this
 
 def stage_texts(language: str) -> dict[str, str]:
     """The sentences of the view alone: what the trait ``texts`` holds."""
-    return {key: text for key, text in sentences(language).items() if key.startswith("stage.")}
+    wanted = ("stage.", "explorer.kind.")
+    return {key: text for key, text in sentences(language).items() if key.startswith(wanted)}
 
 
 def photo_payload(image: np.ndarray, name: str = "") -> dict[str, Any]:
@@ -74,6 +75,20 @@ def detail_payload(values: np.ndarray, unit: int) -> dict[str, Any]:
 def no_detail() -> dict[str, Any]:
     """Traits that forget the map in full resolution: it belonged to other maps."""
     return {"detail_map": b"", "detail_shape": [0, 0], "detail_unit": -1}
+
+
+def field_payload(values: np.ndarray, layer: str, unit: int, position: tuple[int, int]) -> dict[str, Any]:
+    """Traits that show the effective receptive field of one position (y, x): (h, w) in [0, 1]."""
+    return {
+        "field_map": np.ascontiguousarray(values, "<f4").tobytes(),
+        "field_shape": list(values.shape),
+        "field_of": {"layer": layer, "unit": unit, "y": position[0], "x": position[1]},
+    }
+
+
+def no_field() -> dict[str, Any]:
+    """Traits that forget the effective field: it belonged to another photograph or layer."""
+    return {"field_map": b"", "field_shape": [0, 0], "field_of": {}}
 
 
 def picture_payload(image: np.ndarray, unit: int, caption: str = "") -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from cnnvis_widgets.widgets.parts.detail import Detail
 from cnnvis_widgets.widgets.parts.filter_picture import FilterPicture
+from cnnvis_widgets.widgets.parts.network_map import NetworkMap
 from cnnvis_widgets.widgets.parts.part import Part
 
-PARTS: tuple[type[Part], ...] = (Detail, FilterPicture)
+PARTS: tuple[type[Part], ...] = (NetworkMap, Detail, FilterPicture)

@@ -2,7 +2,9 @@
 // One view: builds the panels that the model names, paints all that changed once an animation frame, and never leaves
 // an empty cell: what fails is said in its place.
 
-const PANELS = { photo: createPhotoPanel, maps: createMapsPanel, detail: createDetailPanel, filter: createFilterPanel };
+const PANELS = {
+  network: createNetworkPanel, photo: createPhotoPanel, maps: createMapsPanel, detail: createDetailPanel, filter: createFilterPanel,
+};
 const REPAINT = ["unit", "opacity", "colormap", "sort", "scale", "texts", "status"];
 const TINT_AFTER = 100; // ms until a stale picture looks stale
 const BUSY_AFTER = 1000; // ms until it is said in words
@@ -20,24 +22,34 @@ function createView(model, el, signal) {
   let painted = 0;
 
   const root = make("div", { class: "cnnvis-stage", role: "group", "data-lm-suppress-shortcuts": "true" });
+  root.tabIndex = -1; // so that a click anywhere in it lets the keys work
   root.id = `cnnvis-stage-${++viewCount}-${Math.random().toString(36).slice(2, 8)}`; // a page may hold two bundles
   const errorText = make("span");
   const dismiss = make("button", { type: "button", class: "cnnvis-button" });
   const errorBox = make("div", { class: "cnnvis-error", role: "alert" }, errorText, dismiss);
+  const above = make("div", { class: "cnnvis-above" }); // the network strip, as wide as all panels
   const grid = make("div", { class: "cnnvis-panels" });
   const status = make("p", { class: "cnnvis-status", role: "status", "aria-live": "polite" });
   const busyText = make("span");
   const busy = make("p", { class: "cnnvis-busy", role: "status" }, make("span", { class: "cnnvis-spinner", "aria-hidden": "true" }), busyText);
   const footer = make("div", { class: "cnnvis-footer" }, status, busy);
   const dropHint = make("div", { class: "cnnvis-drop", "aria-hidden": "true" });
-  root.append(errorBox, grid, footer, dropHint);
+  root.append(errorBox, above, grid, footer, dropHint);
   for (const part of [busy, errorBox, dropHint]) part.hidden = true;
 
   /** @type {View} */
   const view = {
     model, root, signal, t, sync,
-    data: { maps: null, heat: null, detail: null, frame: 0 },
+    data: { maps: null, heat: null, detail: null, effect: null, graph: null, frame: 0 },
     unit: 0,
+    hover: null,
+    linked: NOTHING_LINKED,
+    links: /** @type {any} */ (null),
+    point(panel, share, unit) {
+      if (share) view.hover = { panel, x: share[0], y: share[1], unit: unit ?? view.unit };
+      else if (view.hover?.panel === panel) view.hover = null;
+      view.schedule();
+    },
     schedule() {
       scheduled ||= requestAnimationFrame(paint);
     },
@@ -55,6 +67,8 @@ function createView(model, el, signal) {
       view.schedule();
     },
   };
+
+  view.links = createLinks(view);
 
   /** @type {Map<number, Uint32Array>} */
   const tables = new Map();
@@ -74,9 +88,11 @@ function createView(model, el, signal) {
     const names = (model.get("panels") ?? []).filter((/** @type {string} */ name) => name in PANELS);
     panels = names.map((/** @type {keyof typeof PANELS} */ name) => PANELS[name](view));
     root.dataset.panels = names.join(" ");
-    root.dataset.count = String(names.length);
-    grid.replaceChildren(...panels.map((panel) => panel.element));
-    panels.forEach((panel) => sizes.observe(/** @type {Element} */ (panel.element.querySelector(".cnnvis-view"))));
+    const inGrid = panels.filter((_, i) => names[i] !== "network");
+    root.dataset.count = String(inGrid.length);
+    above.replaceChildren(...panels.filter((panel) => !inGrid.includes(panel)).map((panel) => panel.element));
+    grid.replaceChildren(...inGrid.map((panel) => panel.element));
+    panels.forEach((panel) => sizes.observe(/** @type {Element} */ (panel.element.querySelector(".cnnvis-view, .cnnvis-strip"))));
   }
 
   function paint() {
@@ -92,6 +108,7 @@ function createView(model, el, signal) {
       }
     }
     view.unit = clamp(model.get("unit") ?? 0, 0, Math.max(0, (view.data.maps?.c ?? 1) - 1));
+    view.linked = view.links.now();
     for (const panel of panels) {
       try {
         panel.paint();
@@ -165,6 +182,12 @@ function createView(model, el, signal) {
     view.schedule();
   }, { signal });
   root.addEventListener("keydown", (event) => {
+    const act = FIELD_KEYS[event.key];
+    if (act && !event.altKey && !event.ctrlKey && !event.metaKey && !/** @type {Element} */ (event.target).matches("input, select, textarea")) {
+      event.preventDefault();
+      event.stopPropagation(); // in a notebook "r" makes a cell raw text
+      act(view);
+    }
     if (event.target instanceof HTMLButtonElement && (event.key === "Enter" || event.key === " ")) event.stopPropagation();
   }, { signal });
   acceptPictures(view, dropHint);
