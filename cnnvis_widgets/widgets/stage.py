@@ -149,7 +149,8 @@ class Stage(anywidget.AnyWidget):
         "image": a person opened, dropped or pasted a picture: its ``name``, its content as the only buffer.
         "detail": the ``unit`` whose map is wanted in full resolution; answer by publishing `detail_payload`.
         "layer": the ``path`` of the layer that a person chose on the network strip.
-        "field": ``unit``, ``y``, ``x``, whose effective receptive field is wanted; answer by publishing `field_payload`.
+        "field": ``unit``, ``y``, ``x``: a position whose effective receptive field is wanted; answer by publishing
+        `field_payload`.
         """
         self._callbacks.setdefault(kind, []).append(callback)
 

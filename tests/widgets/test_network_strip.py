@@ -237,9 +237,12 @@ def test_every_layer_of_a_large_network_can_be_reached_by_keys_alone(page: Page)
     open_strip(page, graph, "block1_conv1")
     reached = page.evaluate(
         """async (strip) => {
-          const list = document.querySelector(strip), seen = new Set(), stops = [];
+          const list = document.querySelector(strip), seen = new Set();
           const frame = () => new Promise(requestAnimationFrame);
-          const press = async (key) => { list.dispatchEvent(new KeyboardEvent("keydown", { key, bubbles: true })); await frame(); };
+          const press = async (key) => {
+            list.dispatchEvent(new KeyboardEvent("keydown", { key, bubbles: true }));
+            await frame();
+          };
           await press("Home");
           for (let i = 0; i < 1500; i++) {
             const here = document.getElementById(list.getAttribute("aria-activedescendant"));

@@ -16,7 +16,7 @@
 
 const STRIP_OPEN = 10; // px a column: a network that fits so is shown unfolded
 const STRIP_LEAST = 6; // px a column of a folded one
-const STRIP_MOST = 22;
+const STRIP_MOST = 30;
 const STRIP_NEAR = 3; // neighbours of the open block that are never folded together
 
 /** @param {any} trait @returns {Graph | null} */
@@ -141,10 +141,10 @@ function stripLayout(items) {
   return { columns: column.reduce((most, c) => Math.max(most, c + 1), 1), rows: Math.max(1, taken.length), column, row, lines };
 }
 
-/** The item nearest to a point. @param {StripLayout} layout @param {number} column @param {number} row fractions of
+/** The item nearest to a point, -1 where none is near. @param {StripLayout} layout @param {number} column @param {number} row fractions of
  * columns and rows @returns {number} */
 function stripAt(layout, column, row) {
-  let [best, least] = [-1, Infinity];
+  let [best, least] = [-1, 3];
   layout.column.forEach((c, i) => {
     const distance = Math.abs(c + 0.5 - column) + 2 * Math.abs(layout.row[i] + 0.5 - row); // a row is taller than a column is wide
     if (distance < least) [best, least] = [i, distance];

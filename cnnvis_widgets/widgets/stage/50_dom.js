@@ -146,8 +146,8 @@ function enclose(context, [x, y, width, height], line, beyond = {}) {
 }
 
 /** A canvas over a panel's picture, for a mark that moves without the picture being painted anew.
- * @param {{canvas: HTMLCanvasElement}} panel */
-function makeMarks({ canvas }) {
+ * @param {{canvas: HTMLCanvasElement}} panel @param {number} [weight] of its lines in CSS pixels */
+function makeMarks({ canvas }, weight = 1) {
   const marks = /** @type {HTMLCanvasElement} */ (make("canvas", { class: "cnnvis-marks", "aria-hidden": "true" }));
   canvas.after(marks);
   const fresh = createMemo();
@@ -160,7 +160,7 @@ function makeMarks({ canvas }) {
     marks.height = height;
     marks.style.width = canvas.style.width;
     marks.style.height = canvas.style.height;
-    const line = Math.max(1, Math.round(width / (canvas.clientWidth || width)));
+    const line = Math.max(1, Math.round((weight * width) / (canvas.clientWidth || width)));
     if (span) enclose(pen(marks), spanRect(span, rows, columns, width, height), line, beyond);
   };
 }

@@ -44,7 +44,7 @@ function createLinks(view) {
         ? strongestPlace(detail.values, 0, detail.h, detail.w, maps.signed)
         : strongestPlace(maps.values, view.unit * maps.h * maps.w, maps.h, maps.w, maps.signed);
     }
-    return { unit: hover?.unit ?? view.unit, y: Math.floor(y * maps.fullH), x: Math.floor(x * maps.fullW) };
+    return { unit: hover?.panel === "maps" ? hover.unit : view.unit, y: Math.floor(y * maps.fullH), x: Math.floor(x * maps.fullW) };
   }
 
   /** @param {Box | null} box @param {number[]} input */
@@ -60,7 +60,7 @@ function createLinks(view) {
   function now() {
     const { maps, graph } = view.data;
     const hover = view.hover;
-    if (!maps || (!hover && !boxWanted)) return NOTHING_LINKED;
+    if (!maps || (hover ? hover.unit >= maps.c : !boxWanted)) return NOTHING_LINKED;
     if (hover?.panel === "photo") {
       if (!graph || !field()) return NOTHING_LINKED;
       const [y, x] = [Math.floor(hover.y * graph.input[0]), Math.floor(hover.x * graph.input[1])];

@@ -25,15 +25,14 @@ function createNetworkPanel(view) {
   let tall = STRIP_TALL;
   let focus = 0; // the layer whose block is open
   let cursor = 0; // the layer that the keys are at, or the first of the folded block that they are at
-  /** @type {number | null} */
-  let pointed = null; // an item
+  let pointed = -1; // the item under the pointer
   const [newLayer, newFold, newWords, newMarks] = Array.from({ length: 4 }, createMemo);
 
   const itemOf = (/** @type {number} */ node) => items.findIndex(({ last }) => last >= node);
   const nodeOf = (/** @type {StripItem} */ { first, last }) => (first === last ? view.data.graph?.nodes[first] : undefined);
 
   list.addEventListener("pointermove", (event) => { pointed = locate(event); view.schedule(); }, { signal });
-  list.addEventListener("pointerleave", () => { pointed = null; view.schedule(); }, { signal });
+  list.addEventListener("pointerleave", () => { pointed = -1; view.schedule(); }, { signal });
   list.addEventListener("click", (event) => activate(locate(/** @type {PointerEvent} */ (event))), { signal });
   for (const change of ["focus", "blur"]) list.addEventListener(change, () => view.schedule(), { signal });
   list.addEventListener("keydown", (event) => {
@@ -43,7 +42,7 @@ function createNetworkPanel(view) {
     if (to === null && event.key !== "Enter" && event.key !== " ") return;
     event.preventDefault();
     event.stopPropagation(); // JupyterLab would move to the next cell, or run this one
-    pointed = null;
+    pointed = -1;
     if (to === null) activate(at);
     else cursor = items[to].first;
     view.schedule();
@@ -116,7 +115,7 @@ function createNetworkPanel(view) {
       if (fresh) {
         items = foldStrip(graph.nodes, focus, list.clientWidth);
         layout = stripLayout(items);
-        pointed = null;
+        pointed = -1;
         build(graph);
       }
       const options = /** @type {HTMLElement[]} */ ([...list.querySelectorAll(".cnnvis-layer")]);
@@ -133,9 +132,9 @@ function createNetworkPanel(view) {
         list.setAttribute("aria-activedescendant", options[at]?.id ?? "");
       }
       options.forEach((option, i) => option.classList.toggle("cnnvis-pointed", i === pointed));
-      const said = pointed ?? (document.activeElement === list ? at : here);
+      const said = pointed >= 0 ? pointed : document.activeElement === list ? at : here;
       setText(words, items[said] ? describe(items[said], graph) : t("stage.network.label", { network: model.get("network") ?? "" }));
-      list.style.cursor = pointed !== null && options[pointed]?.hasAttribute("aria-disabled") ? "default" : "pointer";
+      list.style.cursor = options[pointed]?.hasAttribute("aria-disabled") ? "default" : "pointer";
       setText(name, here < 0 ? "" : graph.nodes[current].path);
       const place = here < 0 ? 0 : (layout.column[here] + 0.5) * pitch;
       name.style.left = `${place}px`;

@@ -17,9 +17,10 @@ function createPhotoPanel(view) {
   const [low, high] = [make("span"), make("span")];
   const legend = make("div", { class: "cnnvis-legend" }, low, ramp, high);
   const caption = make("p", { class: "cnnvis-caption" });
-  panel.element.append(readout, legend, caption);
+  const sees = make("p", { class: "cnnvis-sees" });
+  panel.element.append(readout, legend, caption, sees);
 
-  const mark = makeMarks(panel);
+  const mark = makeMarks(panel, 2);
   const base = document.createElement("canvas"); // the photograph alone, at the size shown
   /** @type {ImageBitmap | null} */
   let bitmap = null;
@@ -86,9 +87,9 @@ function createPhotoPanel(view) {
         words = t(effect ? "stage.effect.value" : "stage.photo.value", { y, x, value: formatNumber(sampleHeat(heat, pointer[1], pointer[0])) });
       }
     }
-    if (view.links.effectWanted() && !effect) words = t("stage.effect.soon");
-    else if (view.linked.words) words = pointer ? `${words}. ${view.linked.words}` : view.linked.words;
     setText(readout, words);
+    show(sees, view.links.known());
+    setText(sees, view.links.effectWanted() && !effect ? t("stage.effect.soon") : view.linked.words);
     const said = bitmap ? !effect && model.get("heat_message") : t(broken ? "stage.photo.broken" : "stage.photo.empty");
     setText(note, said || "");
     show(note, !!said && !decoding);
