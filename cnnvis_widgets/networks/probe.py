@@ -23,6 +23,7 @@ import numpy as np
 
 from cnnvis_widgets.errors import CnnvisError, NetworkLoadError, UnknownLayerError
 from cnnvis_widgets.networks.files import reason
+from cnnvis_widgets.networks.graph import Graph, Trace, parameters_of
 from cnnvis_widgets.networks.quiet import start_tensorflow
 
 start_tensorflow()  # before anything else imports it and fills the screen
@@ -68,8 +69,8 @@ class Probe:
         self._compiled: OrderedDict[tuple, Callable] = OrderedDict()  # least recently used first
 
     @functools.cached_property
-    def _dry_run(self) -> tuple[tuple[Recorded, ...], str, int]:
-        """The recorded calls, the head that scores are taken before, and the number of classes."""
+    def _dry_run(self) -> tuple[tuple[Recorded, ...], str, int, Trace]:
+        """The recorded calls, the head that scores are taken before, the number of classes, and the traced graph."""
         found: list = []
 
         def look(inputs):
@@ -78,11 +79,25 @@ class Probe:
             outputs, calls = self._run(inputs)
             scores, head = _before_head(outputs)
             recorded = tuple(Recorded(path, name, _static_shape(value)) for path, name, value in calls)
-            found.append((recorded, head, int(scores.shape[-1])))
+            found.append((recorded, head, int(scores.shape[-1]), self._trace_of(inputs, scores, calls)))
 
         with _TRACING:  # traced and thrown away: nothing is computed
             self._trace(look, self.input_shape)
         return found[0]
+
+    def _trace_of(self, inputs, scores, calls) -> Trace:
+        sizes = {path: parameters_of(operation) for path, operation in _operations(self.model)}
+        return Trace(
+            inputs,
+            scores,
+            tuple(tuple(filter(tf.is_tensor, tf.nest.flatten(value))) for _path, _name, value in calls),
+            tuple(sizes[path if path in sizes else path.rpartition("#")[0]] for path, _name, _value in calls),
+        )
+
+    @functools.cached_property
+    def graph(self) -> Graph:
+        """The layers as a graph, read off the dry run when it is first asked for."""
+        return Graph(self.calls, self._dry_run[3])
 
     def _trace(self, function: Callable, shape: tuple[int, ...], *further: tf.TensorSpec) -> Callable:
         """A function of images of ``shape``, traced now."""
