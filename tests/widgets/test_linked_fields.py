@@ -43,9 +43,9 @@ def pixels_seen(cell: int) -> set[int]:
 
 def stage_of(layer: str = "block1_conv2", unit: int = 3, **changes: object):
     info = {"path": layer, "kind": "convolution", "shape": [SIDE, SIDE, 12]}
-    return cat_stage(
-        cat_maps(12, SIDE), panels=PANELS, graph=residual_graph(), layer=info, unit=unit, **changes
-    )
+    stage = cat_stage(cat_maps(12, SIDE), panels=PANELS, graph=residual_graph(), unit=unit, **changes)
+    stage.publish(layer=info)
+    return stage
 
 
 def hover(page: Page, canvas: str, y: float, x: float) -> None:
@@ -148,8 +148,9 @@ def test_where_a_position_sees_padding_the_box_is_dashed_at_the_border(page: Pag
 def test_a_position_that_sees_everything_is_said_to(page: Page):
     graph = residual_graph()
     graph["nodes"][-3][5] = "all"
-    layer = {"path": "block4_out", "kind": "activation", "shape": [SIDE, SIDE, 12]}
-    open_stage(page, cat_stage(cat_maps(12, SIDE), panels=PANELS, graph=graph, layer=layer))
+    stage = stage_of("block4_out", unit=0)
+    stage.publish(graph=graph)
+    open_stage(page, stage)
     point_at_cell(page, 3, 5)
     assert readout(page) == "Unit 0 at y 3, x 5 sees the whole picture"
     marks = pixels(page, PHOTO_MARKS)
@@ -288,7 +289,7 @@ def test_e_asks_the_kernel_and_its_answer_is_painted_instead_of_the_heatmap(page
     assert sent(page) == [{"type": "field", "unit": 3, "y": y, "x": x}]
     assert readout(page) == "The effective field is on its way."
     np.testing.assert_array_equal(pixels(page, ".cnnvis-photo"), with_heat)
-    receive(page, frame=2, **field_payload(effective(), "block1_conv2", 3, (y, x)))
+    receive(page, frame=9, **field_payload(effective(), "block1_conv2", 3, (y, x)))
     shown = pixels(page, ".cnnvis-photo")[..., :3]
     height, width = shown.shape[:2]
     receive(page, opacity=0)
@@ -312,11 +313,11 @@ def test_e_on_a_position_asks_for_that_one_and_another_layer_takes_the_field_awa
     point_at_cell(page, 7, 9)
     page.keyboard.press("e")
     assert sent(page) == [{"type": "field", "unit": 3, "y": 7, "x": 9}]
-    receive(page, frame=2, **field_payload(effective(), "block1_conv2", 3, (9, 9)))
+    receive(page, frame=9, **field_payload(effective(), "block1_conv2", 3, (9, 9)))
     np.testing.assert_array_equal(pixels(page, ".cnnvis-photo"), with_heat)  # an answer to another question
-    receive(page, frame=3, **field_payload(effective(), "block1_conv2", 3, (7, 9)))
+    receive(page, frame=10, **field_payload(effective(), "block1_conv2", 3, (7, 9)))
     assert (pixels(page, ".cnnvis-photo") != with_heat).any()
-    receive(page, frame=4, layer={"path": "block2_conv2", "kind": "convolution", "shape": [SIDE, SIDE, 12]})
+    receive(page, frame=11, layer={"path": "block2_conv2", "kind": "convolution", "shape": [SIDE, SIDE, 12]})
     np.testing.assert_array_equal(pixels(page, ".cnnvis-photo"), with_heat)
 
 
@@ -327,7 +328,7 @@ def test_an_effective_field_is_seen_where_there_is_no_evidence_for_a_class(page:
     expect(note).to_be_visible()
     page.get_by_role("button", name="Looks at").click()
     y, x = strongest()
-    receive(page, frame=2, **field_payload(effective(), "block1_conv2", 3, (y, x)))
+    receive(page, frame=9, **field_payload(effective(), "block1_conv2", 3, (y, x)))
     expect(note).to_be_hidden()
 
 
@@ -336,6 +337,6 @@ def test_a_field_that_fails_is_no_longer_waited_for(page: Page):
     page.get_by_role("button", name="Looks at").click()
     settle(page)
     assert readout(page) == "The effective field is on its way."
-    receive(page, frame=2, error="There is no gradient here.")
+    receive(page, frame=9, error="There is no gradient here.")
     settle(page)
     assert "on its way" not in readout(page)

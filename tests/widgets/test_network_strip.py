@@ -28,7 +28,8 @@ def page(browser: Browser) -> Iterator[Page]:
 
 
 def open_strip(page: Page, graph: dict, layer: str = "block2_conv2", dark: bool = False) -> Page:
-    stage = cat_stage(cat_maps(12, 28), panels=PANELS, graph=graph, layer=info(layer))
+    stage = cat_stage(cat_maps(12, 28), panels=PANELS, graph=graph)
+    stage.publish(layer=info(layer))
     return open_stage(page, stage, dark)
 
 
@@ -82,7 +83,7 @@ def test_every_layer_is_there_and_the_current_one_is_marked_and_named(page: Page
     x, _ = middle(bar(page, "block2_conv2"))
     box = name.bounding_box()
     assert box["x"] <= x <= box["x"] + box["width"]
-    receive(page, frame=2, layer=info("block4_out"))
+    receive(page, frame=8, layer=info("block4_out"))
     assert selected(page) == "block4_out"
     expect(name).to_have_text("block4_out")
 
@@ -227,7 +228,7 @@ def test_a_folded_block_says_what_it_holds_and_opens(page: Page):
     expect(page.locator(".cnnvis-strip-name")).to_have_text("block30_conv2")
     page.mouse.click(*middle(bar(page, "block34_shortcut")))
     assert sent(page) == [{"type": "layer", "path": "block34_shortcut"}]
-    receive(page, frame=2, layer=info("block34_shortcut"))
+    receive(page, frame=8, layer=info("block34_shortcut"))
     assert selected(page) == "block34_shortcut"
 
 
@@ -292,10 +293,10 @@ def test_the_strip_speaks_to_screen_readers(page: Page):
 
 def test_another_network_replaces_the_strip_and_none_hides_it(page: Page):
     open_strip(page, residual_graph())
-    receive(page, frame=2, graph=residual_graph(blocks=1), layer=info("block1_add"))
+    receive(page, frame=8, graph=residual_graph(blocks=1), layer=info("block1_add"))
     assert page.locator(f"{STRIP} [role=option]").count() == 3 + BLOCK + 2
     assert selected(page) == "block1_add"
-    receive(page, frame=3, graph={})
+    receive(page, frame=9, graph={})
     expect(page.locator(STRIP)).to_be_hidden()
 
 

@@ -15,6 +15,8 @@ class NetworkMap(Part):
         self.stage.on("layer", lambda content, _buffers: explorer.wish(layer=str(content["path"])))
 
     def changes(self, shown: Shown, before: Shown | None) -> dict[str, Any]:
-        if before is not None and before.network is shown.network:
+        panels = set(self.explorer.panels)
+        drawn = "network" in panels or panels > {"photo"}  # a photograph alone has no position to point at
+        if not drawn or (before is not None and before.network is shown.network):
             return {}
         return {"graph": payloads.graph_payload(shown.network)}

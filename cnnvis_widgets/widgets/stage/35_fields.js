@@ -10,10 +10,15 @@
  *   the sides at which what is seen goes on beyond the border, where only padding is
  */
 
+const PART = 1e-3; // of a pixel: where a network enlarges its maps, jumps are fractions and arrive rounded
+
 /** What a position sees, beyond the border too. @param {{y: Axis, x: Axis}} field @param {number} y @param {number} x @returns {Span} */
 function fieldSpan(field, y, x) {
-  const [top, left] = [field.y.start + y * field.y.jump, field.x.start + x * field.x.jump];
-  return { top, bottom: top + field.y.size - 1, left, right: left + field.x.size - 1 };
+  const along = (/** @type {Axis} */ { size, jump, start }, /** @type {number} */ p) => [
+    Math.ceil(start + p * jump - PART), Math.floor(start + p * jump + size - 1 + PART),
+  ];
+  const [[top, bottom], [left, right]] = [along(field.y, y), along(field.x, x)];
+  return { top, bottom, left, right };
 }
 
 /** What a position sees of a picture. @param {Field} field @param {number} y @param {number} x @param {number[]} input
@@ -36,8 +41,8 @@ function cellsSeeing(field, y, x, h, w) {
   if (!field) return null;
   if (field === "all") return { top: 0, bottom: h - 1, left: 0, right: w - 1 };
   const along = (/** @type {Axis} */ { size, jump, start }, /** @type {number} */ pixel, /** @type {number} */ n) => [
-    Math.max(0, Math.ceil((pixel - start - size + 1) / jump)),
-    Math.min(n - 1, Math.floor((pixel - start) / jump)),
+    Math.max(0, Math.ceil((pixel - start - size + 1 - PART) / (jump || PART / n))), // jump 0: all see the same
+    Math.min(n - 1, Math.floor((pixel - start + PART) / (jump || PART / n))),
   ];
   const [top, bottom] = along(field.y, y, h);
   const [left, right] = along(field.x, x, w);
