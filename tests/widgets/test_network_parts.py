@@ -37,7 +37,7 @@ def test_a_layer_that_is_not_there_is_said_and_the_view_stays(explorer):
 
 def test_the_graph_is_sent_once_a_network_and_holds_all_its_layers(explorer):
     sent = []
-    explorer.stage.observe(lambda change: sent.append(change.new), "graph")
+    explorer.stage.observe(lambda change: change.new and sent.append(change.new), "graph")
     _ = explorer.state
     explorer.update(layer="block2_conv1")
     explorer.update(image="coffee", target="dog")

@@ -12,11 +12,20 @@ from cnnvis_widgets.widgets.shown import Shown
 class NetworkMap(Part):
     def __init__(self, explorer):
         super().__init__(explorer)
+        panels = set(explorer.panels)
+        self._drawn = "network" in panels or panels > {"photo"}  # a photograph alone has nothing to link
         self.stage.on("layer", lambda content, _buffers: explorer.wish(layer=str(content["path"])))
 
     def changes(self, shown: Shown, before: Shown | None) -> dict[str, Any]:
-        panels = set(self.explorer.panels)
-        drawn = "network" in panels or panels > {"photo"}  # a photograph alone has no position to point at
-        if not drawn or (before is not None and before.network is shown.network):
-            return {}
-        return {"graph": payloads.graph_payload(shown.network)}
+        return (
+            {"graph": {}} if _is_new(shown, before) else {}
+        )  # paths of the last one may mean other layers here
+
+    def after(self, shown: Shown, before: Shown | None) -> None:
+        """The graph comes second: reading it off a large network takes some tenths of a second."""
+        if self._drawn and _is_new(shown, before):
+            self.stage.publish(**payloads.graph_payload(shown.network))
+
+
+def _is_new(shown: Shown, before: Shown | None) -> bool:
+    return before is None or before.network is not shown.network

@@ -123,9 +123,9 @@ function outline(/** @type {CanvasRenderingContext2D} */ context, /** @type {num
  */
 function enclose(context, [x, y, width, height], line, beyond = {}) {
   const { width: wide, height: tall } = context.canvas;
-  const [left, top] = [Math.max(0, x - 3 * line) + 1.5 * line, Math.max(0, y - 3 * line) + 1.5 * line];
-  const right = Math.min(wide, x + width + 3 * line) - 1.5 * line;
-  const bottom = Math.min(tall, y + height + 3 * line) - 1.5 * line;
+  const edge = (/** @type {number} */ at, /** @type {number} */ end, /** @type {number} */ out) =>
+    clamp(Math.round(at) + 3 * line * out, 0, end) - 1.5 * line * out; // the middle of a line outside of what it encloses
+  const [left, top, right, bottom] = [edge(x, wide, -1), edge(y, tall, -1), edge(x + width, wide, 1), edge(y + height, tall, 1)];
   context.lineCap = "butt";
   context.lineWidth = 3 * line;
   context.strokeStyle = "#000";

@@ -11,6 +11,7 @@ function createNetworkPanel(view) {
   const list = make("div", { class: "cnnvis-strip", role: "listbox", tabindex: "0", "aria-orientation": "horizontal" });
   const name = make("span", { class: "cnnvis-strip-name", "aria-hidden": "true" });
   const element = make("section", { class: "cnnvis-panel-network" }, words, list, make("div", { class: "cnnvis-strip-names" }, name));
+  element.hidden = true;
   const svg = (/** @type {string} */ tag) => document.createElementNS("http://www.w3.org/2000/svg", tag);
   const lines = svg("path");
   const drawing = svg("svg");
@@ -107,7 +108,8 @@ function createNetworkPanel(view) {
     element,
     paint() {
       const { graph } = view.data;
-      show(element, !!graph);
+      if (graph) show(element, true);
+      element.style.visibility = graph ? "" : "hidden"; // between two networks it keeps its place
       if (!graph || !list.clientWidth) return;
       const current = graph.places.get(model.get("layer")?.path) ?? -1;
       if (newLayer(graph, current)) focus = cursor = Math.max(0, current);
