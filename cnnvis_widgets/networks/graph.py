@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
+
 from cnnvis_widgets.errors import UnknownLayerError, did_you_mean
-from cnnvis_widgets.networks import operations
+from cnnvis_widgets.networks import linear_head, operations
 from cnnvis_widgets.networks.fields import ReceptiveField
 
 PICTURE = ""  # stands among a node's predecessors for the network's input
@@ -54,7 +56,9 @@ class Graph:
         self._trace = trace
         calls = tuple(calls)
         sources = _sources([call.path for call in calls], trace)
-        fields = list(_fields(trace))
+        picture = operations.picture_of(trace.inputs)
+        self._seen = operations.see(trace.inputs.graph, {trace.inputs.name: picture})
+        fields = [_field(outputs, self._seen, picture) for outputs in trace.outputs]
         self.nodes = tuple(
             Node(call.path, call.type_name, call.shape, before, parameters, *seen)
             for call, before, parameters, seen in zip(calls, sources, trace.parameters, fields, strict=True)
@@ -71,6 +75,36 @@ class Graph:
                 f"The network has no layer {path!r}; {did_you_mean(path, list(self._by_path))}"
             )
         return self._by_path[path]
+
+    @functools.cached_property
+    def _tail(self) -> dict[str, Any]:
+        """The tensors of `linear_layers`, by path."""
+        tail = {tensor.name for tensor in linear_head.linear_tail(self._trace.scores, set(self._seen))}
+        return {
+            node.path: outputs[0]
+            for node, outputs in zip(self.nodes, self._trace.outputs, strict=True)
+            if len(node.shape) == 3 and None not in node.shape and outputs[0].name in tail
+        }
+
+    @property
+    def linear_layers(self) -> tuple[str, ...]:
+        """Paths of the layers (h, w, c) of whose mean over space the scores are exactly an affine function.
+
+        Such as the last feature maps before global average pooling and one Dense layer, and a Dropout that passes them
+        on; in the order in which they run. Empty where the network ends in another way.
+        """
+        return tuple(self._tail)
+
+    def linear_head(self, path: str) -> np.ndarray | None:
+        r"""(c, classes) float32: the matrix W of such a layer, from the weights as they are now; None for other layers.
+
+        .. math:: \mathrm{scores}_k = b_k + \sum_c W_{ck} \, \tfrac{1}{hw} \sum_{yx} A_{yxc}
+
+        The gradient of score k at every position of unit c is W[c, k] / (h * w), which is Grad-CAM's weight.
+        Raises `UnknownLayerError`.
+        """
+        layer = self._tail.get(self.node(path).path)
+        return None if layer is None else linear_head.matrix(layer, self._trace.scores)
 
 
 def _sources(paths: list[str], trace: Trace) -> list[tuple[str, ...]]:
@@ -98,19 +132,15 @@ def _sources(paths: list[str], trace: Trace) -> list[tuple[str, ...]]:
     return found
 
 
-def _fields(trace: Trace) -> Iterator[tuple[ReceptiveField | None, str]]:
-    """(field, "") of each call, or (None, what stood in the way)."""
-    picture = operations.picture_of(trace.inputs)
-    seen = operations.see(trace.inputs.graph, {trace.inputs.name: picture})
-    size = (len(picture.y), len(picture.x))
-    for outputs in trace.outputs:
-        state = seen.get(outputs[0].name) if len(outputs) == 1 else "more than one output"
-        try:
-            if state is None or isinstance(state, str):
-                raise operations.UnknownOperation(state or "no picture")
-            yield operations.field_of(state, size), ""
-        except operations.UnknownOperation as error:
-            yield None, str(error)
+def _field(outputs: tuple, seen: dict, picture: operations.Seen) -> tuple[ReceptiveField | None, str]:
+    """(field, "") of a call, or (None, what stood in the way)."""
+    state = seen.get(outputs[0].name) if len(outputs) == 1 else "more than one output"
+    try:
+        if state is None or isinstance(state, str):
+            raise operations.UnknownOperation(state or "no picture")
+        return operations.field_of(state, (len(picture.y), len(picture.x))), ""
+    except operations.UnknownOperation as error:
+        return None, str(error)
 
 
 def parameters_of(layer: Any) -> int:

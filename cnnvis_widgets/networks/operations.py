@@ -1,8 +1,8 @@
 """What one TensorFlow operation makes of what its inputs see: the table behind `fields.py`.
 
 The idea: a tensor is described by what its rows and columns see and by the dimensions along which they lie, so that
-pictures with the channels first, flattened or seen as a list of positions are all the same to it. An operation that is not in the table makes everything
-after it unknown; a field is never guessed.
+pictures with the channels first, flattened or seen as a list of positions are all the same to it. An operation that is
+not in the table makes everything after it unknown; a field is never guessed.
 """
 
 from __future__ import annotations
