@@ -340,3 +340,13 @@ def test_a_field_that_fails_is_no_longer_waited_for(page: Page):
     receive(page, frame=9, error="There is no gradient here.")
     settle(page)
     assert "on its way" not in readout(page)
+
+
+def test_where_no_pixel_has_an_effect_it_is_said_in_words(page: Page):
+    open_stage(page, stage_of())
+    page.get_by_role("button", name="Looks at").click()
+    y, x = strongest()
+    receive(page, frame=9, **field_payload(np.zeros((224, 224)), "block1_conv2", 3, (y, x)))
+    page.mouse.move(3, 790)
+    settle(page)
+    assert readout(page) == f"Unit 3 is silent at y {y}, x {x}: no small change of any pixel moves it."

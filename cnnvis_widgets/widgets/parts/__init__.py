@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from cnnvis_widgets.widgets.parts.detail import Detail
+from cnnvis_widgets.widgets.parts.effective_field import EffectiveField
 from cnnvis_widgets.widgets.parts.filter_picture import FilterPicture
 from cnnvis_widgets.widgets.parts.network_map import NetworkMap
 from cnnvis_widgets.widgets.parts.part import Part
 
-PARTS: tuple[type[Part], ...] = (NetworkMap, Detail, FilterPicture)
+PARTS: tuple[type[Part], ...] = (NetworkMap, Detail, EffectiveField, FilterPicture)

@@ -22,7 +22,8 @@
  *
  * @typedef {{h: number, w: number, values: Float32Array, signed: boolean}} Heat
  * @typedef {{unit: number, h: number, w: number, values: Float32Array}} Detail
- * @typedef {Heat & {of: {layer: string, unit: number, y: number, x: number}}} Effect an effective receptive field
+ * @typedef {Heat & {of: {layer: string, unit: number, y: number, x: number}, silent: boolean}} Effect an effective receptive
+ *   field; silent: no pixel has any effect
  * @typedef {{maps: Maps | null, heat: Heat | null, detail: Detail | null, effect: Effect | null, graph: Graph | null, frame: number}} Data
  */
 
@@ -70,7 +71,8 @@ function readDetail(model) {
 function readEffect(model) {
   const [h, w] = model.get("field_shape") ?? [0, 0];
   const values = floatsOf(model.get("field_map"));
-  return h * w > 0 && values.length >= h * w ? { h, w, values, signed: false, of: model.get("field_of") } : null;
+  if (!h || !w || values.length < h * w) return null;
+  return { h, w, values, signed: false, of: model.get("field_of"), silent: values.every((value) => value === 0) };
 }
 
 /** @param {Model} model @returns {() => Data} what to call when a frame has come */

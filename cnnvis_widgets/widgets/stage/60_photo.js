@@ -89,7 +89,8 @@ function createPhotoPanel(view) {
     }
     setText(readout, words);
     show(sees, view.links.known());
-    setText(sees, view.links.effectWanted() && !effect ? t("stage.effect.soon") : view.linked.words);
+    const waiting = view.links.effectWanted() && !effect;
+    setText(sees, waiting ? t("stage.effect.soon") : view.linked.words || (effect?.silent ? t("stage.effect.silent", effect.of) : ""));
     const said = bitmap ? !effect && model.get("heat_message") : t(broken ? "stage.photo.broken" : "stage.photo.empty");
     setText(note, said || "");
     show(note, !!said && !decoding);
