@@ -39,6 +39,7 @@ def test_the_layer_chosen_on_the_strip_is_shown(explorer):
 
 
 def test_a_layer_that_is_not_there_is_said_and_the_view_stays(explorer):
+    assert explorer.state["layer"] == "block4_add"
     ask(explorer, type="layer", path="nowhere")
     assert explorer.state["layer"] == "block4_add"
     assert "nowhere" in explorer.stage.error
@@ -74,7 +75,7 @@ def test_an_effective_field_is_one_at_its_strongest_pixel_and_nothing_outside_of
     field = field.copy()
     field[top : bottom + 1, left : right + 1] = 0
     assert not field.any()
-    explorer.update(layer="block2_add")
+    explorer.update(layer="block3_add")
     assert stage.field_map == b""
 
 

@@ -203,7 +203,7 @@ def test_four_hundred_layers_fit_and_only_the_current_block_is_unfolded(page: Pa
     open_strip(page, graph, "block30_conv2")
     strip = page.locator(STRIP).bounding_box()
     boxes = [option.bounding_box() for option in page.locator(f"{STRIP} [role=option]").all()]
-    assert min(box["width"] for box in boxes) >= 5.9
+    assert min(box["width"] for box in boxes) >= 8.9
     assert min(box["x"] for box in boxes) >= strip["x"] - 0.1
     assert max(box["x"] + box["width"] for box in boxes) <= strip["x"] + strip["width"] + 0.1
     single = page.locator(f"{STRIP} [data-path]").evaluate_all(

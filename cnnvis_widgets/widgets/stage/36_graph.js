@@ -15,7 +15,7 @@
  */
 
 const STRIP_OPEN = 10; // px a column: a network that fits so is shown unfolded
-const STRIP_LEAST = 6; // px a column of a folded one
+const STRIP_LEAST = 9; // px a column of a folded one
 const STRIP_MOST = 30;
 const STRIP_NEAR = 3; // neighbours of the open block that are never folded together
 
