@@ -24,6 +24,9 @@ _SHIFTED = ("BiasAdd", "Add", "AddV2", "Sub")
 _SCALED = ("Mul", "RealDiv")
 _MIXED = ("MatMul", "BatchMatMulV2", "Conv2D")
 _AVERAGED = ("Mean", "AvgPool")
+# Arguments and attributes that `tf.raw_ops` calls by another name than the graph.
+_RENAMED = {"reduction_indices": "axis", "dim": "axis"}
+_ATTRIBUTES = {("Squeeze", "axis"): "squeeze_dims"}
 
 
 def linear_tail(scores: Any, dependent: set[str]) -> list[Any]:
@@ -97,12 +100,16 @@ def _treats_positions_alike(op: Any, name: str, source: operations.Seen, output:
         whole = list(op.inputs[0].shape[1:3]) == list(op.get_attr("ksize")[1:3])
         return whole and op.get_attr("padding") in (b"VALID", "VALID")
     if op.type in ("MatMul", "BatchMatMulV2"):
-        return not _spatial(source.dims[-1])
+        return _spatial_names(source) == _spatial_names(output)  # no rows or columns were summed over
     return True
 
 
 def _spatial(dim: operations.Dimension) -> bool:
     return any(name in ("y", "x") and n != 1 for name, n in dim)
+
+
+def _spatial_names(seen: operations.Seen) -> list[str]:
+    return sorted(name for dim in seen.dims for name, n in dim if name in ("y", "x") and n != 1)
 
 
 class _Replay:
@@ -143,9 +150,10 @@ class _Replay:
         given: dict[str, Any] = {}
         for argument in op.op_def.input_arg:
             count = op.get_attr(argument.number_attr) if argument.number_attr else None
-            given[argument.name] = values.pop(0) if count is None else [values.pop(0) for _ in range(count)]
+            value = values.pop(0) if count is None else [values.pop(0) for _ in range(count)]
+            given[_RENAMED.get(argument.name, argument.name)] = value
         for name in inspect.signature(run).parameters:
             if name not in given and name != "name":
-                given[name] = op.get_attr(name)
+                given[name] = op.get_attr(_ATTRIBUTES.get((op.type, name), name))
         outputs = run(**given)
         return list(outputs) if isinstance(outputs, (list, tuple)) else [outputs]

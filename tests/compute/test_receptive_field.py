@@ -35,7 +35,9 @@ def test_effective_field_equals_finite_differences(build):
             pair[1, row, column, channel] -= step
             up, down = np.array(halves.up_to(pair))[:, y, x, unit]
             slopes.append((float(up) - float(down)) / (2 * step))
-        assert field[row, column] == pytest.approx(np.abs(slopes).sum(), rel=0.05, abs=0.02 * field.max())
+        assert field[row, column] == pytest.approx(
+            np.abs(slopes).sum(), rel=0.05, abs=0.02 * float(field.max())
+        )
 
 
 @pytest.mark.parametrize("build", BUILDS)

@@ -7,6 +7,7 @@ import tensorflow as tf
 from models import BUILDS, SIZE
 
 from cnnvis_widgets.errors import UnknownLayerError
+from cnnvis_widgets.networks import load_network
 from cnnvis_widgets.networks.network import Network
 
 layers, ops = keras.layers, keras.ops
@@ -356,3 +357,43 @@ def test_nothing_is_run_or_traced_for_the_graph():
     network = Network(BUILDS["functional"]().model)
     traces = network.probe.traces
     assert network.graph is network.graph and network.probe.traces == traces
+
+
+@pytest.mark.parametrize(
+    ("source", "paths"),
+    [
+        ("mobilenet_v2", ["Conv1", "block_1_depthwise", "block_4_project_BN", "block_6_add"]),
+        ("googlenet.keras", ["conv2_3x3", "inception_3a_output", "inception_3b_output"]),
+        ("squeezenet.keras", ["pool1", "fire3_concat", "fire5_concat"]),
+    ],
+)
+def test_real_networks_see_to_the_edge_of_the_box_and_no_further(networks_folder, source, paths):
+    """Everything outside the box is raised, which changes nothing; then each of its edges, which does."""
+    if source.endswith(".keras"):
+        network = load_network(networks_folder / source)
+    else:
+        network = load_network(source, weights="random")
+    with_positive_weights(network.model)
+    known = {node.path for node in network.graph.nodes}
+    ground = np.random.default_rng(2).uniform(0.8, 1, (1, *network.input_size, 3)).astype(np.float32)
+    checked = 0
+    for path in (path for path in paths if path in known):
+        node = network.graph.node(path)
+        for y, x in [
+            (0, 0),
+            (node.shape[0] // 2, node.shape[1] // 3),
+            (node.shape[0] - 1, node.shape[1] - 2),
+        ]:
+            top, left, bottom, right = node.field.seen(y, x)
+            raised = np.repeat(ground, 6, axis=0)
+            raised[1] += 1e8
+            raised[1, top : bottom + 1, left : right + 1] = ground[0, top : bottom + 1, left : right + 1]
+            raised[2, top, left : right + 1] += 1e8
+            raised[3, bottom, left : right + 1] += 1e8
+            raised[4, top : bottom + 1, left] += 1e8
+            raised[5, top : bottom + 1, right] += 1e8
+            values = network.probe.forward(raised, [path])[1][path][:, y, x]
+            changed = (np.abs(values - values[0]) > 1e-5 * np.abs(values[0])).any(axis=-1)
+            assert changed.tolist() == [False, False, True, True, True, True], (path, y, x)
+            checked += 1
+    assert checked >= 6
