@@ -202,12 +202,13 @@ def test_when_the_pointer_leaves_all_marks_go_and_the_kernel_was_told_nothing(pa
     open_stage(page, stage_of())
     before = pixels(page, ".cnnvis-maps")
     for canvas in (".cnnvis-photo", ".cnnvis-maps", ".cnnvis-detail"):
-        hover(page, canvas, 0.4, 0.4)
-    page.mouse.move(3, 790)
-    settle(page)
-    assert not pixels(page, PHOTO_MARKS).any()
-    assert not pixels(page, DETAIL_MARKS).any()
-    np.testing.assert_array_equal(pixels(page, ".cnnvis-maps"), before)
+        hover(page, canvas, 0.1, 0.1)
+        assert readout(page)
+        page.mouse.move(3, 790)
+        settle(page)
+        assert not pixels(page, PHOTO_MARKS).any()
+        assert not pixels(page, DETAIL_MARKS).any()
+        np.testing.assert_array_equal(pixels(page, ".cnnvis-maps"), before)
     assert sent(page) == []
     assert page.evaluate("() => cnnvis.model.saved") == []
 
@@ -317,8 +318,24 @@ def test_e_on_a_position_asks_for_that_one_and_another_layer_takes_the_field_awa
     np.testing.assert_array_equal(pixels(page, ".cnnvis-photo"), with_heat)  # an answer to another question
     receive(page, frame=10, **field_payload(effective(), "block1_conv2", 3, (7, 9)))
     assert (pixels(page, ".cnnvis-photo") != with_heat).any()
-    receive(page, frame=11, layer={"path": "block2_conv2", "kind": "convolution", "shape": [SIDE, SIDE, 12]})
-    np.testing.assert_array_equal(pixels(page, ".cnnvis-photo"), with_heat)
+    here = {"path": "block1_conv2", "kind": "convolution", "shape": [SIDE, SIDE, 12]}
+    for frame, layer in (
+        (11, here | {"path": "block2_conv2"}),
+        (12, here),
+    ):  # coming back does not bring it back
+        receive(page, frame=frame, layer=layer)
+        np.testing.assert_array_equal(pixels(page, ".cnnvis-photo"), with_heat)
+
+
+def test_e_on_another_position_asks_anew_and_on_the_same_one_takes_its_field_away(page: Page):
+    open_stage(page, stage_of())
+    page.locator(GRID).focus()
+    for y, x in ((7, 9), (8, 9)):
+        point_at_cell(page, y, x)
+        page.keyboard.press("e")
+        assert sent(page)[-1] == {"type": "field", "unit": 3, "y": y, "x": x}
+    page.keyboard.press("e")
+    assert len(sent(page)) == 2
 
 
 def test_an_effective_field_is_seen_where_there_is_no_evidence_for_a_class(page: Page):
