@@ -57,7 +57,7 @@ class Explorer(widgets.VBox):
 
     view = traitlets.Dict()
 
-    panels: tuple[str, ...] = ("photo", "maps", "detail", "filter")
+    panels: tuple[str, ...] = ("network", "photo", "maps", "detail", "filter")
     rows: tuple[tuple[str, ...], ...] = (
         ("network", "image", "target", "search"),
         ("layer", "unit", "method", "colormap", "opacity"),

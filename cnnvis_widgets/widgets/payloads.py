@@ -8,6 +8,9 @@ import cv2
 import numpy as np
 
 from cnnvis_widgets.locale import sentences
+from cnnvis_widgets.networks.fields import ReceptiveField
+from cnnvis_widgets.networks.graph import PICTURE
+from cnnvis_widgets.networks.network import Network, kind_of
 from cnnvis_widgets.widgets.shown import Shown, heat_caption, heat_message
 
 PHOTO_SIDE = 1024  # pixels; no screen shows more of a photograph in one panel
@@ -17,7 +20,8 @@ TILE_SIDE = 28  # maps are not sent smaller than this
 
 def stage_texts(language: str) -> dict[str, str]:
     """The sentences of the view alone: what the trait ``texts`` holds."""
-    return {key: text for key, text in sentences(language).items() if key.startswith("stage.")}
+    wanted = ("stage.", "explorer.kind.")
+    return {key: text for key, text in sentences(language).items() if key.startswith(wanted)}
 
 
 def photo_payload(image: np.ndarray, name: str = "") -> dict[str, Any]:
@@ -77,6 +81,52 @@ def no_detail() -> dict[str, Any]:
     return {"detail_map": b"", "detail_shape": [0, 0], "detail_unit": -1}
 
 
+def graph_payload(network: Network) -> dict[str, Any]:
+    """The trait that shows the whole network; rows instead of dictionaries keep 400 layers under 60 kB.
+
+    A row is [path, kind, type_name, shape, parameters, field, from]: from counts rows; the field is None where it is
+    not known, "all" where every position sees everything, else [size, jump, start] down and across (the positions'
+    intervals on one line, `ReceptiveField.box`). The first row is the picture, in place of input layers.
+    """
+    height, width = network.input_size
+    picture: list[Any] = [
+        "input",
+        "input",
+        "InputLayer",
+        [*network.input_size, 3],
+        0,
+        [[1, 1, 0], [1, 1, 0]],
+        [],
+    ]
+    rows, place = [picture], {PICTURE: 0}
+    for node in network.graph.nodes:
+        before = sorted({place[path] for path in node.predecessors})
+        if node.type_name == "InputLayer" and len(before) == 1:
+            place[node.path] = before[0]
+            continue
+        place[node.path] = len(rows)
+        shape = [side for side in node.shape if side is not None]
+        field = _field(node.field)
+        rows.append(
+            [node.path, kind_of(node.type_name), node.type_name, shape, node.parameters, field, before]
+        )
+    return {"graph": {"input": [height, width], "nodes": rows}}
+
+
+def field_payload(values: np.ndarray, layer: str, unit: int, position: tuple[int, int]) -> dict[str, Any]:
+    """Traits that show the effective receptive field of one position (y, x): (h, w) in [0, 1]."""
+    return {
+        "field_map": np.ascontiguousarray(values, "<f4").tobytes(),
+        "field_shape": list(values.shape),
+        "field_of": {"layer": layer, "unit": unit, "y": position[0], "x": position[1]},
+    }
+
+
+def no_field() -> dict[str, Any]:
+    """Traits that forget the effective field: it belonged to another photograph or layer."""
+    return {"field_map": b"", "field_shape": [0, 0], "field_of": {}}
+
+
 def picture_payload(image: np.ndarray, unit: int, caption: str = "") -> dict[str, Any]:
     """Traits that show a filter's picture: RGB uint8 (h, w, 3)."""
     content = np.ascontiguousarray(image, np.uint8).tobytes()
@@ -117,6 +167,13 @@ def pinned_payload(shown: Shown, language: str) -> dict[str, Any]:
 def nothing_pinned() -> dict[str, Any]:
     """Traits that forget the pinned view."""
     return {"pinned": {}, "pinned_photo": b"", "pinned_heat": b"", "pinned_map": b"", "difference": False}
+
+
+def _field(field: ReceptiveField | None) -> Any:
+    if field is None or field.everything:
+        return None if field is None else "all"
+    axes = zip(field.size, field.jump, field.start, strict=True)
+    return [[int(n) if n == int(n) else round(n, 4) for n in axis] for axis in axes]
 
 
 def _reduced(planes: np.ndarray) -> np.ndarray:

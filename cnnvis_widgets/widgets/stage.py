@@ -23,7 +23,7 @@ import traitlets
 from cnnvis_widgets.render import colormaps
 from cnnvis_widgets.widgets.payloads import stage_texts
 
-PANELS = ("photo", "maps", "detail", "filter")
+PANELS = ("photo", "maps", "detail", "filter", "network")  # the last stands above the others
 
 _FOLDER = Path(__file__).parent / "stage"
 _COMMENT = re.compile(
@@ -97,6 +97,11 @@ class Stage(anywidget.AnyWidget):
     colormap_tables = traitlets.Bytes().tag(sync=True)  # uint8 (n, 256, 3)
     diverging_colormaps = traitlets.List(traitlets.Int()).tag(sync=True)  # with zero in the middle
     signed_colormap = traitlets.Int().tag(sync=True)  # used on both signs unless a diverging one is chosen
+
+    graph = traitlets.Dict().tag(sync=True)  # `graph_payload` makes it; sent once a network
+    field_map = traitlets.Bytes().tag(sync=True)  # float32 (h, w) in [0, 1]: an effective receptive field
+    field_shape = traitlets.List([0, 0]).tag(sync=True)
+    field_of = traitlets.Dict().tag(sync=True)  # the position that has it: layer, unit, y, x
 
     picture = traitlets.Bytes().tag(sync=True)  # RGB uint8 (h, w, 3)
     picture_shape = traitlets.List([0, 0]).tag(sync=True)
@@ -200,6 +205,9 @@ class Stage(anywidget.AnyWidget):
         "pin": the view is to be pinned; "unpin": no more.
         "detail": the ``unit`` whose map is wanted in full resolution; answer by publishing `detail_payload`.
         "convolution": the ``unit`` to show step by step; answer by publishing `convolution_payload`.
+        "layer": the ``path`` of the layer that a person chose on the network strip.
+        "field": ``unit``, ``y``, ``x``: a position whose effective receptive field is wanted; answer by publishing
+        `field_payload`.
         """
         self._callbacks.setdefault(kind, []).append(callback)
 

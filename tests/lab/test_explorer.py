@@ -370,3 +370,23 @@ def test_one_convolution_step_by_step_ends_in_the_value_that_code_reads(page):
     value = page.notebook.kernel_eval(f"float(explorer.feature_map[{y}, {x}])")
     assert float(words.replace("→", "").replace("−", "-")) == pytest.approx(value, rel=6e-3, abs=1e-6)
     page.button("Step by step").click()
+
+
+def test_a_layer_on_the_network_strip_is_shown_by_mouse_and_by_keys(page):
+    strip = page.notebook.locator(".cnnvis-strip").first
+    strip.locator('[data-path="block2_conv1"]').click()
+    page.wait_for_layer("block2_conv1")
+    assert page.notebook.kernel_eval("explorer.state['layer']") == "block2_conv1"
+    assert strip.locator('[aria-selected="true"]').get_attribute("data-path") == "block2_conv1"
+    cell = page.notebook.page.locator(".jp-Cell.jp-mod-active").first.element_handle()
+    strip.press("Home")
+    for _ in range(2):
+        strip.press("ArrowRight")
+    path = page.notebook.page.evaluate(
+        "(strip) => document.getElementById(strip.getAttribute('aria-activedescendant')).dataset.path",
+        strip.element_handle(),
+    )
+    strip.press("Enter")
+    page.wait_for_layer(path)
+    assert page.notebook.kernel_eval("explorer.state['layer']") == path
+    assert "jp-mod-active" in cell.get_attribute("class"), "keys moved in the strip, not in the notebook"

@@ -6,11 +6,13 @@ import json
 import threading
 
 import cv2
+import keras
 import numpy as np
 import pytest
 import skimage.data
 
 from cnnvis_widgets.locale import sentences
+from cnnvis_widgets.networks.network import Network
 from cnnvis_widgets.widgets import payloads
 from cnnvis_widgets.widgets import stage as stage_module
 from cnnvis_widgets.widgets.payloads import maps_payload, photo_payload
@@ -138,3 +140,48 @@ def test_the_front_end_stays_small_and_free_of_comments():
     assert "/**" not in stage_module.module_text()
     assert "function render(" in stage_module.module_text()
     json.dumps(payloads.stage_texts("en"))
+
+
+def test_a_network_of_four_hundred_layers_is_sent_in_less_than_60_kb(wide_network: Network):
+    graph = payloads.graph_payload(wide_network)["graph"]
+    assert len(graph["nodes"]) > 400
+    assert len(json.dumps(graph)) < 60_000
+
+
+def test_the_graph_that_is_sent_has_paths_branches_and_fields():
+    """Two 3x3 convolutions beside a shortcut, after a pool of 2: sizes and jumps worked out by hand."""
+    picture = keras.Input((8, 12, 3), name="image")
+    halved = keras.layers.MaxPooling2D(2, name="halved")(picture)
+    branch = keras.layers.Conv2D(4, 3, padding="same", name="first")(halved)
+    branch = keras.layers.Conv2D(3, 3, padding="same", name="second")(branch)
+    both = keras.layers.Add(name="both")([halved, branch])
+    scores = keras.layers.Dense(2, name="scores")(keras.layers.GlobalAveragePooling2D(name="mean")(both))
+    graph = payloads.graph_payload(Network(keras.Model(picture, scores)))["graph"]
+    assert graph == {
+        "input": [8, 12],
+        "nodes": [
+            ["input", "input", "InputLayer", [8, 12, 3], 0, [[1, 1, 0], [1, 1, 0]], []],
+            ["halved", "pooling", "MaxPooling2D", [4, 6, 3], 0, [[2, 2, 0], [2, 2, 0]], [0]],
+            ["first", "convolution", "Conv2D", [4, 6, 4], 112, [[6, 2, -2], [6, 2, -2]], [1]],
+            ["second", "convolution", "Conv2D", [4, 6, 3], 111, [[10, 2, -4], [10, 2, -4]], [2]],
+            ["both", "merge", "Add", [4, 6, 3], 0, [[10, 2, -4], [10, 2, -4]], [1, 3]],
+            ["mean", "pooling", "GlobalAveragePooling2D", [3], 0, "all", [4]],
+            ["scores", "other", "Dense", [2], 8, "all", [5]],
+        ],
+    }
+
+
+@pytest.fixture(scope="module")
+def wide_network() -> Network:
+    """Sixty-seven residual blocks of six layers with the names of a ResNet."""
+    picture = here = keras.Input((32, 32, 3))
+    here = keras.layers.Conv2D(8, 3, strides=2, padding="same", name="conv1_conv")(here)
+    for block in range(67):
+        name, start = f"conv{2 + block // 20}_block{block % 20 + 1}", here
+        for step in (1, 2):
+            here = keras.layers.Conv2D(8, 3, padding="same", name=f"{name}_{step}_conv")(here)
+            here = keras.layers.BatchNormalization(name=f"{name}_{step}_bn")(here)
+        here = keras.layers.Add(name=f"{name}_add")([start, here])
+        here = keras.layers.ReLU(name=f"{name}_out")(here)
+    scores = keras.layers.Dense(10)(keras.layers.GlobalAveragePooling2D()(here))
+    return Network(keras.Model(picture, scores))

@@ -5,11 +5,24 @@ from __future__ import annotations
 from cnnvis_widgets.widgets.parts.ablation import Ablating
 from cnnvis_widgets.widgets.parts.compare import Compare
 from cnnvis_widgets.widgets.parts.detail import Detail
+from cnnvis_widgets.widgets.parts.effective_field import EffectiveField
 from cnnvis_widgets.widgets.parts.filter_picture import FilterPicture
 from cnnvis_widgets.widgets.parts.keys import Keys
+from cnnvis_widgets.widgets.parts.network_map import NetworkMap
 from cnnvis_widgets.widgets.parts.part import Part
 from cnnvis_widgets.widgets.parts.places import Places
 from cnnvis_widgets.widgets.parts.steps import Steps
 from cnnvis_widgets.widgets.parts.told import Told
 
-PARTS: tuple[type[Part], ...] = (Detail, FilterPicture, Steps, Compare, Keys, Places, Told, Ablating)
+PARTS: tuple[type[Part], ...] = (
+    NetworkMap,
+    Detail,
+    EffectiveField,
+    FilterPicture,
+    Steps,
+    Compare,
+    Keys,
+    Places,
+    Told,
+    Ablating,
+)

@@ -22,7 +22,9 @@
  *
  * @typedef {{h: number, w: number, values: Float32Array, signed: boolean}} Heat
  * @typedef {{unit: number, h: number, w: number, values: Float32Array}} Detail
- * @typedef {{maps: Maps | null, heat: Heat | null, detail: Detail | null, frame: number}} Data
+ * @typedef {Heat & {of: {layer: string, unit: number, y: number, x: number}, silent: boolean}} Effect an effective receptive
+ *   field; silent: no pixel has any effect
+ * @typedef {{maps: Maps | null, heat: Heat | null, detail: Detail | null, effect: Effect | null, graph: Graph | null, frame: number}} Data
  */
 
 const FINE = 0;
@@ -65,6 +67,14 @@ function readDetail(model) {
   return h * w > 0 && values.length >= h * w ? { unit: model.get("detail_unit"), h, w, values } : null;
 }
 
+/** @param {Model} model @returns {Effect | null} */
+function readEffect(model) {
+  const [h, w] = model.get("field_shape") ?? [0, 0];
+  const values = floatsOf(model.get("field_map"));
+  if (!h || !w || values.length < h * w) return null;
+  return { h, w, values, signed: false, of: model.get("field_of"), silent: values.every((value) => value === 0) };
+}
+
 /** @param {Model} model @returns {() => Data} what to call when a frame has come */
 function createReader(model) {
   /** @type {Record<string, {keys: unknown[], value: any}>} */
@@ -78,6 +88,8 @@ function createReader(model) {
     maps: once("maps", ["maps", "maps_shape", "maps_stats", "maps_scale", "layer"], readMaps),
     heat: once("heat", ["heat", "heat_shape", "heat_signed"], readHeat),
     detail: once("detail", ["detail_map", "detail_shape", "detail_unit"], readDetail),
+    effect: once("effect", ["field_map", "field_shape", "field_of"], readEffect),
+    graph: once("graph", ["graph"], (from) => readGraph(from.get("graph"))),
     frame: model.get("frame"),
   });
 }

@@ -13,6 +13,10 @@
  * @property {() => void} schedule paint in the next animation frame
  * @property {ReturnType<typeof createSync>} sync
  * @property {(unit: number) => void} select
+ * @property {Hover | null} hover the point under the pointer, in whichever panel it is
+ * @property {(panel: string, share: [number, number] | null, unit?: number) => void} point the pointer is at x, y of a panel's picture in 0..1
+ * @property {ReturnType<typeof createLinks>} links
+ * @property {Linked} linked what the panels show of one another in this frame
  * @property {(signed: boolean) => {table: Uint32Array, symmetric: boolean}} palette
  * @property {(sentence: string) => void} complain
  * @property {() => boolean} dismiss the error on display; whether there was one
@@ -111,6 +115,56 @@ function outline(/** @type {CanvasRenderingContext2D} */ context, /** @type {num
   context.strokeRect(x - line * 1.5, y - line * 1.5, width + line * 3, height + line * 3);
   context.strokeStyle = "#fff";
   context.strokeRect(x - line / 2, y - line / 2, width + line, height + line);
+}
+
+/**
+ * A rectangle around something, white within black, wholly on its canvas; dashed at the sides where what it stands for
+ * goes on beyond the border.
+ * @param {CanvasRenderingContext2D} context @param {[number, number, number, number]} rect x, y, width, height
+ * @param {number} line @param {Partial<Record<string, boolean>>} [beyond]
+ */
+function enclose(context, [x, y, width, height], line, beyond = {}) {
+  const { width: wide, height: tall } = context.canvas;
+  const edge = (/** @type {number} */ at, /** @type {number} */ end, /** @type {number} */ out) =>
+    clamp(Math.round(at) + 3 * line * out, 0, end) - 1.5 * line * out; // the middle of a line outside of what it encloses
+  const [left, top, right, bottom] = [edge(x, wide, -1), edge(y, tall, -1), edge(x + width, wide, 1), edge(y + height, tall, 1)];
+  context.lineCap = "butt";
+  context.lineWidth = 3 * line;
+  context.strokeStyle = "#000";
+  context.strokeRect(left, top, right - left, bottom - top);
+  context.lineWidth = line;
+  context.strokeStyle = "#fff";
+  for (const [side, ...ends] of /** @type {[string, number, number, number, number][]} */ ([
+    ["top", left, top, right, top], ["bottom", left, bottom, right, bottom],
+    ["left", left, top, left, bottom], ["right", right, top, right, bottom],
+  ])) {
+    context.setLineDash(beyond[side] ? [3 * line, 4 * line] : []);
+    context.beginPath();
+    context.moveTo(ends[0], ends[1]);
+    context.lineTo(ends[2], ends[3]);
+    context.stroke();
+  }
+  context.setLineDash([]);
+}
+
+/** A canvas over a panel's picture, for a mark that moves without the picture being painted anew.
+ * @param {{canvas: HTMLCanvasElement}} panel @param {number} [weight] of its lines in CSS pixels */
+function makeMarks({ canvas }, weight = 1) {
+  const marks = /** @type {HTMLCanvasElement} */ (make("canvas", { class: "cnnvis-marks", "aria-hidden": "true" }));
+  canvas.after(marks);
+  const fresh = createMemo();
+  /** @param {Span | null} span @param {number} rows @param {number} columns that the picture shows
+   * @param {Partial<Record<string, boolean>>} [beyond] */
+  return (span, rows, columns, beyond) => {
+    const { width, height } = canvas;
+    if (!fresh(span?.top, span?.bottom, span?.left, span?.right, rows, columns, beyond && JSON.stringify(beyond), width, height)) return;
+    marks.width = width; // clears it
+    marks.height = height;
+    marks.style.width = canvas.style.width;
+    marks.style.height = canvas.style.height;
+    const line = Math.max(1, Math.round((weight * width) / (canvas.clientWidth || width)));
+    if (span) enclose(pen(marks), spanRect(span, rows, columns, width, height), line, beyond);
+  };
 }
 
 /**

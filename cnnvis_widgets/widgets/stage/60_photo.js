@@ -17,8 +17,10 @@ function createPhotoPanel(view) {
   const [low, high] = [make("span"), make("span")];
   const legend = make("div", { class: "cnnvis-legend" }, low, ramp, high);
   const caption = make("p", { class: "cnnvis-caption" });
-  panel.element.append(readout, legend, caption);
+  const sees = make("p", { class: "cnnvis-sees" });
+  panel.element.append(readout, legend, caption, sees);
 
+  const mark = makeMarks(panel, 2);
   const base = document.createElement("canvas"); // the photograph alone, at the size shown
   /** @type {ImageBitmap | null} */
   let bitmap = null;
@@ -60,31 +62,36 @@ function createPhotoPanel(view) {
   }
   signal.addEventListener("abort", () => bitmap?.close());
 
-  canvas.addEventListener("pointermove", (event) => { pointer = pointerShare(event); view.schedule(); }, { signal });
-  canvas.addEventListener("pointerleave", () => { pointer = null; view.schedule(); }, { signal });
+  canvas.addEventListener("pointermove", (event) => { pointer = pointerShare(event); view.point("photo", pointer); }, { signal });
+  canvas.addEventListener("pointerleave", () => { pointer = null; view.point("photo", null); }, { signal });
   browse.addEventListener("click", () => input.click(), { signal });
   input.addEventListener("change", () => { sendPicture(view, input.files?.[0]); input.value = ""; }, { signal });
 
-  function describe() {
+  /** @param {Effect | null} effect shown instead of the heatmap */
+  function describe(effect) {
     const [rows, columns] = model.get("photo_size") ?? [0, 0];
     const name = model.get("photo_name") || t("stage.photo.unnamed");
     setText(panel.title, t("stage.photo.title"));
     setText(browse, t("stage.photo.open"));
     browse.title = t("stage.photo.open_hint");
     show(browse, model.get("uploads") !== false);
-    setText(caption, model.get("heat_caption") || [model.get("network"), name].filter(Boolean).join(" · "));
-    canvas.setAttribute("aria-label", t("stage.photo.alt", { name, caption: model.get("heat_caption") || "" }));
-    const heat = view.data.heat;
+    const about = effect ? t("stage.effect.caption", effect.of) : model.get("heat_caption");
+    setText(caption, about || [model.get("network"), name].filter(Boolean).join(" · "));
+    canvas.setAttribute("aria-label", t("stage.photo.alt", { name, caption: about || "" }));
+    const heat = effect ?? (model.get("heat_message") ? null : view.data.heat);
     let words = rows ? t("stage.photo.size", { name, height: rows, width: columns }) : "";
     if (pointer && rows) {
       const [y, x] = [Math.floor(pointer[1] * rows), Math.floor(pointer[0] * columns)];
       words = t("stage.photo.position", { y, x });
-      if (heat && !model.get("heat_message")) {
-        words = t("stage.photo.value", { y, x, value: formatNumber(sampleHeat(heat, pointer[1], pointer[0])) });
+      if (heat) {
+        words = t(effect ? "stage.effect.value" : "stage.photo.value", { y, x, value: formatNumber(sampleHeat(heat, pointer[1], pointer[0])) });
       }
     }
     setText(readout, words);
-    const said = bitmap ? model.get("heat_message") : t(broken ? "stage.photo.broken" : "stage.photo.empty");
+    show(sees, view.links.known());
+    const waiting = view.links.effectWanted() && !effect;
+    setText(sees, waiting ? t("stage.effect.soon") : view.linked.words || (effect?.silent ? t("stage.effect.silent", effect.of) : ""));
+    const said = bitmap ? !effect && model.get("heat_message") : t(broken ? "stage.photo.broken" : "stage.photo.empty");
     setText(note, said || "");
     show(note, !!said && !decoding);
     note.classList.toggle("cnnvis-note-over", !!bitmap);
@@ -95,8 +102,9 @@ function createPhotoPanel(view) {
     paint() {
       decode();
       if (decoding) return; // the last picture stays until photograph and heatmap can be shown together
-      describe();
-      const heat = model.get("heat_message") ? null : view.data.heat;
+      const effect = view.links.effect();
+      describe(effect);
+      const heat = effect ?? (model.get("heat_message") ? null : view.data.heat);
       show(legend, !!heat && !!bitmap);
       show(canvas, !!bitmap);
       if (!bitmap) return;
@@ -127,7 +135,10 @@ function createPhotoPanel(view) {
       }
       setText(low, symmetric ? "−1" : "0");
       setText(high, t(symmetric ? "stage.heat.most_signed" : "stage.heat.most"));
-      legend.title = t(symmetric ? "stage.heat.legend_signed" : "stage.heat.legend");
+      const { box } = view.linked;
+      const [rows, columns] = view.data.graph?.input ?? [1, 1];
+      mark(box, rows, columns, box?.beyond);
+      legend.title = t(effect ? "stage.effect.legend" : symmetric ? "stage.heat.legend_signed" : "stage.heat.legend");
       if (newRamp(table)) paintRamp(ramp, table);
       view.root.dataset.photo = String(view.data.frame);
     },

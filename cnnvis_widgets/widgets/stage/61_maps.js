@@ -39,8 +39,11 @@ function createMapsPanel(view) {
     const box = canvas.getBoundingClientRect();
     return tileAt(layout, order.length, event.clientX - box.left, event.clientY - box.top + panel.view.scrollTop);
   };
-  canvas.addEventListener("pointermove", (event) => { hover = locate(event); view.schedule(); }, { signal });
-  canvas.addEventListener("pointerleave", () => { hover = null; view.schedule(); }, { signal });
+  canvas.addEventListener("pointermove", (event) => {
+    hover = locate(event);
+    view.point("maps", hover && [hover.x, hover.y], hover ? order[hover.place] : undefined);
+  }, { signal });
+  canvas.addEventListener("pointerleave", () => { hover = null; view.point("maps", null); }, { signal });
   canvas.addEventListener("click", (event) => {
     const hit = locate(/** @type {PointerEvent} */ (event));
     if (hit) view.select(order[hit.place]);
@@ -96,6 +99,20 @@ function createMapsPanel(view) {
       context.strokeRect(px - line / 2, py - line / 2, size[0] + line, size[1] + line);
       const state = maps.state[order[place]];
       if (state) drawSign(context, px + size[0] / 2, py + size[1] / 2, Math.min(28 * ratio, Math.min(...size) * 0.5), state);
+    }
+  }
+
+  /** The positions that other panels point at, in every tile in sight. @param {Maps} maps @param {number} ratio */
+  function paintCells(maps, ratio) {
+    const { cells } = view.linked;
+    if (!cells || (cells.bottom - cells.top === maps.fullH - 1 && cells.right - cells.left === maps.fullW - 1)) return;
+    const [wide, tall] = [Math.round(layout.width * ratio), Math.round(layout.height * ratio)];
+    const [x, y, ...size] = spanRect(cells, maps.fullH, maps.fullW, wide, tall);
+    const { scrollTop, clientHeight } = panel.view;
+    for (let place = 0; place < order.length; place++) {
+      const [left, top] = tileCorner(layout, place);
+      if (top + layout.height < scrollTop || top > scrollTop + clientHeight) continue;
+      enclose(pen(canvas), [Math.round(left * ratio) + x, Math.round((top - scrollTop) * ratio) + y, ...size], Math.max(1, Math.floor(ratio)));
     }
   }
 
@@ -186,6 +203,7 @@ function createMapsPanel(view) {
       const context = pen(canvas);
       context.clearRect(0, 0, canvas.width, canvas.height);
       context.drawImage(base, 0, 0);
+      paintCells(maps, ratio);
       const mark = (/** @type {number} */ place, /** @type {number} */ line) => {
         const [x, y] = tileCorner(layout, place);
         outline(context, Math.round(x * ratio), Math.round((y - panel.view.scrollTop) * ratio),

@@ -15,6 +15,12 @@ function createDetailPanel(view) {
   const axis = make("div", { class: "cnnvis-axis" }, ...ends);
   const caption = make("p", { class: "cnnvis-caption" });
   panel.element.append(readout, place, axis, caption);
+  const mark = makeMarks(panel);
+  const [boxButton, effectButton] = ["box", "effect"].map((name) =>
+    make("button", { type: "button", class: "cnnvis-button", "data-field": name }));
+  panel.head.append(boxButton, effectButton);
+  boxButton.addEventListener("click", () => view.links.toggleBox(), { signal });
+  effectButton.addEventListener("click", () => view.links.toggleEffect(), { signal });
   /** @type {[number, number] | null} */
   let pointer = null;
   let asked = "";
@@ -24,8 +30,8 @@ function createDetailPanel(view) {
   /** @type {Float32Array} */
   let counts = new Float32Array(BINS);
   signal.addEventListener("abort", () => clearTimeout(timer));
-  canvas.addEventListener("pointermove", (event) => { pointer = pointerShare(event); view.schedule(); }, { signal });
-  canvas.addEventListener("pointerleave", () => { pointer = null; view.schedule(); }, { signal });
+  canvas.addEventListener("pointermove", (event) => { pointer = pointerShare(event); view.point("detail", pointer); }, { signal });
+  canvas.addEventListener("pointerleave", () => { pointer = null; view.point("detail", null); }, { signal });
 
   /** The best picture of the selected unit there is. @param {Maps} maps */
   function current(maps) {
@@ -44,10 +50,22 @@ function createDetailPanel(view) {
     if (wish) timer = setTimeout(() => model.send(message), 60);
   }
 
+  function paintButtons() {
+    const pressed = [view.links.boxWanted(), !!view.links.effectWanted()];
+    [boxButton, effectButton].forEach((button, i) => {
+      show(button, view.links.known());
+      const name = `stage.${button.dataset.field}.button`;
+      setText(button, t(name));
+      button.title = t(`${name}_hint`);
+      button.setAttribute("aria-pressed", String(pressed[i]));
+    });
+  }
+
   return {
     element: panel.element,
     paint() {
       const { maps } = view.data;
+      paintButtons();
       setText(panel.title, maps ? t("stage.detail.title", { unit: view.unit }) : t("stage.detail.title_empty"));
       for (const part of [canvas, place, axis]) show(part, !!maps);
       if (!maps) {
@@ -71,6 +89,7 @@ function createDetailPanel(view) {
         } else paintMap(pixels, wide, 0, 0, wide, tall, values, start, h, w, table, low, high);
         pen(canvas).putImageData(picture, 0, 0);
       }
+      if (tall) mark(view.linked.cells, maps.fullH, maps.fullW);
       let value = NaN;
       if (pointer) {
         const [y, x] = [Math.floor(pointer[1] * h), Math.floor(pointer[0] * w)];

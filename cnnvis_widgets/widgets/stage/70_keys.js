@@ -24,6 +24,8 @@ const KEYS = [
   { keys: ["m"], says: "stage.keys.maximize", run: makePicture },
   { keys: ["p"], says: "stage.keys.pin", run: (view) => view.model.send({ type: view.model.get("pinned")?.network ? "unpin" : "pin" }) },
   { keys: ["d"], says: "stage.keys.difference", run: toggleDifference },
+  { keys: ["r"], says: "stage.keys.box", run: (view) => view.links.toggleBox() },
+  { keys: ["e"], says: "stage.keys.effect", run: (view) => view.links.toggleEffect() },
   { keys: ["k"], says: "stage.keys.steps", run: (view) => press(view, "[data-steps=open]") },
   { keys: ["Escape"], shown: "Esc", says: "stage.keys.back", run: (view) => BACK.some((level) => level(view)) },
   { keys: ["?", "？"], says: "stage.keys.help", run: (view) => view.help.toggle() },

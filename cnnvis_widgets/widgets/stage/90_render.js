@@ -2,7 +2,9 @@
 // One view: builds the panels that the model names, paints all that changed once an animation frame, and never leaves
 // an empty cell: what fails is said in its place.
 
-const PANELS = { photo: createPhotoPanel, maps: createMapsPanel, detail: createDetailPanel, filter: createFilterPanel };
+const PANELS = {
+  network: createNetworkPanel, photo: createPhotoPanel, maps: createMapsPanel, detail: createDetailPanel, filter: createFilterPanel,
+};
 const REPAINT = ["difference", "unit", "opacity", "colormap", "sort", "scale", "texts", "status", "language"];
 const TINT_AFTER = 100; // ms until a stale picture looks stale
 const BUSY_AFTER = 1000; // ms until it is said in words
@@ -26,6 +28,7 @@ function createView(ownModel, el, signal) {
   const errorText = make("span");
   const dismiss = make("button", { type: "button", class: "cnnvis-button" });
   const errorBox = make("div", { class: "cnnvis-error", role: "alert" }, errorText, dismiss);
+  const above = make("div", { class: "cnnvis-above" }); // the network strip, as wide as all panels
   const grid = make("div", { class: "cnnvis-panels" });
   const status = make("p", { class: "cnnvis-status", id: `${root.id}-says` });
   const announcer = createAnnouncer(signal);
@@ -41,8 +44,16 @@ function createView(ownModel, el, signal) {
   /** @type {View} */
   const view = {
     model, root, signal, t, sync,
-    data: { maps: null, heat: null, detail: null, frame: 0 },
+    data: { maps: null, heat: null, detail: null, effect: null, graph: null, frame: 0 },
     unit: 0,
+    hover: null,
+    linked: NOTHING_LINKED,
+    links: /** @type {any} */ (null),
+    point(panel, share, unit) {
+      if (share) view.hover = { panel, x: share[0], y: share[1], unit: unit ?? view.unit };
+      else if (view.hover?.panel === panel) view.hover = null;
+      view.schedule();
+    },
     schedule() {
       scheduled ||= requestAnimationFrame(paint);
     },
@@ -75,7 +86,9 @@ function createView(ownModel, el, signal) {
   const language = makeLanguageChoice(view);
   const pin = makePinButton(view);
   footer.append(make("div", { class: "cnnvis-tools" }, pin.element, help.opener, language.element));
-  root.append(errorBox, still.element, grid, below, footer, announcer.element, dropHint, help.sheet);
+  root.append(errorBox, still.element, above, grid, below, footer, announcer.element, dropHint, help.sheet);
+
+  view.links = createLinks(view);
 
   /** @type {Map<number, Uint32Array>} */
   const tables = new Map();
@@ -99,11 +112,13 @@ function createView(ownModel, el, signal) {
     const names = (model.get("panels") ?? []).filter((/** @type {string} */ name) => name in PANELS);
     panels = names.map((/** @type {keyof typeof PANELS} */ name) => PANELS[name](view));
     root.dataset.panels = names.join(" ");
-    root.dataset.count = String(names.length);
-    grid.replaceChildren(...panels.map((panel) => panel.element));
+    const inGrid = panels.filter((_, i) => names[i] !== "network");
+    root.dataset.count = String(inGrid.length);
+    above.replaceChildren(...panels.filter((panel) => !inGrid.includes(panel)).map((panel) => panel.element));
+    grid.replaceChildren(...inGrid.map((panel) => panel.element));
     steps.attach(grid);
     panels.push(steps, compare);
-    panels.forEach((panel) => sizes.observe(/** @type {Element} */ (panel.element.querySelector(".cnnvis-view"))));
+    panels.forEach((panel) => sizes.observe(/** @type {Element} */ (panel.element.querySelector(".cnnvis-view, .cnnvis-strip"))));
   }
 
   function paint() {
@@ -119,6 +134,7 @@ function createView(ownModel, el, signal) {
       }
     }
     view.unit = clamp(model.get("unit") ?? 0, 0, Math.max(0, (view.data.maps?.c ?? 1) - 1));
+    view.linked = view.links.now();
     show(grid, !still.paint(t("stage.still")));
     for (const panel of grid.hidden ? [] : panels) {
       try {

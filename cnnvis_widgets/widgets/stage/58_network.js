@@ -1,0 +1,146 @@
+// @ts-check
+// The whole network as a strip above the panels: one list box whose options are layers, or blocks folded into one.
+
+const STRIP_TALL = 40; // CSS pixels of all rows together, unless there are many
+const ROW_LEAST = 9;
+
+/** @param {View} view @returns {Panel} */
+function createNetworkPanel(view) {
+  const { model, signal, t } = view;
+  const words = make("p", { class: "cnnvis-strip-words" });
+  const list = make("div", { class: "cnnvis-strip", role: "listbox", tabindex: "0", "aria-orientation": "horizontal" });
+  const name = make("span", { class: "cnnvis-strip-name", "aria-hidden": "true" });
+  const element = make("section", { class: "cnnvis-panel-network" }, words, list, make("div", { class: "cnnvis-strip-names" }, name));
+  element.hidden = true;
+  const svg = (/** @type {string} */ tag) => document.createElementNS("http://www.w3.org/2000/svg", tag);
+  const lines = svg("path");
+  const drawing = svg("svg");
+  drawing.setAttribute("aria-hidden", "true");
+  drawing.append(lines);
+
+  /** @type {StripItem[]} */
+  let items = [];
+  /** @type {StripLayout} */
+  let layout = { columns: 1, rows: 1, column: [], row: [], lines: [] };
+  let pitch = STRIP_MOST;
+  let tall = STRIP_TALL;
+  let focus = 0; // the layer whose block is open
+  let cursor = 0; // the layer that the keys are at, or the first of the folded block that they are at
+  let pointed = -1; // the item under the pointer
+  const [newLayer, newFold, newWords, newMarks] = Array.from({ length: 4 }, createMemo);
+
+  const itemOf = (/** @type {number} */ node) => items.findIndex(({ last }) => last >= node);
+  const nodeOf = (/** @type {StripItem} */ { first, last }) => (first === last ? view.data.graph?.nodes[first] : undefined);
+
+  list.addEventListener("pointermove", (event) => { pointed = locate(event); view.schedule(); }, { signal });
+  list.addEventListener("pointerleave", () => { pointed = -1; view.schedule(); }, { signal });
+  list.addEventListener("click", (event) => activate(locate(/** @type {PointerEvent} */ (event))), { signal });
+  for (const change of ["focus", "blur"]) list.addEventListener(change, () => view.schedule(), { signal });
+  list.addEventListener("keydown", (event) => {
+    if (event.altKey || event.ctrlKey || event.metaKey || !items.length) return;
+    const at = itemOf(cursor);
+    const to = stripMove(event.key, at, items, layout);
+    if (to === null && event.key !== "Enter" && event.key !== " ") return;
+    event.preventDefault();
+    event.stopPropagation(); // JupyterLab would move to the next cell, or run this one
+    pointed = -1;
+    if (to === null) activate(at);
+    else cursor = items[to].first;
+    view.schedule();
+  }, { signal });
+
+  /** @param {PointerEvent} event */
+  function locate(event) {
+    const box = list.getBoundingClientRect();
+    return stripAt(layout, (event.clientX - box.left) / pitch, ((event.clientY - box.top) / tall) * layout.rows);
+  }
+
+  /** Choose a layer; open a folded block. @param {number} at */
+  function activate(at) {
+    if (!items[at]) return;
+    const node = nodeOf(items[at]);
+    cursor = items[at].first;
+    if (!node) focus = cursor;
+    else if (node.maps && node.path !== model.get("layer")?.path) model.send({ type: "layer", path: node.path });
+    view.schedule();
+  }
+
+  /** What is said of an item. @param {StripItem} item @param {Graph} graph */
+  function describe(item, graph) {
+    const node = nodeOf(item);
+    if (!node) return t("stage.network.folded", { name: item.label, count: item.last - item.first + 1 });
+    const kind = model.get("texts")?.[`explorer.kind.${node.kind}`];
+    const parts = [kind && node.kind !== "other" ? t("stage.network.kind", { kind, type: node.type }) : node.type,
+      node.shape.join(" × ")];
+    if (node.parameters) parts.push(t("stage.network.parameters", { count: node.parameters.toLocaleString() }));
+    const { field } = node;
+    if (field === "all") parts.push(t("stage.network.field_all"));
+    else if (field) parts.push(t("stage.network.field", { height: field.y.size, width: field.x.size }));
+    if (!node.maps) parts.push(t("stage.network.no_maps"));
+    return [node.path, ...parts].join(" · ");
+  }
+
+  /** @param {Graph} graph */
+  function build(graph) {
+    tall = Math.max(STRIP_TALL, layout.rows * ROW_LEAST);
+    pitch = Math.min(STRIP_MOST, list.clientWidth / layout.columns);
+    const row = tall / layout.rows;
+    list.style.height = `${tall}px`;
+    const options = items.map((item, i) => {
+      const node = nodeOf(item);
+      const option = make("div", { class: "cnnvis-layer", role: "option", id: `${view.root.id}-layer-${i}` });
+      option.dataset.kind = node ? node.kind : "folded";
+      if (node) option.dataset.path = node.path;
+      if (node && !node.maps) option.setAttribute("aria-disabled", "true");
+      Object.assign(option.style, {
+        left: `${layout.column[i] * pitch}px`, top: `${layout.row[i] * row}px`, width: `${pitch}px`, height: `${row}px`,
+      });
+      return option;
+    });
+    const x = (/** @type {number} */ i) => (layout.column[i] + 0.5) * pitch;
+    const y = (/** @type {number} */ r) => (r + 0.5) * row;
+    lines.setAttribute("d", layout.lines.map(({ from, to, row: r }) =>
+      `M${x(from)} ${y(layout.row[from])}L${x(from) + pitch * 0.6} ${y(r)}L${x(to) - pitch * 0.6} ${y(r)}L${x(to)} ${y(layout.row[to])}`).join(""));
+    list.replaceChildren(drawing, ...options);
+  }
+
+  return {
+    element,
+    paint() {
+      const { graph } = view.data;
+      if (graph) show(element, true);
+      element.style.visibility = graph ? "" : "hidden"; // between two networks it keeps its place
+      if (!graph || !list.clientWidth) return;
+      const current = graph.places.get(model.get("layer")?.path) ?? -1;
+      if (newLayer(graph, current)) focus = cursor = Math.max(0, current);
+      const fresh = newFold(graph, focus, list.clientWidth);
+      if (fresh) {
+        items = foldStrip(graph.nodes, focus, list.clientWidth);
+        layout = stripLayout(items);
+        pointed = -1;
+        build(graph);
+      }
+      const options = /** @type {HTMLElement[]} */ ([...list.querySelectorAll(".cnnvis-layer")]);
+      if (newWords(model.get("texts"), model.get("network")) || fresh) {
+        list.setAttribute("aria-label", t("stage.network.label", { network: model.get("network") ?? "" }));
+        options.forEach((option, i) => option.setAttribute("aria-label", describe(items[i], graph)));
+      }
+      const [here, at] = [current < 0 ? -1 : itemOf(current), itemOf(cursor)];
+      if (newMarks(here, at) || fresh) {
+        options.forEach((option, i) => {
+          option.setAttribute("aria-selected", String(i === here));
+          option.classList.toggle("cnnvis-cursor", i === at);
+        });
+        list.setAttribute("aria-activedescendant", options[at]?.id ?? "");
+      }
+      options.forEach((option, i) => option.classList.toggle("cnnvis-pointed", i === pointed));
+      const said = pointed >= 0 ? pointed : document.activeElement === list ? at : here;
+      setText(words, items[said] ? describe(items[said], graph) : t("stage.network.label", { network: model.get("network") ?? "" }));
+      list.style.cursor = options[pointed]?.hasAttribute("aria-disabled") ? "default" : "pointer";
+      setText(name, here < 0 ? "" : graph.nodes[current].path);
+      const place = here < 0 ? 0 : (layout.column[here] + 0.5) * pitch;
+      name.style.left = `${place}px`;
+      name.style.transform = `translateX(${(-100 * place) / list.clientWidth}%)`; // at the ends it stays within the strip
+    },
+  };
+}
