@@ -168,14 +168,17 @@ class Explorer(widgets.VBox):
         self._on_value(controls.network, lambda name: {"network": name})
         self._on_value(controls.image, lambda name: {"image": name})
         self._on_value(controls.layer, lambda path: {"layer": path})
-        self._on_value(controls.target, lambda index: {"target": None if index == TOP else index})
+        self._on_value(controls.target, self._target_chosen)
+        self._on_value(self.stage, lambda choice: self._target_chosen(choice - 1), "target_choice")
         self._on_value(controls.method, lambda name: {"method": name})
         self._on_value(controls.search, self._searched)
         self.stage.on(
             "image", lambda content, buffers: self._uploaded(str(content["name"]), bytes(buffers[0]))
         )
 
-    def _on_value(self, control: widgets.Widget, wish: Callable[[Any], dict[str, Any]]) -> None:
+    def _on_value(
+        self, control: widgets.Widget, wish: Callable[[Any], dict[str, Any]], trait: str = "value"
+    ) -> None:
         def changed(event) -> None:
             if (
                 threading.get_ident() != self._updating
@@ -184,7 +187,12 @@ class Explorer(widgets.VBox):
             ):
                 self.wish(**changes)
 
-        control.observe(changed, "value")
+        control.observe(changed, trait)
+
+    def _target_chosen(self, index: int) -> dict[str, Any]:
+        """A choice comes twice, from dropdown and stage, which the browser links; the second is no new wish."""
+        target = None if index == TOP else index
+        return {} if target == self._wanted.target else {"target": target}
 
     def _searched(self, name: str) -> dict[str, Any]:
         names = self._shown.network.class_names if self._shown else ()
@@ -201,7 +209,12 @@ class Explorer(widgets.VBox):
         with self._wishing:
             wanted = self._wanted = wanted or self._wanted
             doing = "busy" if self._shelf.has_network(wanted.network) else "loading"
-            self.stage.busy = say(f"explorer.{doing}", wanted.language, network=wanted.network)
+            painted = self._shown is not None and any(
+                part.paints(wanted, self._shown) for part in self._parts
+            )
+            self.stage.busy = (
+                "" if painted else say(f"explorer.{doing}", wanted.language, network=wanted.network)
+            )
             self._ticket = worker().submit(
                 (id(self), "view"),
                 lambda ticket: self._show(ticket, wanted),
@@ -283,7 +296,10 @@ class Explorer(widgets.VBox):
         }
         if heatmap is not None:
             changes |= payloads.heat_payload(
-                heatmap.values, signed=heatmap.signed, caption=_caption(heatmap), message=heatmap.message
+                heatmap.values,
+                signed=heatmap.signed,
+                caption=_caption(heatmap, shown.state.language),
+                message=_message(heatmap, shown.state.language),
             )
         new_image = before is None or before.image is not shown.image
         if new_image:
@@ -307,7 +323,7 @@ class Explorer(widgets.VBox):
             controls.unit.max = shown.maps.layer.units - 1
             if state.unit != self.stage.unit:
                 controls.unit.value = state.unit
-            controls.show_classes(shown.predictions, network.class_names, state.target)
+            controls.show_classes(network.class_names, state.target)
             controls.method.value = find_method(state.method).name
         finally:
             self._updating = None
@@ -359,6 +375,7 @@ class Explorer(widgets.VBox):
             "opacity": self.stage.opacity,
             "colormap": colormaps.NAMES[self.stage.colormap],
             "scale": self.stage.scale,
+            "heat_scale": self.stage.heat_scale,
             "sort": self.stage.sort,
         }
 
@@ -368,6 +385,7 @@ class Explorer(widgets.VBox):
             opacity=state.opacity,
             colormap=colormaps.NAMES.index(state.colormap),
             scale=state.scale,
+            heat_scale=state.heat_scale,
             sort=state.sort,
         )
 
@@ -386,8 +404,27 @@ def _prefetch(shown: Shown) -> Iterator[None]:
         runs.record_all(shown.network, shown.image, shown.heatmap.target.index)
 
 
-def _caption(heatmap: Heatmap) -> str:
-    return (
-        f"{heatmap.method} · {heatmap.network} · {heatmap.layer.path} · "
-        f"{heatmap.target.name} (logit {heatmap.score:.2f})"
+def _caption(heatmap: Heatmap, language: str) -> str:
+    return say(
+        "stage.heat.caption",
+        language,
+        method=heatmap.method,
+        network=heatmap.network,
+        layer=heatmap.layer.path,
+        name=heatmap.target.name,
+        score=f"{heatmap.score:.2f}",
+    )
+
+
+def _message(heatmap: Heatmap, language: str) -> str:
+    """Said instead of a blank map, in the words that the browser uses for the classes it draws itself."""
+    if not heatmap.message:
+        return ""
+    kind = "nothing" if np.isfinite(heatmap.raw).all() else "not_finite"
+    return say(
+        f"stage.heat.{kind}",
+        language,
+        name=heatmap.target.name,
+        layer=heatmap.layer.path,
+        network=heatmap.network,
     )

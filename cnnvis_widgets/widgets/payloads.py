@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import cv2
 import numpy as np
 
 from cnnvis_widgets.locale import sentences
+from cnnvis_widgets.results import Prediction
 
 PHOTO_SIDE = 1024  # pixels; no screen shows more of a photograph in one panel
 MAPS_VALUES = 1_500_000  # float16 values a layer may send (3 MB: 20 to 40 ms to a local browser)
@@ -52,17 +54,33 @@ def maps_payload(values: np.ndarray) -> dict[str, Any]:
     the browser asks for the selected unit in full; numbers about a map are always those of the full one.
     """
     planes = np.ascontiguousarray(np.moveaxis(values, -1, 0), np.float32)
-    sent, scale = _reduced(planes), 1.0
-    largest = float(np.max(np.abs(sent), where=np.isfinite(sent), initial=0))
-    if largest and not 2**-6 < largest < 2**15:  # beyond, float16 overflows or loses its digits
-        scale = 2.0 ** np.floor(np.log2(largest))
+    sent = _reduced(planes)
+    halves, scale = _halves(sent)
     return {
-        "maps": (sent / np.float32(scale)).astype("<f2").tobytes(),
+        "maps": halves,
         "maps_shape": list(sent.shape),
-        "maps_scale": float(scale),
+        "maps_scale": scale,
         "maps_stats": _stats(planes).astype("<f4").tobytes(),
         **no_detail(),
     }
+
+
+def listed_classes(predictions: Sequence[Prediction]) -> list[dict[str, Any]]:
+    """The trait that lists the top classes."""
+    names = ("index", "name", "probability", "logit")
+    return [{name: getattr(prediction, name) for name in names} for prediction in predictions]
+
+
+def head_payload(weights: np.ndarray) -> dict[str, Any]:
+    """Traits that hold Grad-CAM's channel weights of every class: (classes, c), of a layer before pooling and Dense."""
+    halves, scale = _halves(weights)
+    return {"head_weights": halves, "head_scale": scale}
+
+
+def slopes_payload(weights: Sequence[np.ndarray], classes: Sequence[int]) -> dict[str, Any]:
+    """Traits that hold the channel weights of some classes for the maps shown: one (c,) a class."""
+    halves, scale = _halves(np.stack(weights)) if len(weights) else (b"", 1.0)
+    return {"slopes": halves, "slopes_scale": scale, "slopes_classes": list(classes)}
 
 
 def detail_payload(values: np.ndarray, unit: int) -> dict[str, Any]:
@@ -85,6 +103,15 @@ def picture_payload(image: np.ndarray, unit: int, caption: str = "") -> dict[str
         "picture_unit": unit,
         "picture_caption": caption,
     }
+
+
+def _halves(values: np.ndarray) -> tuple[bytes, float]:
+    """Values / scale as float16, and the power of two that keeps them from overflowing or losing their digits."""
+    largest = float(np.max(np.abs(values), where=np.isfinite(values), initial=0))
+    scale = 1.0
+    if largest and not 2**-6 < largest < 2**15:
+        scale = 2.0 ** np.floor(np.log2(largest))
+    return (values / np.float32(scale)).astype("<f2").tobytes(), float(scale)
 
 
 def _reduced(planes: np.ndarray) -> np.ndarray:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from cnnvis_widgets.widgets.parts.classes import Classes
 from cnnvis_widgets.widgets.parts.detail import Detail
 from cnnvis_widgets.widgets.parts.filter_picture import FilterPicture
 from cnnvis_widgets.widgets.parts.part import Part
 
-PARTS: tuple[type[Part], ...] = (Detail, FilterPicture)
+PARTS: tuple[type[Part], ...] = (Classes, Detail, FilterPicture)

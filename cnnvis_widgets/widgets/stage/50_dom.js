@@ -13,6 +13,7 @@
  * @property {() => void} schedule paint in the next animation frame
  * @property {ReturnType<typeof createSync>} sync
  * @property {(unit: number) => void} select
+ * @property {ReturnType<typeof createClasses>} classes which class is shown, and its heatmap
  * @property {(signed: boolean) => {table: Uint32Array, symmetric: boolean}} palette
  * @property {(sentence: string) => void} complain
  *

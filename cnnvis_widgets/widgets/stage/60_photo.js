@@ -17,7 +17,9 @@ function createPhotoPanel(view) {
   const [low, high] = [make("span"), make("span")];
   const legend = make("div", { class: "cnnvis-legend" }, low, ramp, high);
   const caption = make("p", { class: "cnnvis-caption" });
-  panel.element.append(readout, legend, caption);
+  const scales = makeChoice(view, "heat_scale", ["own", "shared"], () => view.classes.canShare());
+  const list = makeClassList(view);
+  panel.element.append(readout, legend, caption, scales.element, list.element);
 
   const base = document.createElement("canvas"); // the photograph alone, at the size shown
   /** @type {ImageBitmap | null} */
@@ -65,26 +67,27 @@ function createPhotoPanel(view) {
   browse.addEventListener("click", () => input.click(), { signal });
   input.addEventListener("change", () => { sendPicture(view, input.files?.[0]); input.value = ""; }, { signal });
 
-  function describe() {
+  /** @param {ShownHeat | null} heat */
+  function describe(heat) {
     const [rows, columns] = model.get("photo_size") ?? [0, 0];
     const name = model.get("photo_name") || t("stage.photo.unnamed");
     setText(panel.title, t("stage.photo.title"));
     setText(browse, t("stage.photo.open"));
     browse.title = t("stage.photo.open_hint");
     show(browse, model.get("uploads") !== false);
-    setText(caption, model.get("heat_caption") || [model.get("network"), name].filter(Boolean).join(" · "));
-    canvas.setAttribute("aria-label", t("stage.photo.alt", { name, caption: model.get("heat_caption") || "" }));
-    const heat = view.data.heat;
+    setText(caption, heat?.caption || [model.get("network"), name].filter(Boolean).join(" · "));
+    canvas.setAttribute("aria-label", t("stage.photo.alt", { name, caption: heat?.caption ?? "" }));
     let words = rows ? t("stage.photo.size", { name, height: rows, width: columns }) : "";
     if (pointer && rows) {
       const [y, x] = [Math.floor(pointer[1] * rows), Math.floor(pointer[0] * columns)];
       words = t("stage.photo.position", { y, x });
-      if (heat && !model.get("heat_message")) {
-        words = t("stage.photo.value", { y, x, value: formatNumber(sampleHeat(heat, pointer[1], pointer[0])) });
+      if (heat && !heat.message) {
+        const value = formatNumber(sampleHeat(heat, pointer[1], pointer[0]) / heat.high);
+        words = t("stage.photo.value", { y, x, value });
       }
     }
     setText(readout, words);
-    const said = bitmap ? model.get("heat_message") : t(broken ? "stage.photo.broken" : "stage.photo.empty");
+    const said = bitmap ? heat?.message : t(broken ? "stage.photo.broken" : "stage.photo.empty");
     setText(note, said || "");
     show(note, !!said && !decoding);
     note.classList.toggle("cnnvis-note-over", !!bitmap);
@@ -95,8 +98,11 @@ function createPhotoPanel(view) {
     paint() {
       decode();
       if (decoding) return; // the last picture stays until photograph and heatmap can be shown together
-      describe();
-      const heat = model.get("heat_message") ? null : view.data.heat;
+      const found = view.classes.heat();
+      describe(found);
+      list.paint();
+      scales.paint();
+      const heat = found?.message ? null : found;
       show(legend, !!heat && !!bitmap);
       show(canvas, !!bitmap);
       if (!bitmap) return;
@@ -114,8 +120,8 @@ function createPhotoPanel(view) {
         photo = context.getImageData(0, 0, wide, tall).data;
       }
       const { table, symmetric } = view.palette(!!heat?.signed);
-      if (newHeat(heat, symmetric, tall, wide)) {
-        indices = heat && enlarge(heat.values, heat.h, heat.w, tall, wide, symmetric ? -1 : 0, 1);
+      if (newHeat(heat?.values, heat?.high, symmetric, tall, wide)) {
+        indices = heat && enlarge(heat.values, heat.h, heat.w, tall, wide, symmetric ? -heat.high : 0, heat.high);
       }
       const opacity = clamp(model.get("opacity") ?? 0.4, 0, 1);
       if (photo && newBlend(photo, indices, table, opacity)) {
@@ -126,8 +132,9 @@ function createPhotoPanel(view) {
         } else pen(canvas).drawImage(base, 0, 0);
       }
       setText(low, symmetric ? "−1" : "0");
-      setText(high, t(symmetric ? "stage.heat.most_signed" : "stage.heat.most"));
-      legend.title = t(symmetric ? "stage.heat.legend_signed" : "stage.heat.legend");
+      const kind = symmetric ? "_signed" : heat && heat.high !== 1 ? "_shared" : "";
+      setText(high, t(`stage.heat.most${kind}`));
+      legend.title = t(`stage.heat.legend${kind}`);
       if (newRamp(table)) paintRamp(ramp, table);
       view.root.dataset.photo = String(view.data.frame);
     },

@@ -14,7 +14,7 @@ function createMapsPanel(view) {
   panel.view.tabIndex = 0;
   panel.view.setAttribute("role", "grid");
 
-  const sorts = makeChoice(view, "sort", ["index", "strength"]);
+  const sorts = makeChoice(view, "sort", ["index", "strength", "class"], () => !!view.classes.weightsOf(view.classes.chosen()));
   const scales = makeChoice(view, "scale", ["map", "layer"]);
   const readout = make("p", { class: "cnnvis-readout" });
   const caption = make("p", { class: "cnnvis-caption" });
@@ -163,8 +163,10 @@ function createMapsPanel(view) {
       }
       const { clientWidth: width, clientHeight: height } = panel.view;
       if (!width || !height) return;
-      if (newOrder(maps, model.get("sort"))) {
-        order = unitOrder(maps, model.get("sort"));
+      const sort = model.get("sort");
+      const target = sort === "class" ? view.classes.chosen() : -1;
+      if (newOrder(maps, sort, target, sort === "class" && view.data.weights)) {
+        order = unitOrder(maps, sort, view.classes.weightsOf(target));
         places = new Int32Array(order.length);
         order.forEach((unit, place) => (places[unit] = place));
         hover = null;
@@ -214,8 +216,8 @@ function unitWords(view, maps, unit) {
 }
 
 /** Two or three buttons of which one is pressed: a trait's choices. @param {View} view @param {string} trait
- * @param {string[]} choices */
-function makeChoice(view, trait, choices) {
+ * @param {string[]} choices @param {() => boolean} [lastUsable] whether there is what the last choice needs */
+function makeChoice(view, trait, choices, lastUsable = () => true) {
   const label = make("span");
   const buttons = choices.map((choice) => make("button", { type: "button", class: "cnnvis-button", "data-choice": choice }));
   const element = make("div", { class: "cnnvis-choice", role: "group", "data-trait": trait }, label, ...buttons);
@@ -225,9 +227,12 @@ function makeChoice(view, trait, choices) {
     paint() {
       setText(label, view.t(`stage.${trait}`));
       element.setAttribute("aria-label", view.t(`stage.${trait}`));
+      const usable = lastUsable();
       buttons.forEach((button, i) => {
+        const missing = i === choices.length - 1 && !usable;
         setText(button, view.t(`stage.${trait}.${choices[i]}`));
-        button.title = view.t(`stage.${trait}.${choices[i]}_hint`);
+        button.title = view.t(`stage.${trait}.${choices[i]}_${missing ? "unavailable" : "hint"}`);
+        button.toggleAttribute("disabled", missing);
         button.setAttribute("aria-pressed", String(view.model.get(trait) === choices[i]));
       });
     },

@@ -3,7 +3,7 @@
 // an empty cell: what fails is said in its place.
 
 const PANELS = { photo: createPhotoPanel, maps: createMapsPanel, detail: createDetailPanel, filter: createFilterPanel };
-const REPAINT = ["unit", "opacity", "colormap", "sort", "scale", "texts", "status"];
+const REPAINT = ["unit", "target_choice", "opacity", "colormap", "sort", "scale", "heat_scale", "texts", "status"];
 const TINT_AFTER = 100; // ms until a stale picture looks stale
 const BUSY_AFTER = 1000; // ms until it is said in words
 let viewCount = 0;
@@ -36,7 +36,7 @@ function createView(model, el, signal) {
   /** @type {View} */
   const view = {
     model, root, signal, t, sync,
-    data: { maps: null, heat: null, detail: null, frame: 0 },
+    data: { maps: null, heat: null, detail: null, weights: null, frame: 0 },
     unit: 0,
     schedule() {
       scheduled ||= requestAnimationFrame(paint);
@@ -54,7 +54,9 @@ function createView(model, el, signal) {
       complaint = text;
       view.schedule();
     },
+    classes: /** @type {any} */ (null),
   };
+  view.classes = createClasses(view);
 
   /** @type {Map<number, Uint32Array>} */
   const tables = new Map();
@@ -111,6 +113,7 @@ function createView(model, el, signal) {
     show(footer, !!status.textContent || !busy.hidden);
     Object.assign(root.dataset, {
       frame: String(view.data.frame), unit: String(view.unit), layer: model.get("layer")?.path ?? "", painted: String(++painted),
+      target: String(view.classes.shown()),
     });
   }
 
