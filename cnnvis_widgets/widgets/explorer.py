@@ -30,6 +30,7 @@ from cnnvis_widgets.widgets.shelf import Shelf
 from cnnvis_widgets.widgets.shown import Shown
 from cnnvis_widgets.widgets.stage import Stage
 from cnnvis_widgets.widgets.state import State
+from cnnvis_widgets.widgets.words import heat_caption, heat_message
 
 _CLASSES_OFFERED = 10
 _IDLE_SECONDS = 0.2
@@ -298,8 +299,8 @@ class Explorer(widgets.VBox):
             changes |= payloads.heat_payload(
                 heatmap.values,
                 signed=heatmap.signed,
-                caption=_caption(heatmap, shown.state.language),
-                message=_message(heatmap, shown.state.language),
+                caption=heat_caption(heatmap, shown.state.language),
+                message=heat_message(heatmap, shown.state.language),
             )
         new_image = before is None or before.image is not shown.image
         if new_image:
@@ -402,29 +403,3 @@ def _prefetch(shown: Shown) -> Iterator[None]:
         yield
     if shown.heatmap is not None:
         runs.record_all(shown.network, shown.image, shown.heatmap.target.index)
-
-
-def _caption(heatmap: Heatmap, language: str) -> str:
-    return say(
-        "stage.heat.caption",
-        language,
-        method=heatmap.method,
-        network=heatmap.network,
-        layer=heatmap.layer.path,
-        name=heatmap.target.name,
-        score=f"{heatmap.score:.2f}",
-    )
-
-
-def _message(heatmap: Heatmap, language: str) -> str:
-    """Said instead of a blank map, in the words that the browser uses for the classes it draws itself."""
-    if not heatmap.message:
-        return ""
-    kind = "nothing" if np.isfinite(heatmap.raw).all() else "not_finite"
-    return say(
-        f"stage.heat.{kind}",
-        language,
-        name=heatmap.target.name,
-        layer=heatmap.layer.path,
-        network=heatmap.network,
-    )

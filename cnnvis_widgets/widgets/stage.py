@@ -75,7 +75,7 @@ class Stage(anywidget.AnyWidget):
 
     # What the browser needs to draw other classes' heatmaps itself, wherever they are weighted sums of the maps.
     target_choice = traitlets.Int(0).tag(sync=True)  # 0: the top class, k + 1: class k
-    classes = traitlets.List().tag(sync=True)  # the top ones: index, name, probability, logit
+    classes: traitlets.List = traitlets.List().tag(sync=True)  # the top ones: index, name, probability, logit
     class_names = traitlets.List(traitlets.Unicode()).tag(sync=True)  # all
     logits = traitlets.Bytes().tag(sync=True)  # float32 (classes,)
     method = traitlets.Unicode().tag(sync=True)
@@ -85,6 +85,12 @@ class Stage(anywidget.AnyWidget):
     slopes = traitlets.Bytes().tag(sync=True)  # float16 (n, c), times slopes_scale: for these maps alone
     slopes_scale = traitlets.Float(1.0).tag(sync=True)
     slopes_classes = traitlets.List(traitlets.Int()).tag(sync=True)  # the n classes
+
+    live = traitlets.Dict().tag(
+        sync=True
+    )  # the last frame of a camera answered: number, view, target, classes, ...
+    live_heat = traitlets.Bytes().tag(sync=True)  # float32 live["shape"], in [0, 1]
+    camera_side = traitlets.Int(224).tag(sync=True)  # pixels: frames are sent no larger
 
     maps = traitlets.Bytes().tag(sync=True)  # float16 (c, h, w), times maps_scale
     maps_shape = traitlets.List([0, 0, 0]).tag(sync=True)
@@ -159,6 +165,7 @@ class Stage(anywidget.AnyWidget):
         """Call with (message, buffers) when the browser sends a message of that ``type``.
 
         "image": a person opened, dropped or pasted a picture: its ``name``, its content as the only buffer.
+        "camera": a frame, JPEG as the only buffer; answer by publishing ``live`` with its ``number`` and ``view``.
         "detail": the ``unit`` whose map is wanted in full resolution; answer by publishing `detail_payload`.
         """
         self._callbacks.setdefault(kind, []).append(callback)

@@ -44,7 +44,9 @@ function createClasses(view) {
   let made = new Map();
   const newMaps = createMemo();
 
-  const listed = () => /** @type {Prediction[]} */ (model.get("classes") ?? []);
+  /** @type {Prediction[] | null} */
+  let live = null; // a camera's
+  const listed = () => /** @type {Prediction[]} */ (live ?? model.get("classes") ?? []);
 
   function chosen() {
     const choice = model.get("target_choice") ?? 0;
@@ -102,6 +104,11 @@ function createClasses(view) {
 
   return {
     listed, chosen, shown, weightsOf,
+    peeked: () => peeked,
+    /** The classes of a camera's frame instead of the photograph's. @param {Prediction[] | null} classes */
+    setLive(classes) {
+      live = classes;
+    },
     /** Whether the heatmap can be on one scale with other classes'. */
     canShare: () => sharedMost() > 0,
     /** A look at another class, as long as the pointer is there. @param {number | null} target */

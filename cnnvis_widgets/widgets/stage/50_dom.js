@@ -14,6 +14,7 @@
  * @property {ReturnType<typeof createSync>} sync
  * @property {(unit: number) => void} select
  * @property {ReturnType<typeof createClasses>} classes which class is shown, and its heatmap
+ * @property {ReturnType<typeof createCamera>} camera
  * @property {(signed: boolean) => {table: Uint32Array, symmetric: boolean}} palette
  * @property {(sentence: string) => void} complain
  *

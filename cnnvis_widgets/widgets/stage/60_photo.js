@@ -10,8 +10,15 @@ function createPhotoPanel(view) {
   const panel = makePanel("photo", "img");
   const { canvas, note } = panel;
   const browse = make("button", { type: "button", class: "cnnvis-button" });
-  const input = /** @type {HTMLInputElement} */ (make("input", { type: "file", accept: "image/*", hidden: "" }));
-  panel.head.append(browse, input);
+  const input = /** @type {HTMLInputElement} */ (make("input", { type: "file", accept: "image/*,video/*", hidden: "" }));
+  const camera = view.camera;
+  const record = make("button", { type: "button", class: "cnnvis-button" });
+  const keep = make("button", { type: "button", class: "cnnvis-button" });
+  panel.head.append(record, browse, input);
+  const sign = make("span", { class: "cnnvis-on", role: "status" });
+  const rate = make("span", { class: "cnnvis-rate" });
+  const strip = make("div", { class: "cnnvis-live" }, sign, rate, keep);
+  panel.head.after(strip);
   const readout = make("p", { class: "cnnvis-readout" });
   const ramp = /** @type {HTMLCanvasElement} */ (make("canvas", { class: "cnnvis-ramp", "aria-hidden": "true" }));
   const [low, high] = [make("span"), make("span")];
@@ -65,12 +72,30 @@ function createPhotoPanel(view) {
   canvas.addEventListener("pointermove", (event) => { pointer = pointerShare(event); view.schedule(); }, { signal });
   canvas.addEventListener("pointerleave", () => { pointer = null; view.schedule(); }, { signal });
   browse.addEventListener("click", () => input.click(), { signal });
+  record.addEventListener("click", () => (camera.isOn() ? camera.stop() : camera.startCamera()), { signal });
+  keep.addEventListener("click", () => camera.keep(), { signal });
   input.addEventListener("change", () => { sendPicture(view, input.files?.[0]); input.value = ""; }, { signal });
 
-  /** @param {ShownHeat | null} heat */
-  function describe(heat) {
-    const [rows, columns] = model.get("photo_size") ?? [0, 0];
-    const name = model.get("photo_name") || t("stage.photo.unnamed");
+  /** The camera's sign, its button and how fast it goes. */
+  function describeCamera() {
+    const on = camera.isOn();
+    const pace = camera.rate();
+    setText(record, t(on ? "stage.camera.stop" : "stage.camera.start"));
+    record.title = t(on ? "stage.camera.stop_hint" : "stage.camera.start_hint");
+    record.classList.toggle("cnnvis-recording", on);
+    show(record, on || model.get("uploads") !== false);
+    setText(sign, on ? t(camera.isFile() ? "stage.camera.video" : "stage.camera.on") : "");
+    setText(rate, Number.isFinite(pace) ? t("stage.camera.rate", { rate: pace.toFixed(1) }) : t("stage.camera.waiting"));
+    setText(keep, t("stage.camera.keep"));
+    keep.title = t("stage.camera.keep_hint");
+    show(strip, on);
+  }
+
+  /** @param {ShownHeat | null} heat @param {ImageBitmap | HTMLCanvasElement | null} shown */
+  function describe(heat, shown) {
+    const live = shown !== bitmap;
+    const [rows, columns] = live && shown ? [shown.height, shown.width] : model.get("photo_size") ?? [0, 0];
+    const name = live ? t("stage.camera.picture") : model.get("photo_name") || t("stage.photo.unnamed");
     setText(panel.title, t("stage.photo.title"));
     setText(browse, t("stage.photo.open"));
     browse.title = t("stage.photo.open_hint");
@@ -87,36 +112,40 @@ function createPhotoPanel(view) {
       }
     }
     setText(readout, words);
-    const said = bitmap ? heat?.message : t(broken ? "stage.photo.broken" : "stage.photo.empty");
+    const said = shown ? heat?.message : t(broken ? "stage.photo.broken" : "stage.photo.empty");
     setText(note, said || "");
     show(note, !!said && !decoding);
-    note.classList.toggle("cnnvis-note-over", !!bitmap);
+    note.classList.toggle("cnnvis-note-over", !!shown);
   }
 
   return {
     element: panel.element,
     paint() {
       decode();
-      if (decoding) return; // the last picture stays until photograph and heatmap can be shown together
-      const found = view.classes.heat();
-      describe(found);
+      const live = camera.frame();
+      describeCamera();
+      if (decoding && !live) return; // the last picture stays until photograph and heatmap can be shown together
+      view.classes.setLive(live?.classes ?? null);
+      const found = live ? live.heat : view.classes.heat();
+      const shown = live?.picture ?? bitmap;
+      describe(found, shown);
       list.paint();
       scales.paint();
       const heat = found?.message ? null : found;
-      show(legend, !!heat && !!bitmap);
-      show(canvas, !!bitmap);
-      if (!bitmap) return;
-      panel.element.style.setProperty("--cnnvis-aspect", String(bitmap.width / bitmap.height));
-      const [tall, wide] = fitCanvas(canvas, panel.view, bitmap.height, bitmap.width);
+      show(legend, !!heat && !!shown);
+      show(canvas, !!shown);
+      if (!shown) return;
+      panel.element.style.setProperty("--cnnvis-aspect", String(shown.width / shown.height));
+      const [tall, wide] = fitCanvas(canvas, panel.view, shown.height, shown.width);
       if (!tall) return;
-      if (newPhoto(bitmap, tall, wide)) {
+      if (newPhoto(shown, live?.number, tall, wide)) {
         base.width = wide;
         base.height = tall;
         const context = pen(base, true);
         context.imageSmoothingQuality = "high";
         context.fillStyle = "#fff";
         context.fillRect(0, 0, wide, tall);
-        context.drawImage(bitmap, 0, 0, wide, tall);
+        context.drawImage(shown, 0, 0, wide, tall);
         photo = context.getImageData(0, 0, wide, tall).data;
       }
       const { table, symmetric } = view.palette(!!heat?.signed);
@@ -137,6 +166,7 @@ function createPhotoPanel(view) {
       legend.title = t(`stage.heat.legend${kind}`);
       if (newRamp(table)) paintRamp(ramp, table);
       view.root.dataset.photo = String(view.data.frame);
+      view.root.dataset.live = live ? String(live.number) : "";
     },
   };
 }
@@ -161,6 +191,7 @@ function paintRamp(ramp, table) {
  */
 async function sendPicture(view, file) {
   if (!file) return view.complain(view.t("stage.photo.no_file"));
+  if (file.type.startsWith("video/")) return view.camera.startFile(file);
   let blob = /** @type {Blob} */ (file);
   try {
     const bitmap = await createImageBitmap(file);

@@ -18,7 +18,15 @@ function createMapsPanel(view) {
   const scales = makeChoice(view, "scale", ["map", "layer"]);
   const readout = make("p", { class: "cnnvis-readout" });
   const caption = make("p", { class: "cnnvis-caption" });
-  panel.head.after(make("div", { class: "cnnvis-tools" }, sorts.element, scales.element));
+  let zoom = 1;
+  const zoomed = (/** @type {number} */ by) => {
+    zoom = clamp(zoom * by, 0.1, 16);
+    if (Math.abs(zoom - 1) < 0.01) zoom = 1;
+    view.schedule();
+  };
+  const zooms = makeZoomButtons(view, "maps", zoomed);
+  onZoomWheel(panel.view, signal, zoomed);
+  panel.head.after(make("div", { class: "cnnvis-tools" }, sorts.element, scales.element, zooms.element));
   panel.element.append(readout, caption);
 
   const base = document.createElement("canvas"); // the tiles without the selection
@@ -48,6 +56,11 @@ function createMapsPanel(view) {
   panel.view.addEventListener("scroll", () => view.schedule(), { signal, passive: true });
   panel.view.addEventListener("keydown", (event) => {
     if (event.altKey || event.ctrlKey || event.metaKey || !order.length) return;
+    if ("+=-".includes(event.key)) {
+      event.preventDefault();
+      event.stopPropagation();
+      return zoomed(event.key === "-" ? 1 / ZOOM_STEP : ZOOM_STEP);
+    }
     const page = Math.max(1, Math.floor(panel.view.clientHeight / (layout.height + layout.gap)));
     const place = keyMove(event.key, places[view.unit], order.length, layout.columns, page);
     if (place === null) return;
@@ -153,6 +166,7 @@ function createMapsPanel(view) {
       setText(panel.title, t("stage.maps.title"));
       sorts.paint();
       scales.paint();
+      zooms.paint();
       panel.view.setAttribute("aria-label", t("stage.maps.label", { layer: model.get("layer")?.path ?? "" }));
       setText(note, t("stage.maps.empty"));
       show(note, !maps);
@@ -171,7 +185,7 @@ function createMapsPanel(view) {
         order.forEach((unit, place) => (places[unit] = place));
         hover = null;
       }
-      const next = gridLayout(maps.c, width, height, maps.fullH / maps.fullW);
+      const next = gridLayout(maps.c, width, height, maps.fullH / maps.fullW, zoom);
       if (JSON.stringify(next) !== JSON.stringify(layout)) layout = next;
       spacer.style.height = `${Math.max(layout.total, height)}px`;
       sizeCanvas(canvas, width, height);

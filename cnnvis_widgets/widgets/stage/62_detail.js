@@ -24,7 +24,29 @@ function createDetailPanel(view) {
   /** @type {Float32Array} */
   let counts = new Float32Array(BINS);
   signal.addEventListener("abort", () => clearTimeout(timer));
-  canvas.addEventListener("pointermove", (event) => { pointer = pointerShare(event); view.schedule(); }, { signal });
+  let zoom = WHOLE;
+  /** @type {[number, number] | null} */
+  let held = null; // where the hand that moves the map was last
+  const zoomed = (/** @type {number} */ by, /** @type {number} */ x = 0.5, /** @type {number} */ y = 0.5) => {
+    zoom = zoomAt(zoom, by, x, y);
+    view.schedule();
+  };
+  const zooms = makeZoomButtons(view, "detail", zoomed);
+  panel.head.append(zooms.element);
+  onZoomWheel(canvas, signal, (by, event) => zoomed(by, ...pointerShare(event)));
+  canvas.addEventListener("pointerdown", (event) => {
+    if (zoom.factor === 1) return;
+    held = pointerShare(event);
+    canvas.setPointerCapture(event.pointerId);
+  }, { signal });
+  for (const end of ["pointerup", "pointercancel"]) canvas.addEventListener(end, () => { held = null; }, { signal });
+  canvas.addEventListener("dblclick", () => { zoom = WHOLE; view.schedule(); }, { signal });
+  canvas.addEventListener("pointermove", (event) => {
+    const at = pointerShare(event);
+    if (held) [zoom, held] = [panned(zoom, at[0] - held[0], at[1] - held[1]), at];
+    pointer = intoPicture(zoom, at);
+    view.schedule();
+  }, { signal });
   canvas.addEventListener("pointerleave", () => { pointer = null; view.schedule(); }, { signal });
 
   /** The best picture of the selected unit there is. @param {Maps} maps */
@@ -62,13 +84,17 @@ function createDetailPanel(view) {
       const [low, high] = unitRange(maps, view.unit, model.get("scale"), symmetric);
       panel.element.style.setProperty("--cnnvis-aspect", String(maps.fullW / maps.fullH));
       const [tall, wide] = fitCanvas(canvas, panel.view, maps.fullH, maps.fullW);
-      if (tall && newMap(key, view.unit, table, low, high, tall, wide)) {
+      zooms.paint();
+      canvas.classList.toggle("cnnvis-movable", zoom.factor > 1);
+      if (tall && newMap(key, view.unit, table, low, high, tall, wide, zoom)) {
         const picture = new ImageData(wide, tall);
         const pixels = new Uint32Array(picture.data.buffer);
-        if (h > tall && w > wide) {
-          const small = shrink(values.subarray(start, start + h * w), 1, h, w, tall, wide);
-          paintMap(pixels, wide, 0, 0, wide, tall, small, 0, tall, wide, table, low, high);
-        } else paintMap(pixels, wide, 0, 0, wide, tall, values, start, h, w, table, low, high);
+        const [fullTall, fullWide] = [Math.round(tall * zoom.factor), Math.round(wide * zoom.factor)];
+        const [x0, y0] = [-Math.round(zoom.left * fullWide), -Math.round(zoom.top * fullTall)];
+        if (h > fullTall && w > fullWide) {
+          const small = shrink(values.subarray(start, start + h * w), 1, h, w, fullTall, fullWide);
+          paintMap(pixels, wide, x0, y0, fullWide, fullTall, small, 0, fullTall, fullWide, table, low, high);
+        } else paintMap(pixels, wide, x0, y0, fullWide, fullTall, values, start, h, w, table, low, high);
         pen(canvas).putImageData(picture, 0, 0);
       }
       let value = NaN;

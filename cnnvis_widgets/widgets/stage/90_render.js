@@ -55,8 +55,10 @@ function createView(model, el, signal) {
       view.schedule();
     },
     classes: /** @type {any} */ (null),
+    camera: /** @type {any} */ (null),
   };
   view.classes = createClasses(view);
+  view.camera = createCamera(view);
 
   /** @type {Map<number, Uint32Array>} */
   const tables = new Map();
