@@ -57,6 +57,7 @@ class Explorer(widgets.VBox):
         self._shelf = Shelf()
         self._shown: Shown | None = None
         self._failure: BaseException | None = None
+        self._choice_heard = 0  # the stage's `target_choice`, as a person or we ourselves said it last
         self._updating: int | None = None  # the thread that is changing controls itself
         self._wishing = threading.RLock()
 
@@ -192,6 +193,7 @@ class Explorer(widgets.VBox):
 
     def _target_chosen(self, index: int) -> dict[str, Any]:
         """A choice comes twice, from dropdown and stage, which the browser links; the second is no new wish."""
+        self._choice_heard = index + 1
         target = None if index == TOP else index
         return {} if target == self._wanted.target else {"target": target}
 
@@ -309,6 +311,11 @@ class Explorer(widgets.VBox):
             changes |= payloads.maps_payload(maps.values)
         if shown.state.unit != self.stage.unit:
             changes["unit"] = shown.state.unit
+        choice = 0 if shown.state.target is None else shown.state.target + 1
+        if (
+            choice != self._choice_heard
+        ):  # said by code; a person who said it may have said something newer since
+            changes["target_choice"] = self._choice_heard = choice
         for part in self._parts:
             changes |= part.changes(shown, before)
         self.stage.publish(**changes)

@@ -166,6 +166,18 @@ def test_pointing_at_a_class_is_a_look_and_the_kernel_hears_nothing(page):
     assert page.evaluate("() => [cnnvis.model.saved.length, cnnvis.model.sent.length]") == [0, 0]
 
 
+def test_the_list_stays_under_the_pointer_whatever_is_said(page):
+    open_stage(page, toy_stage(toy_maps(), ROWS, class_names=["ant", "bee" * 40, "cow"]))
+    rows = page.locator(".cnnvis-class")
+    places = []
+    for row in (0, 1, 2):  # one line, three lines, no evidence
+        rows.nth(row).hover()
+        settle(page)
+        places.append(rows.nth(1).bounding_box()["y"])
+        assert data(page, "target") == str(row)
+    assert len(set(places)) == 1
+
+
 def test_a_click_chooses_within_one_frame_and_is_told_once(page):
     open_stage(page, toy_stage(toy_maps(), ROWS))
     shown = page.evaluate(
@@ -327,6 +339,21 @@ def test_a_choice_in_the_browser_becomes_the_state_and_the_dropdown_is_not_neede
     assert explorer.state["target"] is None and explorer.stage.heat_target == 3
     explorer.controls.target.index = 2  # as the dropdown in the browser says it
     assert explorer.state["target"] == 1
+
+
+def test_the_kernel_never_repeats_a_persons_choice_to_the_browser(explorer, monkeypatch):
+    stage = shown_at(explorer)
+    sent: list[dict] = []
+    publish = stage.publish
+    monkeypatch.setattr(stage, "publish", lambda **changes: (sent.append(changes), publish(**changes)))
+    explorer.controls.target.index = 4  # the stage's own message of it is still on its way
+    explorer._settle()
+    assert not any("target_choice" in changes for changes in sent)  # there may be a newer choice there by now
+    explorer.update(target="dog")
+    assert [changes["target_choice"] for changes in sent if "target_choice" in changes] == [6]
+    stage.target_choice = 6
+    explorer.update(target=None)
+    assert stage.target_choice == 0
 
 
 def test_a_chosen_class_that_is_not_a_top_one_is_listed(explorer):

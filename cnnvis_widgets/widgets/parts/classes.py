@@ -36,14 +36,15 @@ class Classes(Part):
         about = [(s.network, s.image, s.layer, s.method) for s in (wanted, shown.state)]
         target = shown.predictions[0].index if wanted.target is None else wanted.target
         stage = self.stage
-        there = stage.weights_from == "head" and bool(stage.head_weights)
-        return about[0] == about[1] and (there or target in (*stage.slopes_classes, stage.heat_target))
+        whole = stage.maps_shape[1:] == list(shown.maps.layer.shape[:2])  # not sent smaller
+        here = stage.slopes_classes if stage.weights_from == "slopes" else []
+        every = stage.weights_from == "head" and bool(stage.head_weights)
+        return about[0] == about[1] and (target == stage.heat_target or (whole and (every or target in here)))
 
     def changes(self, shown: Shown, before: Shown | None) -> dict[str, Any]:
         if shown.heatmap is None:
             return {}
         network, heatmap, layer = shown.network, shown.heatmap, shown.maps.layer
-        choice = 0 if shown.state.target is None else shown.state.target + 1
         changes: dict[str, Any] = {
             "method": heatmap.method,
             "heat_target": heatmap.target.index,
@@ -52,8 +53,6 @@ class Classes(Part):
         }
         if before is None or before.network is not network or before.image is not shown.image:
             changes["logits"] = np.ascontiguousarray(network.logits(shown.image), "<f4").tobytes()
-        if choice != self.stage.target_choice:
-            changes["target_choice"] = choice
         if before is None or before.network is not network:
             self._head = None
             changes |= {"class_names": list(network.class_names), "head_weights": b""}

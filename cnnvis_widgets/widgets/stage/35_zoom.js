@@ -43,7 +43,7 @@ function onZoomWheel(element, signal, zoomed) {
 /** The buttons − and +. @param {View} view @param {string} what its sentences' name @param {(by: number) => void} zoomed */
 function makeZoomButtons(view, what, zoomed) {
   const buttons = [1 / ZOOM_STEP, ZOOM_STEP].map((by) => {
-    const button = make("button", { type: "button", class: "cnnvis-button" }, by < 1 ? "−" : "+");
+    const button = make("button", { type: "button", class: "cnnvis-button" });
     button.addEventListener("click", () => zoomed(by), { signal: view.signal });
     return button;
   });
@@ -53,8 +53,10 @@ function makeZoomButtons(view, what, zoomed) {
     paint() {
       element.setAttribute("aria-label", view.t(`stage.zoom.${what}`));
       buttons.forEach((button, i) => {
-        button.setAttribute("aria-label", view.t(`stage.zoom.${i ? "in" : "out"}`));
-        button.title = `${view.t(`stage.zoom.${i ? "in" : "out"}`)}. ${view.t(`stage.zoom.${what}_hint`)}`;
+        const words = view.t(`stage.zoom.${i ? "in" : "out"}`);
+        setText(button, view.t(`stage.zoom.${i ? "in" : "out"}_sign`));
+        button.setAttribute("aria-label", words);
+        button.title = `${words}. ${view.t(`stage.zoom.${what}_hint`)}`;
       });
     },
   };

@@ -26,7 +26,7 @@ function createPhotoPanel(view) {
   const caption = make("p", { class: "cnnvis-caption" });
   const scales = makeChoice(view, "heat_scale", ["own", "shared"], () => view.classes.canShare());
   const list = makeClassList(view);
-  panel.element.append(readout, legend, caption, scales.element, list.element);
+  panel.element.append(readout, legend, scales.element, list.element, caption); // the list must stay under the pointer
 
   const base = document.createElement("canvas"); // the photograph alone, at the size shown
   /** @type {ImageBitmap | null} */
@@ -132,7 +132,7 @@ function createPhotoPanel(view) {
       list.paint();
       scales.paint();
       const heat = found?.message ? null : found;
-      show(legend, !!heat && !!shown);
+      legend.classList.toggle("cnnvis-unseen", !heat || !shown);
       show(canvas, !!shown);
       if (!shown) return;
       panel.element.style.setProperty("--cnnvis-aspect", String(shown.width / shown.height));

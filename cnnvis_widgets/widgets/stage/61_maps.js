@@ -26,7 +26,8 @@ function createMapsPanel(view) {
   };
   const zooms = makeZoomButtons(view, "maps", zoomed);
   onZoomWheel(panel.view, signal, zoomed);
-  panel.head.after(make("div", { class: "cnnvis-tools" }, sorts.element, scales.element, zooms.element));
+  panel.head.after(make("div", { class: "cnnvis-tools" }, sorts.element, scales.element));
+  panel.head.append(zooms.element);
   panel.element.append(readout, caption);
 
   const base = document.createElement("canvas"); // the tiles without the selection
