@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from playwright.sync_api import Browser, Page
 from widgets.stage_page import open_stage, pixels, settle
-from widgets.test_stage import CIVIDIS, GRID, cat_maps, cat_stage, find_tiles, looked_up
+from widgets.test_stage import CIVIDIS, GRID, cat_maps, cat_stage, looked_up
 
 DETAIL = ".cnnvis-detail"
 
@@ -50,6 +50,13 @@ def window(page: Page, values: np.ndarray, left: float, top: float, factor: floa
         np.ix_(rows, columns)
     ]
     return float((np.abs(picture - expected).max(-1) > 6).mean())
+
+
+def tile_width(page: Page) -> int:
+    """Measured in the picture: between the tiles it is transparent."""
+    inked = (pixels(page, ".cnnvis-maps")[..., 3] > 0).sum(0)
+    first, second = np.flatnonzero(np.diff((inked > 0.6 * inked.max()).astype(int)))[:2]
+    return int(second - first - 2)  # without the line of one pixel around each
 
 
 def test_the_wheel_with_alt_or_ctrl_zooms_in_where_the_pointer_is(page):
@@ -100,21 +107,21 @@ def test_dragging_moves_the_window_and_a_double_click_shows_all(page):
 
 def test_the_maps_grow_and_shrink_by_buttons_keys_and_wheel(page):
     open_stage(page, cat_stage(cat_maps(256)))
-    sides = [find_tiles(page)["side"]]
+    sides = [tile_width(page)]
     page.get_by_role("group", name="Size of the maps").get_by_role("button", name="Larger").click()
     settle(page)
-    sides.append(find_tiles(page)["side"])
+    sides.append(tile_width(page))
     page.locator(GRID).press("+")
     settle(page)
-    sides.append(find_tiles(page)["side"])
+    sides.append(tile_width(page))
     assert wheel(page, GRID, 0.5, 0.5, 1, "ctrlKey")
     settle(page)
-    sides.append(find_tiles(page)["side"])
+    sides.append(tile_width(page))
     np.testing.assert_allclose(sides, sides[0] * 1.25 ** np.arange(4), atol=2)
     for _ in range(3):
         page.locator(GRID).press("-")
     settle(page)
-    assert find_tiles(page)["side"] == sides[0]
+    assert tile_width(page) == sides[0]
 
 
 def test_zoomed_maps_keep_the_selected_one_in_sight_and_keys_know_the_columns(page):

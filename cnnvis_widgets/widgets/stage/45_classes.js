@@ -160,7 +160,7 @@ function makeClassList(view) {
     clicked = NaN;
     classes.peek(null);
   };
-  element.addEventListener("pointerover", peek, { signal });
+  element.addEventListener("pointermove", peek, { signal }); // not "over": a live list changes under a pointer at rest
   element.addEventListener("pointerleave", leave, { signal });
   element.addEventListener("focusin", (event) => {
     if (/** @type {Element} */ (event.target).matches(":focus-visible")) peek(event);
