@@ -20,12 +20,22 @@ from cnnvis_widgets.errors import (
     UnknownLayerError,
     UnknownNetworkError,
 )
-from cnnvis_widgets.results import FeatureMaps, FilterPictures, Heatmap, LayerInfo, Prediction, Target
+from cnnvis_widgets.results import (
+    Ablation,
+    FeatureMaps,
+    FilterPictures,
+    Heatmap,
+    LayerInfo,
+    Prediction,
+    Target,
+)
 
 if TYPE_CHECKING:
+    from cnnvis_widgets.compute.ablate import ablate
     from cnnvis_widgets.compute.explain import explain, explain_layers, methods
     from cnnvis_widgets.compute.feature_maps import feature_maps
     from cnnvis_widgets.compute.maximize import maximize_filters, recipes
+    from cnnvis_widgets.compute.receptive_field import effective_field
     from cnnvis_widgets.images import load_image, sample_images
     from cnnvis_widgets.networks import load_network
     from cnnvis_widgets.networks.network import Network
@@ -42,6 +52,8 @@ _HOMES = {
     "load_image": "images",
     "sample_images": "images",
     "feature_maps": "compute.feature_maps",
+    "ablate": "compute.ablate",
+    "effective_field": "compute.receptive_field",
     "explain": "compute.explain",
     "explain_layers": "compute.explain",
     "methods": "compute.explain",
@@ -57,6 +69,7 @@ _HOMES = {
 }
 
 __all__ = [
+    "Ablation",
     "CnnvisError",
     "Explorer",
     "FeatureMapViewer",
@@ -75,6 +88,8 @@ __all__ = [
     "UnknownLayerError",
     "UnknownNetworkError",
     "__version__",
+    "ablate",
+    "effective_field",
     "explain",
     "explain_layers",
     "feature_maps",

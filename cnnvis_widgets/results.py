@@ -63,6 +63,21 @@ class FilterPictures:
 
 
 @dataclass(frozen=True)
+class Ablation:
+    """How the network's answer moves when units are silenced."""
+
+    before: list[
+        Prediction
+    ]  # the top classes of the whole network, and the new top class where it is none of them
+    after: list[Prediction]  # the same classes in the same order, with the units at zero
+    logits_before: np.ndarray  # (classes,) float32
+    logits_after: np.ndarray  # (classes,) float32
+    layer: LayerInfo
+    units: tuple[int, ...]
+    network: str
+
+
+@dataclass(frozen=True)
 class Heatmap:
     """Where the evidence for a target lies, at the resolution of the explained layer."""
 

@@ -13,6 +13,7 @@ import numpy as np
 from cnnvis_widgets.errors import CnnvisError, NetworkLoadError, UnknownLayerError, did_you_mean
 from cnnvis_widgets.images import load_image, resize
 from cnnvis_widgets.networks.files import reason
+from cnnvis_widgets.networks.graph import Graph
 from cnnvis_widgets.networks.memory import Memory
 from cnnvis_widgets.networks.probe import Probe
 from cnnvis_widgets.results import LayerInfo, Prediction, Target
@@ -103,6 +104,11 @@ class Network:
     def head(self) -> str:
         """What follows the scores: "softmax", "sigmoid", or "none", where the model's outputs are the scores."""
         return self.probe.head
+
+    @property
+    def graph(self) -> Graph:
+        """How the layers hang together, and what each can see of the picture: ``graph.node(path).field``."""
+        return self.probe.graph
 
     @functools.cached_property
     def class_names(self) -> tuple[str, ...]:

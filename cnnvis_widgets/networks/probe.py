@@ -15,7 +15,7 @@ import functools
 import re
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,6 +23,7 @@ import numpy as np
 
 from cnnvis_widgets.errors import CnnvisError, NetworkLoadError, UnknownLayerError
 from cnnvis_widgets.networks.files import reason
+from cnnvis_widgets.networks.graph import Graph, Trace, parameters_of
 from cnnvis_widgets.networks.quiet import start_tensorflow
 
 start_tensorflow()  # before anything else imports it and fills the screen
@@ -68,8 +69,8 @@ class Probe:
         self._compiled: OrderedDict[tuple, Callable] = OrderedDict()  # least recently used first
 
     @functools.cached_property
-    def _dry_run(self) -> tuple[tuple[Recorded, ...], str, int]:
-        """The recorded calls, the head that scores are taken before, and the number of classes."""
+    def _dry_run(self) -> tuple[tuple[Recorded, ...], str, int, Trace]:
+        """The recorded calls, the head that scores are taken before, the number of classes, and the traced graph."""
         found: list = []
 
         def look(inputs):
@@ -78,11 +79,25 @@ class Probe:
             outputs, calls = self._run(inputs)
             scores, head = _before_head(outputs)
             recorded = tuple(Recorded(path, name, _static_shape(value)) for path, name, value in calls)
-            found.append((recorded, head, int(scores.shape[-1])))
+            found.append((recorded, head, int(scores.shape[-1]), self._trace_of(inputs, scores, calls)))
 
         with _TRACING:  # traced and thrown away: nothing is computed
             self._trace(look, self.input_shape)
         return found[0]
+
+    def _trace_of(self, inputs, scores, calls) -> Trace:
+        sizes = {path: parameters_of(operation) for path, operation in _operations(self.model)}
+        return Trace(
+            inputs,
+            scores,
+            tuple(tuple(filter(tf.is_tensor, tf.nest.flatten(value))) for _path, _name, value in calls),
+            tuple(sizes[path if path in sizes else path.rpartition("#")[0]] for path, _name, _value in calls),
+        )
+
+    @functools.cached_property
+    def graph(self) -> Graph:
+        """The layers as a graph, read off the dry run when it is first asked for."""
+        return Graph(self.calls, self._dry_run[3])
 
     def _trace(self, function: Callable, shape: tuple[int, ...], *further: tf.TensorSpec) -> Callable:
         """A function of images of ``shape``, traced now."""
@@ -151,6 +166,23 @@ class Probe:
             activations, gradients = run(tf.constant(inputs), tf.constant(units, tf.int32))
         return activations.numpy(), gradients.numpy()
 
+    def position_gradient(
+        self, inputs: np.ndarray, path: str, units: np.ndarray, positions: np.ndarray
+    ) -> np.ndarray:
+        """The gradient (n, H, W, C) with respect to the images of one unit (n,) at one position (n, 2), (y, x) each."""
+        run = self._function("position", (path,), inputs.shape[1:])
+        with self._errors_in_words(inputs.shape[1:]):
+            gradient = run(
+                tf.constant(inputs), tf.constant(units, tf.int32), tf.constant(positions, tf.int32)
+            )
+        return gradient.numpy()
+
+    def ablated(self, inputs: np.ndarray, path: str, kept: np.ndarray) -> np.ndarray:
+        """Scores (n, classes) where the units of one layer that are not ``kept``, (c,) bool, put out zero."""
+        run = self._function("ablated", (path,), inputs.shape[1:])
+        with self._errors_in_words(inputs.shape[1:]):
+            return run(tf.constant(inputs), tf.constant(kept, tf.bool)).numpy()
+
     def is_compiled(self, kind: str, paths: tuple[str, ...]) -> bool:
         """Whether a "forward" or "backward" run that records these layers needs no tracing any more."""
         return (kind, paths, self.input_shape) in self._compiled
@@ -165,6 +197,11 @@ class Probe:
                     build, further = self._backward, (tf.TensorSpec((None, self.classes), tf.float32),)
                 elif kind == "unit":
                     build, further = self._unit, (tf.TensorSpec((None,), tf.int32),)
+                elif kind == "position":
+                    units, positions = tf.TensorSpec((None,), tf.int32), tf.TensorSpec((None, 2), tf.int32)
+                    build, further = self._position, (units, positions)
+                elif kind == "ablated":
+                    build, further = self._ablated, (tf.TensorSpec((None,), tf.bool),)
                 # Tracing happens here, under the lock; later calls only execute.
                 self._compiled[key] = self._trace(functools.partial(build, paths), shape, *further)
                 while len(self._compiled) > COMPILED:
@@ -194,6 +231,20 @@ class Probe:
         activations = tf.gather(means, units, axis=1, batch_dims=1)
         return activations, self._gradients(tf.reduce_sum(activations), [inputs])[0]
 
+    def _position(self, paths, inputs, units, positions):
+        _outputs, calls = self._run(inputs)
+        (value,) = (_float(value) for value in _select(calls, paths))
+        chosen = tf.gather_nd(value, tf.concat([positions, units[:, None]], axis=1), batch_dims=1)
+        return self._gradients(tf.reduce_sum(chosen), [inputs])[0]
+
+    def _ablated(self, paths, inputs, kept):
+        def silence(value):
+            return tf.where(kept, value, tf.zeros((), value.dtype))  # a product would leave NaN and infinity
+
+        outputs, calls = self._run(inputs, dict.fromkeys(paths, silence))
+        _select(calls, paths)
+        return _float(_before_head(outputs)[0])
+
     def _gradients(self, goal, values: list) -> list:
         """d goal / d value for each, in float32; zeros where nothing leads from the value to the goal."""
         parts = (operation for _path, operation in _operations(self.model))
@@ -205,11 +256,14 @@ class Probe:
             for v, g in zip(values, gradients, strict=True)
         ]
 
-    def _run(self, inputs):
-        """Call the model while every operation's outputs are recorded: (output tensor, calls)."""
+    def _run(self, inputs, changes: Mapping[str, Callable] | None = None):
+        """Call the model while every operation's outputs are recorded: (output tensor, calls).
+
+        changes: by path, a function that makes what the network goes on with of what the layer put out.
+        """
         self.traces += 1
         calls: list[tuple[str, str, object]] = []
-        with _recording(self.model, calls):
+        with _recording(self.model, calls, changes or {}):
             outputs = self.model(inputs, training=False)
         flat = tf.nest.flatten(outputs)
         if len(flat) != 1:
@@ -221,8 +275,11 @@ class Probe:
 
 
 @contextlib.contextmanager
-def _recording(model: keras.Model, calls: list) -> Iterator[None]:
-    """Within this context, each call of an operation of ``model`` appends (path, class name, output) to ``calls``."""
+def _recording(model: keras.Model, calls: list, changes: Mapping[str, Callable]) -> Iterator[None]:
+    """Within this context, each call of an operation of ``model`` appends (path, class name, output) to ``calls``.
+
+    What is put out at a path in ``changes`` is changed first.
+    """
     seen: dict[str, int] = {}
     tracing = threading.get_ident()
     restore: list[Callable[[], None]] = []
@@ -247,7 +304,9 @@ def _recording(model: keras.Model, calls: list) -> Iterator[None]:
                 return outputs
             seen[path] = times = seen.get(path, 0) + 1
             # A shared layer is called more than once: each call has a path of its own.
-            calls.append((path if times == 1 else f"{path}#{times}", type(operation).__name__, outputs))
+            called = path if times == 1 else f"{path}#{times}"
+            outputs = changes[called](outputs) if called in changes else outputs
+            calls.append((called, type(operation).__name__, outputs))
             return outputs
 
         return call
