@@ -6,8 +6,6 @@ every image; elsewhere they are the mean gradients, from one backward pass a cla
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 from cnnvis_widgets.compute import runs
@@ -15,13 +13,25 @@ from cnnvis_widgets.networks.network import Network
 from cnnvis_widgets.results import LayerInfo
 
 
-def head_weights(network: Network, layer: LayerInfo) -> np.ndarray | None:
-    """(classes, c) float32: Grad-CAM's weights of every class, where a layer feeds pooling and one Dense, else None."""
-    head = linear_head(network)
-    if head is None or layer.path not in head[0]:
-        return None
-    h, w, _ = layer.shape
-    return np.ascontiguousarray(head[1].T, np.float32) / (h * w)
+def is_linear_head(network: Network, layer: LayerInfo) -> bool:
+    """Whether a layer feeds global average pooling and one Dense layer, or the like."""
+    return layer.path in network.graph.linear_layers
+
+
+def head_weights(network: Network, image: np.ndarray, layer: LayerInfo) -> np.ndarray | None:
+    """(classes, c) float32: Grad-CAM's weights of every class at such a layer, the same for every image, else None.
+
+    Remembered until the network's weights change, which is looked for when an image is seen.
+    """
+    network.seen(image)
+    key = ("head weights", layer.path)
+    known = network.memory.get(key)
+    if known is None and is_linear_head(network, layer):
+        matrix = network.graph.linear_head(layer.path)
+        if matrix is not None:
+            h, w, _ = layer.shape
+            known = network.memory.put(key, np.ascontiguousarray(matrix.T) / (h * w))
+    return known
 
 
 def mean_gradients(network: Network, image: np.ndarray, target: int, layer: LayerInfo) -> np.ndarray:
@@ -51,22 +61,3 @@ def known_mean_gradients(
         gradients = network.memory.get(("gradients", key, target, layer.path))
         known = None if gradients is None else gradients.mean(axis=(0, 1))
     return known
-
-
-def linear_head(network: Network) -> tuple[tuple[str, ...], np.ndarray] | None:
-    """The layers that feed global average pooling and one Dense layer, and its kernel (c, classes)."""
-    operations: list[Any] = list(network.model.layers)
-    while operations and type(operations[-1]).__name__ in ("Softmax", "Activation", "Dropout"):
-        operations.pop()
-    if not operations or type(operations[-1]).__name__ != "Dense":
-        return None
-    dense = operations.pop()
-    while operations and type(operations[-1]).__name__ == "Dropout":
-        operations.pop()
-    if not operations or type(operations[-1]).__name__ != "GlobalAveragePooling2D":
-        return None
-    try:
-        source = operations[-1].input._keras_history.operation.name
-    except (AttributeError, ValueError):
-        return None
-    return (source,), np.asarray(dense.kernel)

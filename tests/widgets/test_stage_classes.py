@@ -309,12 +309,12 @@ def test_a_screen_reader_hears_class_probability_and_logit(page):
 
 def test_weights_before_pooling_and_dense_are_the_gradients_of_every_image(explorer):
     network = explorer.network
-    weights = head_weights(network, network.default_layer)
+    weights = head_weights(network, CAT, network.default_layer)
     for target in (0, 7):
         for image in (CAT, cnnvis.sample_images()["rocket"]):
             exact = mean_gradients(network, image, target, network.default_layer)
             np.testing.assert_allclose(weights[target], exact, rtol=1e-4, atol=1e-7)
-    assert head_weights(network, network.layer("block4_conv3")) is None
+    assert head_weights(network, CAT, network.layer("block4_conv1")) is None
 
 
 def test_weights_of_all_classes_travel_once_a_network(explorer, monkeypatch):
@@ -380,7 +380,7 @@ def test_maps_half_as_precise_change_a_heatmap_by_less_than_a_thousandth(explore
     network, image = explorer.network, CAT
     maps = cnnvis.feature_maps(network, image)
     sent = np.frombuffer(maps_payload(maps.values)["maps"], "<f2").astype(np.float32).reshape(256, 8, 8)
-    weights = head_weights(network, network.default_layer).astype(np.float16).astype(np.float32)
+    weights = head_weights(network, image, network.default_layer).astype(np.float16).astype(np.float32)
     for target in range(10):
         heatmap = cnnvis.explain(network, image, target=target)
         drawn = np.maximum(np.einsum("c,chw->hw", weights[target], sent), 0)

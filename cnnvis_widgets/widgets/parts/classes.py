@@ -11,7 +11,12 @@ from typing import Any
 
 import numpy as np
 
-from cnnvis_widgets.compute.class_weights import head_weights, known_mean_gradients, mean_gradients
+from cnnvis_widgets.compute.class_weights import (
+    head_weights,
+    is_linear_head,
+    known_mean_gradients,
+    mean_gradients,
+)
 from cnnvis_widgets.jobs.worker import Ticket
 from cnnvis_widgets.results import Prediction
 from cnnvis_widgets.widgets import payloads
@@ -31,6 +36,7 @@ class Classes(Part):
     def __init__(self, explorer):
         super().__init__(explorer)
         self._head: np.ndarray | None = None  # as sent
+        self._head_of: tuple | None = None  # the network and the layer they belong to
 
     def paints(self, wanted: State, shown: Shown) -> bool:
         about = [(s.network, s.image, s.layer, s.method) for s in (wanted, shown.state)]
@@ -54,9 +60,11 @@ class Classes(Part):
         if before is None or before.network is not network or before.image is not shown.image:
             changes["logits"] = np.ascontiguousarray(network.logits(shown.image), "<f4").tobytes()
         if before is None or before.network is not network:
-            self._head = None
-            changes |= {"class_names": list(network.class_names), "head_weights": b""}
-        at_head = head_weights(network, layer) is not None
+            changes["class_names"] = list(network.class_names)
+        at_head = is_linear_head(network, layer)
+        if at_head and self._head_of != (network, layer):
+            self._head, self._head_of = None, (network, layer)
+            changes["head_weights"] = b""
         changes["weights_from"] = _weights_from(heatmap.method, at_head)
         target = heatmap.target.index
         if not _same_maps(shown, before) or (not at_head and target not in self.stage.slopes_classes):
@@ -81,13 +89,13 @@ class Classes(Part):
 
     def _send_weights(self, ticket: Ticket, shown: Shown) -> Iterator[None] | None:
         """Every class's weights where they are known without a pass, else those of the top classes, when idle."""
-        head = head_weights(shown.network, shown.maps.layer)
+        head = head_weights(shown.network, shown.image, shown.maps.layer)
         if head is not None:
             if self._head is None or not np.array_equal(head, self._head):
                 self._head = head
                 self.stage.publish(**payloads.head_payload(head))
             return None
-        return self._send_slopes(shown) if self.stage.weights_from == "slopes" else None
+        return self._send_slopes(shown) if shown.heatmap and shown.heatmap.method in _WEIGHTED else None
 
     def _send_slopes(self, shown: Shown) -> Iterator[None]:
         asked = time.monotonic()
@@ -102,7 +110,7 @@ class Classes(Part):
         for target in classes:
             rows.append(mean_gradients(shown.network, shown.image, target, shown.maps.layer))
             yield
-        self.stage.publish(**payloads.slopes_payload(rows, classes))
+        self.stage.publish(weights_from="slopes", **payloads.slopes_payload(rows, classes))
 
 
 def _weights_from(method: str, at_head: bool) -> str:
