@@ -61,14 +61,19 @@ function createClasses(view) {
     return weights.values.subarray(row * maps.c, (row + 1) * maps.c);
   }
 
+  /** What a class's heatmap can be drawn from here. @param {number} target @returns {Float32Array | null} */
+  function drawable(target) {
+    const { maps, heat } = view.data;
+    return !maps || maps.reduced || !heat || heat.signed || !model.get("weights_from") ? null : weightsOf(target);
+  }
+
   /** @param {number} target @returns {ClassHeat | null} */
   function heatOf(target) {
-    const { maps, weights, heat } = view.data;
+    const { maps, weights } = view.data;
     if (newMaps(maps, weights, model.get("weights_from"))) made = new Map();
-    if (!maps || maps.reduced || !heat || heat.signed || !model.get("weights_from")) return null;
     if (!made.has(target)) {
-      const row = weightsOf(target);
-      made.set(target, row && classHeat(maps, row));
+      const row = drawable(target);
+      made.set(target, maps && row && classHeat(maps, row));
     }
     return made.get(target) ?? null;
   }
@@ -110,7 +115,7 @@ function createClasses(view) {
       live = classes;
     },
     /** Whether the heatmap can be on one scale with other classes'. */
-    canShare: () => sharedMost() > 0,
+    canShare: () => listed().length > 0 && listed().every(({ index }) => !!drawable(index)),
     /** A look at another class, as long as the pointer is there. @param {number | null} target */
     peek(target) {
       if (peeked === target) return;
