@@ -312,9 +312,8 @@ class Explorer(widgets.VBox):
         if shown.state.unit != self.stage.unit:
             changes["unit"] = shown.state.unit
         choice = 0 if shown.state.target is None else shown.state.target + 1
-        if (
-            choice != self._choice_heard
-        ):  # said by code; a person who said it may have said something newer since
+        # Only what code has said: a person may by now have chosen something newer than what is shown here.
+        if choice != self._choice_heard:
             changes["target_choice"] = self._choice_heard = choice
         for part in self._parts:
             changes |= part.changes(shown, before)
