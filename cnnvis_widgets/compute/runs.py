@@ -96,6 +96,12 @@ def record_all(network: Network, image: np.ndarray, target: int) -> bool:
     return bool(every)
 
 
+def cheapest_to_record(network: Network, kind: str, path: str) -> tuple[str, ...]:
+    """The layers of the compiled run to use for a layer that is wanted alone: tracing another takes a second or two."""
+    every = _every_layer(network, arrays=2 if kind == "backward" else 1)
+    return every if path in every and network.probe.is_compiled(kind, every) else (path,)
+
+
 def _what_to_record(network: Network, kind: str, about: tuple, paths: Sequence[str]) -> tuple[str, ...]:
     asked = tuple(dict.fromkeys(paths))
     every = _every_layer(network, arrays=2 if kind == "backward" else 1)

@@ -1,6 +1,6 @@
 """The Explorer's controls: plain ipywidgets, so that people can rewire them and screen readers can read them.
 
-What the browser can answer alone (unit, opacity, colours) is joined to the stage there, by `jslink`.
+What the browser can answer alone (unit, class, opacity, colours) is joined to the stage there, by `jslink`.
 """
 
 from __future__ import annotations
@@ -11,10 +11,11 @@ import ipywidgets as widgets
 
 from cnnvis_widgets.locale import say
 from cnnvis_widgets.render import colormaps
-from cnnvis_widgets.results import LayerInfo, Prediction
+from cnnvis_widgets.results import LayerInfo
 from cnnvis_widgets.widgets.stage import Stage
 
 TOP = -1  # the class dropdown's value for "whatever the network says"
+_FEW_CLASSES = 10  # more are searched by name
 _LAYER_GROUPS = ("convolution", "activation", "merge", "pooling", "normalization", "other")  # in this order
 
 
@@ -27,7 +28,7 @@ class Controls:
         self.image = self._dropdown("image")
         self.layer = self._dropdown("layer")
         self.unit = widgets.IntSlider(0, 0, 1, continuous_update=True, **self._words("unit"))
-        self.target = self._dropdown("target")
+        self.target = self._dropdown("target", [(say("explorer.top_class", language), TOP)])
         self.search = widgets.Combobox(ensure_option=True, **self._words("search"))
         self.search.placeholder = say("explorer.search_hint", language)
         self.method = self._dropdown("method", [(name, name) for name in methods])
@@ -46,6 +47,7 @@ class Controls:
             widgets.jslink((self.unit, "value"), (stage, "unit")),
             widgets.jslink((self.opacity, "value"), (stage, "opacity")),
             widgets.jslink((self.colormap, "index"), (stage, "colormap")),
+            widgets.jslink((self.target, "index"), (stage, "target_choice")),
         ]
 
     def every(self) -> list[widgets.Widget]:
@@ -75,20 +77,17 @@ class Controls:
         options = [(self._layer_label(layer), layer.path) for layer in ordered]
         offer(self.layer, options, chosen.path)
 
-    def show_classes(
-        self, predictions: Sequence[Prediction], names: Sequence[str], chosen: int | None, most: int = 5
-    ) -> None:
-        """The top classes with their probabilities; every class where there are few, else a search field."""
-        few = len(names) <= 2 * most
-        shown = list(predictions if few else predictions[:most])
-        top = predictions[0]
+    def show_classes(self, names: Sequence[str], chosen: int | None) -> None:
+        """The top class, then every class in the order of the network, so that class k is option k + 1 at any time.
+
+        That is what the stage is told of a choice, in the browser; where there are many, a search field helps.
+        """
         options = [
-            (say("explorer.top_class", self.language, name=top.name, share=percent(top.probability)), TOP)
+            (say("explorer.top_class", self.language), TOP),
+            *zip(names, range(len(names)), strict=True),
         ]
-        options += [(f"{p.name} · {percent(p.probability)}", p.index) for p in shown]
-        if chosen is not None and chosen not in [value for _label, value in options]:
-            options.append((names[chosen], chosen))
         offer(self.target, options, TOP if chosen is None else chosen)
+        few = len(names) <= _FEW_CLASSES
         self.search.layout.display = "none" if few else ""
         if not few and self.search.options != tuple(names):
             self.search.options = tuple(names)
@@ -118,7 +117,3 @@ def offer(dropdown: widgets.Dropdown, options: list, value: object) -> None:
         if list(dropdown.options) != options or value not in values:
             dropdown.options = options if value in values else [value, *options]
         dropdown.value = value
-
-
-def percent(share: float) -> str:
-    return f"{share:.1%}" if 0.001 <= share <= 0.999 else ("> 99.9%" if share > 0.5 else "< 0.1%")

@@ -29,13 +29,14 @@ from cnnvis_widgets.results import Ablation, FeatureMaps, Heatmap
 from cnnvis_widgets.widgets import address as addresses
 from cnnvis_widgets.widgets import payloads, stills
 from cnnvis_widgets.widgets.code import code_for
-from cnnvis_widgets.widgets.controls import TOP, Controls, offer, percent
+from cnnvis_widgets.widgets.controls import TOP, Controls, offer
 from cnnvis_widgets.widgets.parts import PARTS
 from cnnvis_widgets.widgets.parts.ablation import Ablating
 from cnnvis_widgets.widgets.shelf import Shelf
-from cnnvis_widgets.widgets.shown import Shown, heat_caption, heat_message
+from cnnvis_widgets.widgets.shown import Shown
 from cnnvis_widgets.widgets.stage import Stage
 from cnnvis_widgets.widgets.state import State
+from cnnvis_widgets.widgets.words import heat_caption, heat_message, percent
 
 _CLASSES_OFFERED = 10
 _IDLE_SECONDS = 0.2
@@ -67,6 +68,7 @@ class Explorer(widgets.VBox):
         self.shelf = Shelf()
         self._shown: Shown | None = None
         self._failure: BaseException | None = None
+        self._choice_heard = 0  # the stage's `target_choice`, as a person or we ourselves said it last
         self._updating: int | None = None  # the thread that is changing controls itself
         self._wishing = threading.RLock()
 
@@ -223,8 +225,8 @@ class Explorer(widgets.VBox):
 
     @property
     def unit(self) -> int:
-        """The selected unit, the browser's newest word on it."""
-        return self._unit(self._settled())
+        """The selected unit, the browser's newest word on it; without waiting for what is on its way."""
+        return self._unit(self._shown) if self._shown else max(self.stage.unit, 0)
 
     def go_to(self, place: addresses.Address) -> None:
         """Go to an address without waiting until it is shown. On the worker thread: a network may have to be loaded."""
@@ -265,7 +267,8 @@ class Explorer(widgets.VBox):
         self._on_value(controls.network, lambda name: {"network": name})
         self._on_value(controls.image, lambda name: {"image": name})
         self._on_value(controls.layer, lambda path: {"layer": path})
-        self._on_value(controls.target, lambda index: {"target": None if index == TOP else index})
+        self._on_value(controls.target, self._target_chosen)
+        self._on_value(self.stage, lambda choice: self._target_chosen(choice - 1), "target_choice")
         self._on_value(controls.method, lambda name: {"method": name})
         self._on_value(controls.search, self._searched)
         self.stage.observe(lambda change: self._spoken_to(change.new), "language")
@@ -274,7 +277,9 @@ class Explorer(widgets.VBox):
             "image", lambda content, buffers: self._uploaded(str(content["name"]), bytes(buffers[0]))
         )
 
-    def _on_value(self, control: widgets.Widget, wish: Callable[[Any], dict[str, Any]]) -> None:
+    def _on_value(
+        self, control: widgets.Widget, wish: Callable[[Any], dict[str, Any]], trait: str = "value"
+    ) -> None:
         def changed(event) -> None:
             if (
                 threading.get_ident() != self._updating
@@ -283,7 +288,13 @@ class Explorer(widgets.VBox):
             ):
                 self.wish(**changes)
 
-        control.observe(changed, "value")
+        control.observe(changed, trait)
+
+    def _target_chosen(self, index: int) -> dict[str, Any]:
+        """A choice comes twice, from dropdown and stage, which the browser links; the second is no new wish."""
+        self._choice_heard = index + 1
+        target = None if index == TOP else index
+        return {} if target == self._wanted.target else {"target": target}
 
     def _searched(self, name: str) -> dict[str, Any]:
         names = self._shown.network.class_names if self._shown else ()
@@ -304,7 +315,12 @@ class Explorer(widgets.VBox):
         with self._wishing:
             wanted = self._wanted = wanted or self._wanted
             doing = "busy" if self.shelf.has_network(wanted.network) else "loading"
-            self.stage.busy = say(f"explorer.{doing}", wanted.language, network=wanted.network)
+            painted = self._shown is not None and any(
+                part.paints(wanted, self._shown) for part in self._parts
+            )
+            self.stage.busy = (
+                "" if painted else say(f"explorer.{doing}", wanted.language, network=wanted.network)
+            )
             self._ticket = worker().submit(
                 (id(self), "view"),
                 lambda ticket: self._show(ticket, wanted),
@@ -332,12 +348,13 @@ class Explorer(widgets.VBox):
         if before is not None and wanted.unit == before.state.unit:
             # Nobody asked for another one, so wherever the person is with the slider.
             shown = replace(shown, state=replace(shown.state, unit=self._unit(shown)))
-        # All that may fail comes before anything is replaced.
-        additions: dict[str, Any] = {}
         for part in self._parts:
-            additions |= part.changes(shown, before)
+            part.prepare(shown, before)
         with self._wishing:
             ticket.check()  # from here on nothing newer is wanted, and nobody can want it
+            additions: dict[str, Any] = {}
+            for part in self._parts:  # before anything is replaced: one of them may fail
+                additions |= part.changes(shown, before)
             self._wanted = shown.state
             self._shown = shown
             self._update_controls(shown)
@@ -391,6 +408,10 @@ class Explorer(widgets.VBox):
             changes |= payloads.maps_payload(maps.values)
         if shown.state.unit != self.stage.unit:
             changes["unit"] = shown.state.unit
+        choice = 0 if shown.state.target is None else shown.state.target + 1
+        # Only what code has said: a person may by now have chosen something newer than what is shown here.
+        if choice != self._choice_heard:
+            changes["target_choice"] = self._choice_heard = choice
         self.stage.publish(**changes | additions)
 
     def _update_controls(self, shown: Shown) -> None:
@@ -405,7 +426,7 @@ class Explorer(widgets.VBox):
             controls.unit.max = shown.maps.layer.units - 1
             if state.unit != self.stage.unit:
                 controls.unit.value = state.unit
-            controls.show_classes(shown.predictions, network.class_names, state.target)
+            controls.show_classes(network.class_names, state.target)
             controls.method.value = find_method(state.method).name
         finally:
             self._updating = None
@@ -458,6 +479,7 @@ class Explorer(widgets.VBox):
             "opacity": self.stage.opacity,
             "colormap": colormaps.NAMES[self.stage.colormap],
             "scale": self.stage.scale,
+            "heat_scale": self.stage.heat_scale,
             "sort": self.stage.sort,
         }
 
@@ -467,6 +489,7 @@ class Explorer(widgets.VBox):
             opacity=state.opacity,
             colormap=colormaps.NAMES.index(state.colormap),
             scale=state.scale,
+            heat_scale=state.heat_scale,
             sort=state.sort,
         )
 

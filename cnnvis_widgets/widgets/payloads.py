@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import cv2
@@ -11,7 +12,9 @@ from cnnvis_widgets.locale import sentences
 from cnnvis_widgets.networks.fields import ReceptiveField
 from cnnvis_widgets.networks.graph import PICTURE
 from cnnvis_widgets.networks.network import Network, kind_of
-from cnnvis_widgets.widgets.shown import Shown, heat_caption, heat_message
+from cnnvis_widgets.results import Prediction
+from cnnvis_widgets.widgets.shown import Shown
+from cnnvis_widgets.widgets.words import heat_caption, heat_message
 
 PHOTO_SIDE = 1024  # pixels; no screen shows more of a photograph in one panel
 MAPS_VALUES = 1_500_000  # float16 values a layer may send (3 MB: 20 to 40 ms to a local browser)
@@ -57,17 +60,33 @@ def maps_payload(values: np.ndarray) -> dict[str, Any]:
     the browser asks for the selected unit in full; numbers about a map are always those of the full one.
     """
     planes = np.ascontiguousarray(np.moveaxis(values, -1, 0), np.float32)
-    sent, scale = _reduced(planes), 1.0
-    largest = float(np.max(np.abs(sent), where=np.isfinite(sent), initial=0))
-    if largest and not 2**-6 < largest < 2**15:  # beyond, float16 overflows or loses its digits
-        scale = 2.0 ** np.floor(np.log2(largest))
+    sent = _reduced(planes)
+    halves, scale = _halves(sent)
     return {
-        "maps": (sent / np.float32(scale)).astype("<f2").tobytes(),
+        "maps": halves,
         "maps_shape": list(sent.shape),
-        "maps_scale": float(scale),
+        "maps_scale": scale,
         "maps_stats": _stats(planes).astype("<f4").tobytes(),
         **no_detail(),
     }
+
+
+def listed_classes(predictions: Sequence[Prediction]) -> list[dict[str, Any]]:
+    """The trait that lists the top classes."""
+    names = ("index", "name", "probability", "logit")
+    return [{name: getattr(prediction, name) for name in names} for prediction in predictions]
+
+
+def head_payload(weights: np.ndarray) -> dict[str, Any]:
+    """Traits that hold Grad-CAM's channel weights of every class: (classes, c), of a layer before pooling and Dense."""
+    halves, scale = _halves(weights)
+    return {"head_weights": halves, "head_scale": scale}
+
+
+def slopes_payload(weights: Sequence[np.ndarray], classes: Sequence[int]) -> dict[str, Any]:
+    """Traits that hold the channel weights of some classes for the maps shown: one (c,) a class."""
+    halves, scale = _halves(np.stack(weights)) if len(weights) else (b"", 1.0)
+    return {"slopes": halves, "slopes_scale": scale, "slopes_classes": list(classes)}
 
 
 def detail_payload(values: np.ndarray, unit: int) -> dict[str, Any]:
@@ -174,6 +193,15 @@ def _field(field: ReceptiveField | None) -> Any:
         return None if field is None else "all"
     axes = zip(field.size, field.jump, field.start, strict=True)
     return [[int(n) if n == int(n) else round(n, 4) for n in axis] for axis in axes]
+
+
+def _halves(values: np.ndarray) -> tuple[bytes, float]:
+    """Values / scale as float16, and the power of two that keeps them from overflowing or losing their digits."""
+    largest = float(np.max(np.abs(values), where=np.isfinite(values), initial=0))
+    scale = 1.0
+    if largest and not 2**-6 < largest < 2**15:
+        scale = 2.0 ** np.floor(np.log2(largest))
+    return (values / np.float32(scale)).astype("<f2").tobytes(), float(scale)
 
 
 def _reduced(planes: np.ndarray) -> np.ndarray:

@@ -21,9 +21,9 @@ from cnnvis_widgets.render import colormaps
 from cnnvis_widgets.render.pictures import colorize, limits, overlay
 from cnnvis_widgets.render.tiles import arrange, color_tiles
 from cnnvis_widgets.results import FeatureMaps, Heatmap
-from cnnvis_widgets.widgets.controls import percent
 from cnnvis_widgets.widgets.shown import Shown
 from cnnvis_widgets.widgets.state import State
+from cnnvis_widgets.widgets.words import percent
 
 WIDTH = 900  # pixels
 _MARGIN, _ROW, _GRID, _LEAST_TILE, _LARGEST_TILE = 14, 280, 260, 16, 64

@@ -47,9 +47,10 @@ def style_text() -> str:
 class Stage(anywidget.AnyWidget):
     """Panels in the browser; `publish` what they show, `observe` what the person picked.
 
-    Arrays are bytes, little endian; `payloads` makes them. All bytes but ``still`` are arrays. ``unit``, ``opacity``,
-    ``colormap``, ``sort``, ``scale`` are set from either side; the browser tells its values at most every 150 ms.
-    So publish ``unit`` only where it must change: an older value would turn the person's newer choice back.
+    Arrays are bytes, little endian; `payloads` makes them. All bytes but ``still`` are arrays. ``unit``,
+    ``target_choice``, ``opacity``, ``colormap``, ``sort``, ``scale``, ``heat_scale`` are set from either side; the
+    browser tells its values at most every 150 ms. So publish ``unit`` and ``target_choice`` only where they must change:
+    an older value would turn the person's newer choice back.
     """
 
     _esm = module_text()
@@ -77,6 +78,27 @@ class Stage(anywidget.AnyWidget):
     heat_signed = traitlets.Bool(False).tag(sync=True)
     heat_caption = traitlets.Unicode().tag(sync=True)  # names network, layer, class, method
     heat_message = traitlets.Unicode().tag(sync=True)  # said instead of a heatmap that would be blank
+    heat_target = traitlets.Int(-1).tag(sync=True)  # the class it explains; -1: not told
+    heat_most = traitlets.Float(0.0).tag(sync=True)  # its maximum before it was divided by it
+
+    # What the browser needs to draw other classes' heatmaps itself, wherever they are weighted sums of the maps.
+    target_choice = traitlets.Int(0).tag(sync=True)  # 0: the top class, k + 1: class k
+    classes: traitlets.List = traitlets.List().tag(sync=True)  # the top ones: index, name, probability, logit
+    class_names = traitlets.List(traitlets.Unicode()).tag(sync=True)  # all
+    logits = traitlets.Bytes().tag(sync=True)  # float32 (classes,)
+    method = traitlets.Unicode().tag(sync=True)
+    weights_from = traitlets.Enum(("", "head", "slopes"), "").tag(sync=True)  # "": other methods
+    head_weights = traitlets.Bytes().tag(sync=True)  # float16 (classes, c), times head_scale: for every image
+    head_scale = traitlets.Float(1.0).tag(sync=True)
+    slopes = traitlets.Bytes().tag(sync=True)  # float16 (n, c), times slopes_scale: for these maps alone
+    slopes_scale = traitlets.Float(1.0).tag(sync=True)
+    slopes_classes = traitlets.List(traitlets.Int()).tag(sync=True)  # the n classes
+
+    live = traitlets.Dict().tag(
+        sync=True
+    )  # the last frame of a camera answered: number, view, target, classes, ...
+    live_heat = traitlets.Bytes().tag(sync=True)  # float32 live["shape"], in [0, 1]
+    camera_side = traitlets.Int(224).tag(sync=True)  # pixels: frames are sent no larger
 
     maps = traitlets.Bytes().tag(sync=True)  # float16 (c, h, w), times maps_scale
     maps_shape = traitlets.List([0, 0, 0]).tag(sync=True)
@@ -91,8 +113,9 @@ class Stage(anywidget.AnyWidget):
     unit = traitlets.Int(0).tag(sync=True)
     opacity = traitlets.Float(0.4).tag(sync=True)
     colormap = traitlets.Int(0).tag(sync=True)  # index into colormap_names
-    sort = traitlets.Enum(("index", "strength"), "index").tag(sync=True)
+    sort = traitlets.Enum(("index", "strength", "class"), "index").tag(sync=True)
     scale = traitlets.Enum(("map", "layer"), "map").tag(sync=True)
+    heat_scale = traitlets.Enum(("own", "shared"), "own").tag(sync=True)  # shared: over classes
     colormap_names = traitlets.List(traitlets.Unicode()).tag(sync=True)
     colormap_tables = traitlets.Bytes().tag(sync=True)  # uint8 (n, 256, 3)
     diverging_colormaps = traitlets.List(traitlets.Int()).tag(sync=True)  # with zero in the middle
@@ -202,6 +225,7 @@ class Stage(anywidget.AnyWidget):
         """Call with (message, buffers) when the browser sends a message of that ``type``.
 
         "image": a person opened, dropped or pasted a picture: its ``name``, its content as the only buffer.
+        "camera": a frame, JPEG as the only buffer; answer by publishing ``live`` with its ``number`` and ``view``.
         "pin": the view is to be pinned; "unpin": no more.
         "detail": the ``unit`` whose map is wanted in full resolution; answer by publishing `detail_payload`.
         "convolution": the ``unit`` to show step by step; answer by publishing `convolution_payload`.

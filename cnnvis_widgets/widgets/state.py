@@ -13,7 +13,8 @@ from cnnvis_widgets.render import colormaps
 _CHOICES: dict[str, tuple[str, ...]] = {
     "colormap": colormaps.NAMES,
     "scale": ("map", "layer"),
-    "sort": ("index", "strength"),
+    "heat_scale": ("own", "shared"),
+    "sort": ("index", "strength", "class"),
     "language": LANGUAGES,
 }
 
@@ -32,6 +33,7 @@ class State:
     colormap: str = "cividis"
     opacity: float = 0.4
     scale: str = "map"
+    heat_scale: str = "own"  # "shared": one scale for all classes, so that weak evidence looks weak
     sort: str = "index"
     language: str = "en"
     pinned: dict[str, Any] | None = (

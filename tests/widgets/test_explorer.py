@@ -49,7 +49,8 @@ def test_it_opens_on_the_cat_and_the_default_layer(explorer, network):
     np.testing.assert_array_equal(explorer.heatmap.values, expected.values)
     assert explorer.controls.layer.value == network.default_layer.path
     assert explorer.controls.unit.max == network.default_layer.units - 1
-    assert explorer.controls.target.value == TOP and expected.target.name in explorer.controls.target.label
+    assert explorer.controls.target.value == TOP
+    assert explorer.stage.classes[0]["name"] == expected.target.name
 
 
 def test_what_is_sent_is_what_code_computes(explorer, network):

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from cnnvis_widgets.widgets.parts.ablation import Ablating
+from cnnvis_widgets.widgets.parts.camera import Camera
+from cnnvis_widgets.widgets.parts.classes import Classes
 from cnnvis_widgets.widgets.parts.compare import Compare
 from cnnvis_widgets.widgets.parts.detail import Detail
 from cnnvis_widgets.widgets.parts.effective_field import EffectiveField
@@ -15,6 +17,8 @@ from cnnvis_widgets.widgets.parts.steps import Steps
 from cnnvis_widgets.widgets.parts.told import Told
 
 PARTS: tuple[type[Part], ...] = (
+    Camera,
+    Classes,
     NetworkMap,
     Detail,
     EffectiveField,

@@ -17,16 +17,24 @@ from cnnvis_widgets.widgets.state import State
 class Compare(Part):
     def __init__(self, explorer):
         super().__init__(explorer)
+        self._pinned_state: dict[str, Any] | None = None
+        self._pinned: Shown | None = None  # the view of that state
         self.stage.on("pin", lambda _content, _buffers: self._pin())
         self.stage.on("unpin", lambda _content, _buffers: explorer.wish(pinned=None))
 
+    def prepare(self, shown: Shown, before: Shown | None) -> None:
+        state = shown.state.pinned
+        if self._pinned_state != state:
+            self._pinned = None if state is None else self.explorer.view_of(State(**state))
+            self._pinned_state = state
+
     def changes(self, shown: Shown, before: Shown | None) -> dict[str, Any]:
-        pinned, language = shown.state.pinned, shown.state.language
-        if before is not None and (pinned, language) == (before.state.pinned, before.state.language):
+        about = (shown.state.pinned, shown.state.language)
+        if before is not None and about == (before.state.pinned, before.state.language):
             return {}
-        if pinned is None:
+        if self._pinned is None:
             return payloads.nothing_pinned()
-        return payloads.pinned_payload(self.explorer.view_of(State(**pinned)), language)
+        return payloads.pinned_payload(self._pinned, shown.state.language)
 
     def _pin(self) -> None:
         shown = self.explorer.shown

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from cnnvis_widgets.jobs.worker import Ticket, worker
 from cnnvis_widgets.widgets.shown import Shown
+from cnnvis_widgets.widgets.state import State
 
 if TYPE_CHECKING:
     from cnnvis_widgets.widgets.explorer import Explorer
@@ -28,9 +29,16 @@ class Part:
         self.explorer = explorer
         self.stage = explorer.stage
 
+    def prepare(self, shown: Shown, before: Shown | None) -> None:
+        """Whatever ``changes`` will need that takes time or may fail. On the worker thread; the view may be dropped."""
+
     def changes(self, shown: Shown, before: Shown | None) -> dict[str, Any]:
         """The stage's traits that this part adds to the message of a new view. On the worker thread, so be quick."""
         return {}
+
+    def paints(self, wanted: State, shown: Shown) -> bool:
+        """Whether the browser shows a wanted state by itself, so that nothing is stale while the kernel follows."""
+        return False
 
     def after(self, shown: Shown, before: Shown | None) -> None:
         """A new view has been sent. On the worker thread."""

@@ -138,11 +138,13 @@ function paintMap(pixels, stride, x0, y0, width, height, values, start, h, w, ta
   const rows = Math.floor(pixels.length / stride);
   const top = Math.max(0, -y0);
   const bottom = Math.min(height, rows - y0);
+  const left = Math.max(0, -x0);
+  const right = Math.min(width, stride - x0);
   const scale = 256 / (high - low);
   for (let y = top; y < bottom; y++) {
     const row = start + Math.floor(((y + 0.5) * h) / height) * w;
     const line = (y0 + y) * stride + x0;
-    for (let x = 0; x < width; x++) {
+    for (let x = left; x < right; x++) {
       const value = values[row + Math.floor(((x + 0.5) * w) / width)];
       const index = (value - low) * scale;
       pixels[line + x] =

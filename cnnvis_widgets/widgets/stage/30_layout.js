@@ -6,26 +6,40 @@
 const TILE_GAP = 4;
 const TILE_LEAST = 36; // below this a map cannot be told from its neighbour on a projector
 const TILE_MOST = 132;
+const TILE_ZOOMED_LEAST = 12;
 
 /**
  * The largest tiles with which all are seen at once; where even the smallest do not fit, tiles that fill the width
  * and a grid that scrolls.
  * @param {number} count @param {number} width @param {number} height @param {number} aspect height of a map / width
+ * @param {number} [zoom] of what fits; 1: what fits
  * @returns {GridLayout}
  */
-function gridLayout(count, width, height, aspect) {
-  const shape = clamp(aspect || 1, 0.4, 2.5);
+function gridLayout(count, width, height, aspect, zoom = 1) {
+  const layout = fittingLayout(count, width, height, aspect);
+  if (zoom === 1) return layout;
+  const within = Math.max(1, width - 2 * TILE_GAP);
+  const tile = clamp(Math.round(layout.width * zoom), Math.min(TILE_ZOOMED_LEAST, within), within);
+  return tileLayout(count, within, aspect, tile);
+}
+
+/** Tiles of one width. @param {number} count @param {number} within @param {number} aspect @param {number} tile
+ * @returns {GridLayout} */
+function tileLayout(count, within, aspect, tile) {
+  const columns = Math.max(1, Math.min(count || 1, Math.floor((within + TILE_GAP) / (tile + TILE_GAP))));
+  const tall = Math.max(1, Math.round(tile * clamp(aspect || 1, 0.4, 2.5)));
+  const rows = Math.ceil(count / columns);
+  const total = rows * (tall + TILE_GAP) + TILE_GAP;
+  const left = TILE_GAP + Math.floor((within - columns * (tile + TILE_GAP) + TILE_GAP) / 2);
+  return { columns, rows, width: tile, height: tall, gap: TILE_GAP, left, top: TILE_GAP, total };
+}
+
+/** @param {number} count @param {number} width @param {number} height @param {number} aspect @returns {GridLayout} */
+function fittingLayout(count, width, height, aspect) {
   const most = Math.max(1, Math.min(TILE_MOST, width - 2 * TILE_GAP));
   const least = Math.min(TILE_LEAST, most);
   const within = width - 2 * TILE_GAP;
-  const fit = (/** @type {number} */ tile) => {
-    const columns = Math.max(1, Math.min(count || 1, Math.floor((within + TILE_GAP) / (tile + TILE_GAP))));
-    const tall = Math.max(1, Math.round(tile * shape));
-    const rows = Math.ceil(count / columns);
-    const total = rows * (tall + TILE_GAP) + TILE_GAP;
-    const left = Math.floor((width - columns * (tile + TILE_GAP) + TILE_GAP) / 2);
-    return { columns, rows, width: tile, height: tall, gap: TILE_GAP, left, top: TILE_GAP, total };
-  };
+  const fit = (/** @type {number} */ tile) => tileLayout(count, within, aspect, tile);
   for (let tile = most; tile >= least; tile--) {
     const layout = fit(tile);
     if (layout.total <= height) return layout;

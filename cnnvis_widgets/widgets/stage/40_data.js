@@ -20,11 +20,14 @@
  * @property {boolean} signed the layer has both signs
  * @property {Uint8Array} state of each unit: 0 fine, 1 the same everywhere, 2 has what is no finite number
  *
- * @typedef {{h: number, w: number, values: Float32Array, signed: boolean}} Heat
+ * @typedef {{h: number, w: number, values: Float32Array, signed: boolean, target: number, most: number}} Heat target: the
+ *   class, -1 where not told; most: the maximum before the values were divided by it
+ * @typedef {{values: Float32Array, rowOf: (target: number) => number}} Weights of channels, a row a class; row -1: not here
  * @typedef {{unit: number, h: number, w: number, values: Float32Array}} Detail
  * @typedef {Heat & {of: {layer: string, unit: number, y: number, x: number}, silent: boolean}} Effect an effective receptive
  *   field; silent: no pixel has any effect
- * @typedef {{maps: Maps | null, heat: Heat | null, detail: Detail | null, effect: Effect | null, graph: Graph | null, frame: number}} Data
+ * @typedef {{maps: Maps | null, heat: Heat | null, detail: Detail | null, weights: Weights | null, effect: Effect | null,
+ *   graph: Graph | null, frame: number}} Data
  */
 
 const FINE = 0;
@@ -57,7 +60,9 @@ function readMaps(model) {
 function readHeat(model) {
   const [h, w] = model.get("heat_shape") ?? [0, 0];
   const values = floatsOf(model.get("heat"));
-  return h * w > 0 && values.length >= h * w ? { h, w, values, signed: !!model.get("heat_signed") } : null;
+  if (!(h * w > 0 && values.length >= h * w)) return null;
+  const target = model.get("heat_target") ?? -1;
+  return { h, w, values, signed: !!model.get("heat_signed"), target, most: model.get("heat_most") ?? 0 };
 }
 
 /** @param {Model} model @returns {Detail | null} */
@@ -72,7 +77,18 @@ function readEffect(model) {
   const [h, w] = model.get("field_shape") ?? [0, 0];
   const values = floatsOf(model.get("field_map"));
   if (!h || !w || values.length < h * w) return null;
-  return { h, w, values, signed: false, of: model.get("field_of"), silent: values.every((value) => value === 0) };
+  return { h, w, values, signed: false, target: -1, most: 1, of: model.get("field_of"), silent: values.every((value) => value === 0) };
+}
+
+/** The channel weights there are for the maps shown. @param {Model} model @returns {Weights | null} */
+function readWeights(model) {
+  const head = model.get("weights_from") === "head";
+  const values = head
+    ? halvesOf(model.get("head_weights"), model.get("head_scale") || 1)
+    : halvesOf(model.get("slopes"), model.get("slopes_scale") || 1);
+  if (!values.length) return null;
+  const classes = model.get("slopes_classes") ?? [];
+  return { values, rowOf: head ? (target) => target : (target) => classes.indexOf(target) };
 }
 
 /** @param {Model} model @returns {() => Data} what to call when a frame has come */
@@ -86,7 +102,8 @@ function createReader(model) {
   };
   return () => ({
     maps: once("maps", ["maps", "maps_shape", "maps_stats", "maps_scale", "layer"], readMaps),
-    heat: once("heat", ["heat", "heat_shape", "heat_signed"], readHeat),
+    heat: once("heat", ["heat", "heat_shape", "heat_signed", "heat_target", "heat_most"], readHeat),
+    weights: once("weights", ["weights_from", "head_weights", "slopes", "slopes_classes"], readWeights),
     detail: once("detail", ["detail_map", "detail_shape", "detail_unit"], readDetail),
     effect: once("effect", ["field_map", "field_shape", "field_of"], readEffect),
     graph: once("graph", ["graph"], (from) => readGraph(from.get("graph"))),
@@ -94,16 +111,18 @@ function createReader(model) {
   });
 }
 
-/** The order of the units in the grid. @param {Maps} maps @param {string} sort @returns {Int32Array} unit at each place */
-function unitOrder(maps, sort) {
+/** The order of the units in the grid. @param {Maps} maps @param {string} sort
+ * @param {Float32Array | null} weights of the channels for the class shown @returns {Int32Array} unit at each place */
+function unitOrder(maps, sort, weights) {
   const order = Int32Array.from({ length: maps.c }, (_, k) => k);
-  if (sort !== "strength") return order;
-  const strength = (/** @type {number} */ k) => {
-    const most = maps.signed ? Math.max(-maps.stats[3 * k], maps.stats[3 * k + 1]) : maps.stats[3 * k + 1];
-    return Number.isFinite(most) ? most : -Infinity;
-  };
-  const strengths = Float64Array.from(order, strength);
-  return order.sort((a, b) => strengths[b] - strengths[a] || a - b);
+  const mean = (/** @type {number} */ k) => maps.stats[3 * k + 2];
+  const strength = (/** @type {number} */ k) =>
+    maps.signed ? Math.max(-maps.stats[3 * k], maps.stats[3 * k + 1]) : maps.stats[3 * k + 1];
+  let rank = sort === "strength" ? strength : null;
+  if (sort === "class" && weights) rank = (k) => weights[k] * mean(k);
+  if (!rank) return order;
+  const ranks = Float64Array.from(order, rank).map((value) => (Number.isFinite(value) ? value : -Infinity));
+  return order.sort((a, b) => ranks[b] - ranks[a] || a - b);
 }
 
 /**

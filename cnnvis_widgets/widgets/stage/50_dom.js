@@ -17,6 +17,8 @@
  * @property {(panel: string, share: [number, number] | null, unit?: number) => void} point the pointer is at x, y of a panel's picture in 0..1
  * @property {ReturnType<typeof createLinks>} links
  * @property {Linked} linked what the panels show of one another in this frame
+ * @property {ReturnType<typeof createClasses>} classes which class is shown, and its heatmap
+ * @property {ReturnType<typeof createCamera>} camera
  * @property {(signed: boolean) => {table: Uint32Array, symmetric: boolean}} palette
  * @property {(sentence: string) => void} complain
  * @property {() => boolean} dismiss the error on display; whether there was one

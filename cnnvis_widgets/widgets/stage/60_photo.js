@@ -10,15 +10,24 @@ function createPhotoPanel(view) {
   const panel = makePanel("photo", "img");
   const { canvas, note } = panel;
   const browse = make("button", { type: "button", class: "cnnvis-button" });
-  const input = /** @type {HTMLInputElement} */ (make("input", { type: "file", accept: "image/*", hidden: "" }));
-  panel.head.append(browse, input);
+  const input = /** @type {HTMLInputElement} */ (make("input", { type: "file", accept: "image/*,video/*", hidden: "" }));
+  const camera = view.camera;
+  const record = make("button", { type: "button", class: "cnnvis-button" });
+  const keep = make("button", { type: "button", class: "cnnvis-button" });
+  panel.head.append(record, browse, input);
+  const sign = make("span", { class: "cnnvis-on", role: "status" });
+  const rate = make("span", { class: "cnnvis-rate" });
+  const strip = make("div", { class: "cnnvis-live" }, sign, rate, keep);
+  panel.head.after(strip);
   const readout = make("p", { class: "cnnvis-readout" });
   const ramp = /** @type {HTMLCanvasElement} */ (make("canvas", { class: "cnnvis-ramp", "aria-hidden": "true" }));
   const [low, high] = [make("span"), make("span")];
   const legend = make("div", { class: "cnnvis-legend" }, low, ramp, high);
   const caption = make("p", { class: "cnnvis-caption" });
   const sees = make("p", { class: "cnnvis-sees" });
-  panel.element.append(readout, legend, caption, sees);
+  const scales = makeChoice(view, "heat_scale", ["own", "shared"], () => view.classes.canShare());
+  const list = makeClassList(view);
+  panel.element.append(readout, legend, scales.element, list.element, caption, sees); // the list must stay under the pointer
 
   const mark = makeMarks(panel, 2);
   const base = document.createElement("canvas"); // the photograph alone, at the size shown
@@ -65,65 +74,91 @@ function createPhotoPanel(view) {
   canvas.addEventListener("pointermove", (event) => { pointer = pointerShare(event); view.point("photo", pointer); }, { signal });
   canvas.addEventListener("pointerleave", () => { pointer = null; view.point("photo", null); }, { signal });
   browse.addEventListener("click", () => input.click(), { signal });
+  record.addEventListener("click", () => (camera.isOn() ? camera.stop() : camera.startCamera()), { signal });
+  keep.addEventListener("click", () => camera.keep(), { signal });
   input.addEventListener("change", () => { sendPicture(view, input.files?.[0]); input.value = ""; }, { signal });
 
-  /** @param {Effect | null} effect shown instead of the heatmap */
-  function describe(effect) {
-    const [rows, columns] = model.get("photo_size") ?? [0, 0];
-    const name = model.get("photo_name") || t("stage.photo.unnamed");
+  /** The camera's sign, its button and how fast it goes. */
+  function describeCamera() {
+    const on = camera.isOn();
+    const pace = camera.rate();
+    setText(record, t(on ? "stage.camera.stop" : "stage.camera.start"));
+    record.title = t(on ? "stage.camera.stop_hint" : "stage.camera.start_hint");
+    record.classList.toggle("cnnvis-recording", on);
+    show(record, on || model.get("uploads") !== false);
+    setText(sign, on ? t(camera.isFile() ? "stage.camera.video" : "stage.camera.on") : "");
+    setText(rate, Number.isFinite(pace) ? t("stage.camera.rate", { rate: pace.toFixed(1) }) : t("stage.camera.waiting"));
+    setText(keep, t("stage.camera.keep"));
+    keep.title = t("stage.camera.keep_hint");
+    show(strip, on);
+  }
+
+  /** @param {ShownHeat | null} heat @param {ImageBitmap | HTMLCanvasElement | null} shown
+   * @param {Effect | null} effect shown instead of the heatmap */
+  function describe(heat, shown, effect) {
+    const live = shown !== bitmap;
+    const [rows, columns] = live && shown ? [shown.height, shown.width] : model.get("photo_size") ?? [0, 0];
+    const name = live ? t("stage.camera.picture") : model.get("photo_name") || t("stage.photo.unnamed");
     setText(panel.title, t("stage.photo.title"));
     setText(browse, t("stage.photo.open"));
     browse.title = t("stage.photo.open_hint");
     show(browse, model.get("uploads") !== false);
-    const about = effect ? t("stage.effect.caption", effect.of) : model.get("heat_caption");
-    setText(caption, about || [model.get("network"), name].filter(Boolean).join(" · "));
-    canvas.setAttribute("aria-label", t("stage.photo.alt", { name, caption: about || "" }));
-    const heat = effect ?? (model.get("heat_message") ? null : view.data.heat);
+    setText(caption, heat?.caption || [model.get("network"), name].filter(Boolean).join(" · "));
+    canvas.setAttribute("aria-label", t("stage.photo.alt", { name, caption: heat?.caption ?? "" }));
     let words = rows ? t("stage.photo.size", { name, height: rows, width: columns }) : "";
     if (pointer && rows) {
       const [y, x] = [Math.floor(pointer[1] * rows), Math.floor(pointer[0] * columns)];
       words = t("stage.photo.position", { y, x });
-      if (heat) {
-        words = t(effect ? "stage.effect.value" : "stage.photo.value", { y, x, value: formatNumber(sampleHeat(heat, pointer[1], pointer[0])) });
+      if (heat && !heat.message) {
+        const value = formatNumber(sampleHeat(heat, pointer[1], pointer[0]) / heat.high);
+        words = t(effect ? "stage.effect.value" : "stage.photo.value", { y, x, value });
       }
     }
     setText(readout, words);
     show(sees, view.links.known());
     const waiting = view.links.effectWanted() && !effect;
     setText(sees, waiting ? t("stage.effect.soon") : view.linked.words || (effect?.silent ? t("stage.effect.silent", effect.of) : ""));
-    const said = bitmap ? !effect && model.get("heat_message") : t(broken ? "stage.photo.broken" : "stage.photo.empty");
+    const said = shown ? heat?.message : t(broken ? "stage.photo.broken" : "stage.photo.empty");
     setText(note, said || "");
     show(note, !!said && !decoding);
-    note.classList.toggle("cnnvis-note-over", !!bitmap);
+    note.classList.toggle("cnnvis-note-over", !!shown);
   }
 
   return {
     element: panel.element,
     paint() {
       decode();
-      if (decoding) return; // the last picture stays until photograph and heatmap can be shown together
-      const effect = view.links.effect();
-      describe(effect);
-      const heat = effect ?? (model.get("heat_message") ? null : view.data.heat);
-      show(legend, !!heat && !!bitmap);
-      show(canvas, !!bitmap);
-      if (!bitmap) return;
-      panel.element.style.setProperty("--cnnvis-aspect", String(bitmap.width / bitmap.height));
-      const [tall, wide] = fitCanvas(canvas, panel.view, bitmap.height, bitmap.width);
+      const live = camera.frame();
+      describeCamera();
+      if (decoding && !live) return; // the last picture stays until photograph and heatmap can be shown together
+      view.classes.setLive(live?.classes ?? null);
+      const effect = live ? null : view.links.effect();
+      const found = effect ? { ...effect, caption: t("stage.effect.caption", effect.of), message: "", high: 1 }
+        : live ? live.heat : view.classes.heat();
+      const shown = live?.picture ?? bitmap;
+      describe(found, shown, effect);
+      list.paint();
+      scales.paint();
+      const heat = found?.message ? null : found;
+      legend.classList.toggle("cnnvis-unseen", !heat || !shown);
+      show(canvas, !!shown);
+      if (!shown) return;
+      panel.element.style.setProperty("--cnnvis-aspect", String(shown.width / shown.height));
+      const [tall, wide] = fitCanvas(canvas, panel.view, shown.height, shown.width);
       if (!tall) return;
-      if (newPhoto(bitmap, tall, wide)) {
+      if (newPhoto(shown, live?.number, tall, wide)) {
         base.width = wide;
         base.height = tall;
         const context = pen(base, true);
         context.imageSmoothingQuality = "high";
         context.fillStyle = "#fff";
         context.fillRect(0, 0, wide, tall);
-        context.drawImage(bitmap, 0, 0, wide, tall);
+        context.drawImage(shown, 0, 0, wide, tall);
         photo = context.getImageData(0, 0, wide, tall).data;
       }
       const { table, symmetric } = view.palette(!!heat?.signed);
-      if (newHeat(heat, symmetric, tall, wide)) {
-        indices = heat && enlarge(heat.values, heat.h, heat.w, tall, wide, symmetric ? -1 : 0, 1);
+      if (newHeat(heat?.values, heat?.high, symmetric, tall, wide)) {
+        indices = heat && enlarge(heat.values, heat.h, heat.w, tall, wide, symmetric ? -heat.high : 0, heat.high);
       }
       const opacity = clamp(model.get("opacity") ?? 0.4, 0, 1);
       if (photo && newBlend(photo, indices, table, opacity)) {
@@ -134,13 +169,15 @@ function createPhotoPanel(view) {
         } else pen(canvas).drawImage(base, 0, 0);
       }
       setText(low, symmetric ? "−1" : "0");
-      setText(high, t(symmetric ? "stage.heat.most_signed" : "stage.heat.most"));
+      const kind = symmetric ? "_signed" : heat && heat.high !== 1 ? "_shared" : "";
+      setText(high, t(`stage.heat.most${kind}`));
+      legend.title = effect ? t("stage.effect.legend") : t(`stage.heat.legend${kind}`);
       const { box } = view.linked;
       const [rows, columns] = view.data.graph?.input ?? [1, 1];
-      mark(box, rows, columns, box?.beyond);
-      legend.title = t(effect ? "stage.effect.legend" : symmetric ? "stage.heat.legend_signed" : "stage.heat.legend");
+      mark(live ? null : box, rows, columns, box?.beyond);
       if (newRamp(table)) paintRamp(ramp, table);
       view.root.dataset.photo = String(view.data.frame);
+      view.root.dataset.live = live ? String(live.number) : "";
     },
   };
 }
@@ -165,6 +202,7 @@ function paintRamp(ramp, table) {
  */
 async function sendPicture(view, file) {
   if (!file) return view.complain(view.t("stage.photo.no_file"));
+  if (file.type.startsWith("video/")) return view.camera.startFile(file);
   let blob = /** @type {Blob} */ (file);
   try {
     const bitmap = await createImageBitmap(file);

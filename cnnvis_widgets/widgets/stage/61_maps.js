@@ -14,11 +14,20 @@ function createMapsPanel(view) {
   panel.view.tabIndex = 0;
   panel.view.setAttribute("role", "grid");
 
-  const sorts = makeChoice(view, "sort", ["index", "strength"]);
+  const sorts = makeChoice(view, "sort", ["index", "strength", "class"], () => !!view.classes.weightsOf(view.classes.chosen()));
   const scales = makeChoice(view, "scale", ["map", "layer"]);
   const readout = make("p", { class: "cnnvis-readout" });
   const caption = make("p", { class: "cnnvis-caption" });
+  let zoom = 1;
+  const zoomed = (/** @type {number} */ by) => {
+    zoom = clamp(zoom * by, 0.1, 16);
+    if (Math.abs(zoom - 1) < 0.01) zoom = 1;
+    view.schedule();
+  };
+  const zooms = makeZoomButtons(view, "maps", zoomed);
+  onZoomWheel(panel.view, signal, zoomed);
   panel.head.after(make("div", { class: "cnnvis-tools" }, sorts.element, scales.element));
+  panel.head.append(zooms.element);
   panel.element.append(readout, caption);
 
   const base = document.createElement("canvas"); // the tiles without the selection
@@ -51,6 +60,11 @@ function createMapsPanel(view) {
   panel.view.addEventListener("scroll", () => view.schedule(), { signal, passive: true });
   panel.view.addEventListener("keydown", (event) => {
     if (event.altKey || event.ctrlKey || event.metaKey || !order.length) return;
+    if ("+=-".includes(event.key)) {
+      event.preventDefault();
+      event.stopPropagation();
+      return zoomed(event.key === "-" ? 1 / ZOOM_STEP : ZOOM_STEP);
+    }
     const page = Math.max(1, Math.floor(panel.view.clientHeight / (layout.height + layout.gap)));
     const place = keyMove(event.key, places[view.unit], order.length, layout.columns, page);
     if (place === null) return;
@@ -170,6 +184,7 @@ function createMapsPanel(view) {
       setText(panel.title, t("stage.maps.title"));
       sorts.paint();
       scales.paint();
+      zooms.paint();
       panel.view.setAttribute("aria-label", t("stage.maps.label", { layer: model.get("layer")?.path ?? "" }));
       setText(note, t("stage.maps.empty"));
       show(note, !maps);
@@ -180,13 +195,15 @@ function createMapsPanel(view) {
       }
       const { clientWidth: width, clientHeight: height } = panel.view;
       if (!width || !height) return;
-      if (newOrder(maps, model.get("sort"))) {
-        order = unitOrder(maps, model.get("sort"));
+      const sort = model.get("sort");
+      const target = sort === "class" ? view.classes.chosen() : -1;
+      if (newOrder(maps, sort, target, sort === "class" && view.data.weights)) {
+        order = unitOrder(maps, sort, view.classes.weightsOf(target));
         places = new Int32Array(order.length);
         order.forEach((unit, place) => (places[unit] = place));
         hover = null;
       }
-      const next = gridLayout(maps.c, width, height, maps.fullH / maps.fullW);
+      const next = gridLayout(maps.c, width, height, maps.fullH / maps.fullW, zoom);
       if (JSON.stringify(next) !== JSON.stringify(layout)) layout = next;
       spacer.style.height = `${Math.max(layout.total, height)}px`;
       sizeCanvas(canvas, width, height);
@@ -232,8 +249,8 @@ function unitWords(view, maps, unit) {
 }
 
 /** Two or three buttons of which one is pressed: a trait's choices. @param {View} view @param {string} trait
- * @param {string[]} choices */
-function makeChoice(view, trait, choices) {
+ * @param {string[]} choices @param {() => boolean} [lastUsable] whether there is what the last choice needs */
+function makeChoice(view, trait, choices, lastUsable = () => true) {
   const label = make("span");
   const buttons = choices.map((choice) => make("button", { type: "button", class: "cnnvis-button", "data-choice": choice }));
   const element = make("div", { class: "cnnvis-choice", role: "group", "data-trait": trait }, label, ...buttons);
@@ -243,9 +260,12 @@ function makeChoice(view, trait, choices) {
     paint() {
       setText(label, view.t(`stage.${trait}`));
       element.setAttribute("aria-label", view.t(`stage.${trait}`));
+      const usable = lastUsable();
       buttons.forEach((button, i) => {
+        const missing = i === choices.length - 1 && !usable;
         setText(button, view.t(`stage.${trait}.${choices[i]}`));
-        button.title = view.t(`stage.${trait}.${choices[i]}_hint`);
+        button.title = view.t(`stage.${trait}.${choices[i]}_${missing ? "unavailable" : "hint"}`);
+        button.toggleAttribute("disabled", missing);
         button.setAttribute("aria-pressed", String(view.model.get(trait) === choices[i]));
       });
     },

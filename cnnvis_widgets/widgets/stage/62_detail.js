@@ -30,7 +30,29 @@ function createDetailPanel(view) {
   /** @type {Float32Array} */
   let counts = new Float32Array(BINS);
   signal.addEventListener("abort", () => clearTimeout(timer));
-  canvas.addEventListener("pointermove", (event) => { pointer = pointerShare(event); view.point("detail", pointer); }, { signal });
+  let zoom = WHOLE;
+  /** @type {[number, number] | null} */
+  let held = null; // where the hand that moves the map was last
+  const zoomed = (/** @type {number} */ by, /** @type {number} */ x = 0.5, /** @type {number} */ y = 0.5) => {
+    zoom = zoomAt(zoom, by, x, y);
+    view.schedule();
+  };
+  const zooms = makeZoomButtons(view, "detail", zoomed);
+  panel.head.append(zooms.element);
+  onZoomWheel(canvas, signal, (by, event) => zoomed(by, ...pointerShare(event)));
+  canvas.addEventListener("pointerdown", (event) => {
+    if (zoom.factor === 1) return;
+    held = pointerShare(event);
+    canvas.setPointerCapture(event.pointerId);
+  }, { signal });
+  for (const end of ["pointerup", "pointercancel"]) canvas.addEventListener(end, () => { held = null; }, { signal });
+  canvas.addEventListener("dblclick", () => { zoom = WHOLE; view.schedule(); }, { signal });
+  canvas.addEventListener("pointermove", (event) => {
+    const at = pointerShare(event);
+    if (held) [zoom, held] = [panned(zoom, at[0] - held[0], at[1] - held[1]), at];
+    pointer = intoPicture(zoom, at);
+    view.point("detail", pointer);
+  }, { signal });
   canvas.addEventListener("pointerleave", () => { pointer = null; view.point("detail", null); }, { signal });
 
   /** The best picture of the selected unit there is. @param {Maps} maps */
@@ -80,16 +102,20 @@ function createDetailPanel(view) {
       const [low, high] = unitRange(maps, view.unit, model.get("scale"), symmetric);
       panel.element.style.setProperty("--cnnvis-aspect", String(maps.fullW / maps.fullH));
       const [tall, wide] = fitCanvas(canvas, panel.view, maps.fullH, maps.fullW);
-      if (tall && newMap(key, view.unit, table, low, high, tall, wide)) {
+      zooms.paint();
+      canvas.classList.toggle("cnnvis-movable", zoom.factor > 1);
+      if (tall && newMap(key, view.unit, table, low, high, tall, wide, zoom)) {
         const picture = new ImageData(wide, tall);
         const pixels = new Uint32Array(picture.data.buffer);
-        if (h > tall && w > wide) {
-          const small = shrink(values.subarray(start, start + h * w), 1, h, w, tall, wide);
-          paintMap(pixels, wide, 0, 0, wide, tall, small, 0, tall, wide, table, low, high);
-        } else paintMap(pixels, wide, 0, 0, wide, tall, values, start, h, w, table, low, high);
+        const [fullTall, fullWide] = [Math.round(tall * zoom.factor), Math.round(wide * zoom.factor)];
+        const [x0, y0] = [-Math.round(zoom.left * fullWide), -Math.round(zoom.top * fullTall)];
+        if (h > fullTall && w > fullWide) {
+          const small = shrink(values.subarray(start, start + h * w), 1, h, w, fullTall, fullWide);
+          paintMap(pixels, wide, x0, y0, fullWide, fullTall, small, 0, fullTall, fullWide, table, low, high);
+        } else paintMap(pixels, wide, x0, y0, fullWide, fullTall, values, start, h, w, table, low, high);
         pen(canvas).putImageData(picture, 0, 0);
       }
-      if (tall) mark(view.linked.cells, maps.fullH, maps.fullW);
+      if (tall) mark(seenThrough(zoom, view.linked.cells, maps), maps.fullH / zoom.factor, maps.fullW / zoom.factor);
       let value = NaN;
       if (pointer) {
         const [y, x] = [Math.floor(pointer[1] * h), Math.floor(pointer[0] * w)];
@@ -119,6 +145,13 @@ function createDetailPanel(view) {
       [low, symmetric ? 0 : NaN, high].forEach((end, i) => setText(ends[i], Number.isNaN(end) ? "" : formatNumber(end)));
     },
   };
+}
+
+/** Cells as they lie in the window that is seen. @param {Zoom} zoom @param {Span | null} cells @param {Maps} maps
+ * @returns {Span | null} */
+function seenThrough(zoom, cells, maps) {
+  const [down, right] = [zoom.top * maps.fullH, zoom.left * maps.fullW];
+  return cells && { ...cells, top: cells.top - down, bottom: cells.bottom - down, left: cells.left - right, right: cells.right - right };
 }
 
 /** @type {WeakMap<Maps, number>} */

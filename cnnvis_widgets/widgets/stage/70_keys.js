@@ -42,7 +42,10 @@ function hasPanel(view, panel) {
 /** @param {View} view @param {string} digit "1" is the first, "0" the tenth */
 function chooseClass(view, digit) {
   if (!hasPanel(view, "photo")) return false;
-  view.model.send({ type: "class", rank: (Number(digit) + 9) % 10 });
+  const rank = (Number(digit) + 9) % 10;
+  const listed = view.classes.listed()[rank];
+  if (listed) view.classes.choose(listed.index); // painted at once
+  else view.model.send({ type: "class", rank });
 }
 
 /** @type {WeakMap<Model, number>} the opacity that `g` took away */

@@ -5,7 +5,9 @@
 const PANELS = {
   network: createNetworkPanel, photo: createPhotoPanel, maps: createMapsPanel, detail: createDetailPanel, filter: createFilterPanel,
 };
-const REPAINT = ["difference", "unit", "opacity", "colormap", "sort", "scale", "texts", "status", "language"];
+const REPAINT = [
+  "difference", "unit", "target_choice", "opacity", "colormap", "sort", "scale", "heat_scale", "texts", "status", "language",
+];
 const TINT_AFTER = 100; // ms until a stale picture looks stale
 const BUSY_AFTER = 1000; // ms until it is said in words
 let viewCount = 0;
@@ -44,7 +46,7 @@ function createView(ownModel, el, signal) {
   /** @type {View} */
   const view = {
     model, root, signal, t, sync,
-    data: { maps: null, heat: null, detail: null, effect: null, graph: null, frame: 0 },
+    data: { maps: null, heat: null, detail: null, weights: null, effect: null, graph: null, frame: 0 },
     unit: 0,
     hover: null,
     linked: NOTHING_LINKED,
@@ -80,7 +82,11 @@ function createView(ownModel, el, signal) {
       view.schedule();
       return there;
     },
+    classes: /** @type {any} */ (null),
+    camera: /** @type {any} */ (null),
   };
+  view.classes = createClasses(view);
+  view.camera = createCamera(view);
   const description = createDescription(view);
   const help = (view.help = createHelp(view));
   const language = makeLanguageChoice(view);
@@ -159,6 +165,7 @@ function createView(ownModel, el, signal) {
     show(pin.element, !!view.data.maps);
     Object.assign(root.dataset, {
       frame: String(view.data.frame), unit: String(view.unit), layer: model.get("layer")?.path ?? "", painted: String(++painted),
+      target: String(view.classes.shown()),
     });
   }
 
