@@ -49,8 +49,8 @@ class Stage(anywidget.AnyWidget):
 
     Arrays are bytes, little endian; `payloads` makes them. All bytes but ``still`` are arrays. ``unit``,
     ``target_choice``, ``opacity``, ``colormap``, ``sort``, ``scale``, ``heat_scale`` are set from either side; the
-    browser tells its values at most every 150 ms. So publish ``unit`` and ``target_choice`` only where they must change:
-    an older value would turn the person's newer choice back.
+    browser tells its values at most every 150 ms. So publish ``unit`` and ``target_choice`` only where they must
+    change: an older value would turn the person's newer choice back.
     """
 
     _esm = module_text()
