@@ -18,7 +18,7 @@ import traitlets
 from PIL import Image
 
 from cnnvis_widgets.compute import runs
-from cnnvis_widgets.compute.explain import explain, find_method, methods
+from cnnvis_widgets.compute.explain import explain, explain_steps, find_method, methods
 from cnnvis_widgets.compute.feature_maps import feature_maps
 from cnnvis_widgets.errors import CnnvisError
 from cnnvis_widgets.jobs.worker import Ticket, worker
@@ -342,9 +342,27 @@ class Explorer(widgets.VBox):
 
     # What the worker does ----------------------------------------------------------------------------------
 
-    def _show(self, ticket: Ticket, wanted: State) -> None:
+    def _show(self, ticket: Ticket, wanted: State) -> Iterator[None] | None:
+        slow = find_method(wanted.method).needs == "runs" and "photo" in self.panels
+        if slow and not self._is_explained(wanted):
+            return self._show_slowly(ticket, wanted)
+        self._replace(ticket, wanted, self.view_of(wanted, ticket))
+        return None
+
+    def _show_slowly(self, ticket: Ticket, wanted: State) -> Iterator[None]:
+        """For methods with many runs of their own: something else may be answered between two of them."""
+        network, image = self.shelf.network(wanted.network), self.shelf.image(wanted.image)
+        heatmap = None
+        steps = explain_steps(network, image, wanted.method, wanted.layer, wanted.target)
+        for done, total, heatmap in steps:  # noqa: B007 - the last one is shown
+            values = {"method": wanted.method, "done": done, "total": total}
+            self.stage.busy = say("explorer.explaining", wanted.language, **values)
+            yield
+        self._replace(ticket, wanted, self.view_of(wanted, ticket, heatmap))
+
+    def _replace(self, ticket: Ticket, wanted: State, shown: Shown) -> None:
+        """Put a new view in the place of the one shown, unless something newer is wanted."""
         before = self._shown
-        shown = self.view_of(wanted, ticket)
         if before is not None and wanted.unit == before.state.unit:
             # Nobody asked for another one, so wherever the person is with the slider.
             shown = replace(shown, state=replace(shown.state, unit=self._unit(shown)))
@@ -363,20 +381,35 @@ class Explorer(widgets.VBox):
             part.after(shown, before)
         worker().submit((id(self), "prefetch"), lambda _ticket: _prefetch(shown))
 
-    def view_of(self, wanted: State, ticket: Ticket | None = None) -> Shown:
+    def view_of(self, wanted: State, ticket: Ticket | None = None, heatmap: Heatmap | None = None) -> Shown:
         """Everything that belongs to a state, computed or from memory; shows nothing. On the worker thread."""
         network = self.shelf.network(wanted.network)
         if ticket is not None:
             ticket.check()
         image = self.shelf.image(wanted.image)
         layer = network.layer(wanted.layer)
-        # The heatmap first: its one pass records the maps as well.
-        heatmap = _explain(network, image, wanted) if "photo" in self.panels else None
+        if heatmap is None and "photo" in self.panels:
+            # The heatmap first: its one pass records the maps as well.
+            known = self._shown.heatmap if self._shown and self._is_explained(wanted) else None
+            heatmap = known or _explain(network, image, wanted)
         maps = feature_maps(network, image, layer)
         predictions = network.predict(image, top=_CLASSES_OFFERED)
         unit, position = _existing_unit(wanted.unit, maps), _existing_position(wanted.position, maps)
         state = wanted.with_changes(layer=layer.path, unit=unit, position=position)
         return Shown(state, network, image, maps, heatmap, tuple(predictions))
+
+    def _is_explained(self, wanted: State) -> bool:
+        """Whether the heatmap shown is the one that a state wants, which may have taken minutes.
+
+        Not asked of methods that are quick: they may be computed anew, for the model may have been trained meanwhile.
+        """
+        shown, method = self._shown, find_method(wanted.method)
+        if shown is None or shown.heatmap is None or method.needs != "runs":
+            return False
+        network, image = self.shelf.network(wanted.network), self.shelf.image(wanted.image)
+        same = shown.network is network and shown.image is image and shown.state.method == wanted.method
+        layer = method.explains == "input" or shown.state.layer == network.layer(wanted.layer).path
+        return same and layer and shown.state.target == wanted.target
 
     def _unit(self, shown: Shown) -> int:
         """The unit that the person has chosen, on a layer that has it."""

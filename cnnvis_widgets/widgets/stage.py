@@ -29,19 +29,26 @@ _FOLDER = Path(__file__).parent / "stage"
 _COMMENT = re.compile(
     r"^ *//[^\n]*\n|^ */\*\*((?!\*/).)*\*/ *\n|/\*\*((?!\*/).)*\*/ ?", re.MULTILINE | re.DOTALL
 )
+_REMARK = re.compile(r"(?<=[;,{})]) +// [^\n\"'`]*$", re.MULTILINE)  # at the end of a line
+_INDENT = re.compile(r"^[ \n]+", re.MULTILINE)
 
 
 @functools.cache
 def module_text() -> str:
-    """The view's ES module: the files in the order of their names, without comments (each instance sends it)."""
+    """The view's ES module: the files in the order of their names; each instance sends it, so without comments and
+    indentation."""
     files = sorted(_FOLDER.glob("*.js"))
-    return "\n".join(_COMMENT.sub("", file.read_text(encoding="utf-8")) for file in files)
+    text = "\n".join(file.read_text(encoding="utf-8") for file in files)
+    for unneeded in (_COMMENT, _REMARK, _INDENT):
+        text = unneeded.sub("", text)
+    return text
 
 
 @functools.cache
 def style_text() -> str:
     """The view's style sheet."""
-    return (_FOLDER / "stage.css").read_text(encoding="utf-8")
+    text = (_FOLDER / "stage.css").read_text(encoding="utf-8")
+    return _INDENT.sub("", re.sub(r"/\*.*?\*/\n?", "", text, flags=re.DOTALL))
 
 
 class Stage(anywidget.AnyWidget):

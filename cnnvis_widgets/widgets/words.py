@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from cnnvis_widgets.compute.methods import find_method
 from cnnvis_widgets.locale import say
 from cnnvis_widgets.results import Heatmap
 
@@ -17,7 +18,7 @@ def heat_caption(heatmap: Heatmap | None, language: str) -> str:
     """Method, network, layer, class and its logit."""
     if heatmap is None:
         return ""
-    return say(
+    caption = say(
         "stage.heat.caption",
         language,
         method=heatmap.method,
@@ -26,6 +27,9 @@ def heat_caption(heatmap: Heatmap | None, language: str) -> str:
         name=heatmap.target.name,
         score=f"{heatmap.score:.2f}",
     )
+    # A method that is blind to what it seems to explain must say so wherever its map is shown.
+    missing = [what for what in ("class", "weights") if what not in find_method(heatmap.method).depends_on]
+    return f"{caption}. {say('explorer.not_of_' + '_and_'.join(missing), language)}" if missing else caption
 
 
 def heat_message(heatmap: Heatmap | None, language: str) -> str:

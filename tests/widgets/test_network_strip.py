@@ -91,7 +91,7 @@ def test_every_layer_is_there_and_the_current_one_is_marked_and_named(page: Page
 def test_the_strip_is_as_wide_as_all_panels_and_stands_above_them(page: Page):
     open_strip(page, residual_graph())
     box = page.locator(STRIP).bounding_box()
-    panels = [panel.bounding_box() for panel in page.locator(".cnnvis-panel").all()]
+    panels = [panel.bounding_box() for panel in page.locator(".cnnvis-panels > .cnnvis-panel").all()]
     assert len(panels) == int(data(page, "count")) == 3
     assert box["y"] + box["height"] < min(panel["y"] for panel in panels)
     assert box["width"] > 870

@@ -588,7 +588,8 @@ def test_sentences_of_another_language_replace_all_words_at_once(page: Page):
     receive(page, texts=dict.fromkeys(stage.texts, "译"))
     words = page.locator(ROOT).inner_text()
     for title in (
-        page.locator(".cnnvis-title").all_inner_texts() + page.locator("button:visible").all_inner_texts()
+        page.locator(".cnnvis-title:visible").all_inner_texts()
+        + page.locator("button:visible").all_inner_texts()
     ):
         assert title == "译"
     assert "Unit" not in words
@@ -644,7 +645,7 @@ def test_no_width_cuts_anything_off_and_type_is_readable(page: Page, width: int)
         cat_stage(cat_maps(256), panels=PANELS, status=status, **picture_payload(CAT[:64, :64], 0, "unit 0")),
     )
     assert page.evaluate("() => document.documentElement.scrollWidth") <= width + 16
-    boxes = [panel.bounding_box() for panel in page.locator(".cnnvis-panel").all()]
+    boxes = [panel.bounding_box() for panel in page.locator(".cnnvis-panels > .cnnvis-panel").all()]
     assert len(boxes) == 4
     for box in boxes:
         assert box["x"] + box["width"] <= width + 9
@@ -658,7 +659,7 @@ def test_no_width_cuts_anything_off_and_type_is_readable(page: Page, width: int)
 
 def test_three_panels_stand_side_by_side_at_900(page: Page):
     open_stage(page, cat_stage())
-    tops = {panel.bounding_box()["y"] for panel in page.locator(".cnnvis-panel").all()}
+    tops = {panel.bounding_box()["y"] for panel in page.locator(".cnnvis-panels > .cnnvis-panel").all()}
     assert len(tops) == 1
     assert page.locator(ROOT).bounding_box()["height"] <= 560
 

@@ -77,14 +77,14 @@ def test_a_small_photograph_travels_unchanged_and_a_large_one_smaller():
     assert cv2.imdecode(np.frombuffer(payload["photo"], np.uint8), cv2.IMREAD_COLOR).shape == (341, 1024, 3)
 
 
-def test_one_update_is_one_message(monkeypatch: pytest.MonkeyPatch):
+def test_one_update_is_its_arrays_and_then_one_message(monkeypatch: pytest.MonkeyPatch):
     stage = Stage()
     messages = []
     monkeypatch.setattr(stage, "_send", lambda message, buffers=None: messages.append(message))
     stage.publish(network="a", status="b", **maps_payload(np.ones((3, 3, 2))))
-    assert [message["method"] for message in messages] == ["update"]
-    assert messages[0]["state"]["frame"] == 1
-    assert messages[0]["state"]["status"] == "b"
+    assert [message["method"] for message in messages] == ["custom", "update"]
+    assert messages[1]["state"]["frame"] == 1
+    assert messages[1]["state"]["status"] == "b"
 
 
 def test_updates_from_two_threads_never_mix():

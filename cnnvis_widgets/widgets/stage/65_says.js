@@ -14,13 +14,15 @@ function createDescription(view) {
   let peak = null;
   return () => {
     const { model, unit, t } = view;
-    const { maps, heat, detail } = view.data;
-    const { name, share, target, method } = model.get("facts") ?? {};
+    const { maps, detail } = view.data;
+    const heat = view.classes.heat(); // of the class that is painted: the kernel may not have heard of it yet
+    const { name, share, target: told, method } = model.get("facts") ?? {};
+    const target = told && (model.get("class_names")?.[heat?.target ?? -1] ?? told);
     const names = { network: model.get("network"), layer: model.get("layer")?.path ?? "", target, method };
-    if (newHeat(heat)) strongest = heat && strongestPlace(heat);
+    if (newHeat(heat?.values)) strongest = heat && heatPlace(heat);
     if (maps && newUnit(maps, detail, unit)) peak = unitPeak(maps, detail, unit);
     const words = name ? [t("stage.says.answer", { ...names, name, share })] : [];
-    const message = model.get("heat_message");
+    const message = heat?.message ?? model.get("heat_message");
     if (target && message) words.push(t("stage.says.no_heat", { ...names, message }));
     else if (target && strongest) {
       const area = `${Math.round(100 * strongest.share)}%`;
@@ -40,7 +42,7 @@ function createDescription(view) {
 
 /** Where the most evidence is, in ninths of the picture, and the share of the picture with at least half as much; null
  * where there is none. @param {Heat} heat */
-function strongestPlace({ h, w, values }) {
+function heatPlace({ h, w, values }) {
   const at = largest(values, 0, h * w);
   if (!(values[at] > 0)) return null;
   const third = (/** @type {number} */ cell, /** @type {number} */ cells) => Math.floor((3 * (cell + 0.5)) / cells);

@@ -61,7 +61,7 @@ function toggleHeat(view) {
 
 /** Press the button after the pressed one. @param {View} view @param {string} trait */
 function nextChoice(view, trait) {
-  const buttons = /** @type {HTMLButtonElement[]} */ ([...view.root.querySelectorAll(`[data-trait="${trait}"] button`)]);
+  const buttons = /** @type {HTMLButtonElement[]} */ ([...view.root.querySelectorAll(`[data-trait="${trait}"] button:not([disabled], [hidden])`)]);
   if (!buttons.length) return false;
   const pressed = buttons.findIndex((button) => button.getAttribute("aria-pressed") === "true");
   buttons[(pressed + 1) % buttons.length].click();
