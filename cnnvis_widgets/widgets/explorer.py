@@ -496,7 +496,12 @@ class Explorer(widgets.VBox):
             changes["image"] = self.shelf.put_image(changes["image"])
         if changes.get("target") is not None:
             target = changes["target"]
-            changes["target"] = worker().call(lambda: self.shelf.network(network).target(target).index)
+            found = worker().call(lambda: self.shelf.network(network).target(target))
+            if found.weights or found.of != "logit":
+                raise CnnvisError(
+                    f"An Explorer explains the logit of one class; {target!r} was asked for, which explain() takes."
+                )
+            changes["target"] = found.index
         if "method" in changes:
             changes["method"] = find_method(changes["method"]).name
         return changes

@@ -103,9 +103,13 @@ class TestRefusals:
         text = sentence_of(load_network, model_of(L.Flatten(), L.Dense(2)), class_names=["a"])
         assert "has 2 classes but 1 class name was given" in text
 
-    @pytest.mark.parametrize("target", [[1], 3.7, {}, object])
+    @pytest.mark.parametrize("target", [[3.7], 3.7, {2.5: 1}, object])
     def test_targets(self, target):
         assert "class's index or name" in sentence_of(Network(functional().model).target, target)
+
+    @pytest.mark.parametrize("target", [[], {}])
+    def test_a_target_of_no_class(self, target):
+        assert "at least one" in sentence_of(Network(functional().model).target, target)
 
     def test_a_preprocess_that_fails_or_returns_nothing(self):
         def failing(pixels):
