@@ -122,6 +122,9 @@ def serve(root: Path) -> Iterator[Server]:
                 process.kill()
 
 
+LIMIT = 90  # seconds that anything in a page may take
+
+
 class Notebook:
     """One notebook, open in a browser tab of its own.
 
@@ -156,16 +159,25 @@ class Notebook:
         if message.type == "error":
             self.errors.append(f"{message.text} ({message.location.get('url', '')})")
 
+    def _await(self, what: str, function: str, argument: object = None) -> Any:
+        """The value of an asynchronous JavaScript function; what never comes fails the test, in words."""
+        return self.page.evaluate(
+            f"""([argument, what, limit]) => Promise.race([({function})(argument),
+              new Promise((_, fail) => setTimeout(() => fail(new Error(`${{what}} did not end`)), limit))])""",
+            [argument, what, LIMIT * 1000],
+        )
+
     def _wait_until_ready(self) -> None:
         """Lab, notebook and kernel: cells that are run before the session is ready would never finish."""
         self.page.wait_for_function("window.jupyterapp !== undefined")
         self.page.locator(".jp-Notebook").wait_for()
-        self.page.evaluate(
+        self._await(
+            "the start of the kernel",
             """async () => {
               const { sessionContext } = window.jupyterapp.shell.currentWidget;
               await sessionContext.ready;
               await sessionContext.session.kernel.info;
-            }"""
+            }""",
         )
 
     def locator(self, selector: str, **options: Any) -> Locator:
@@ -173,8 +185,8 @@ class Notebook:
 
     def command(self, name: str, **arguments: object) -> None:
         """Run one of JupyterLab's commands and wait for it."""
-        self.page.evaluate(
-            "([name, args]) => window.jupyterapp.commands.execute(name, args)", [name, arguments]
+        self._await(
+            name, "([name, args]) => window.jupyterapp.commands.execute(name, args)", [name, arguments]
         )
 
     def run_all(self) -> None:
@@ -213,7 +225,7 @@ class Notebook:
 
     def finish(self) -> str:
         """Wait for what ``start`` began; returns what it printed."""
-        said = self.page.evaluate("() => window.cnnvisTestRun")
+        said = self._await("the run in the kernel", "() => window.cnnvisTestRun")
         assert not said["error"], said["error"]
         return said["text"]
 
@@ -230,8 +242,9 @@ class Notebook:
 
     def next_frame(self) -> None:
         """Wait until everything asked for so far is on the screen."""
-        self.page.evaluate(
-            "() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))"
+        self._await(
+            "the next frame",
+            "() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))",
         )
 
     def reload(self) -> None:

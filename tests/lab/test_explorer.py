@@ -230,7 +230,8 @@ def test_a_filter_picture_grows_and_can_be_cancelled(page):
     assert len(np.unique(partial.reshape(-1, 4), axis=0)) > 50
     page.notebook.execute("probe.unit_gradient = real")
     page.button("What does this filter want?").click()
-    page.wait("!s.textContent.includes('Cancelled') && !s.textContent.includes('step ')")
+    panel = "s.querySelector('.cnnvis-panel-filter').textContent"
+    page.wait(f"!{panel}.includes('Cancelled') && !{panel}.includes('step ')")
     page.wait_for_text("recipe classic")
     assert (page.notebook.pixels("canvas.cnnvis-filter") != partial).any()
 
