@@ -409,7 +409,8 @@ class Explorer(widgets.VBox):
         network, image = self.shelf.network(wanted.network), self.shelf.image(wanted.image)
         same = shown.network is network and shown.image is image and shown.state.method == wanted.method
         layer = method.explains == "input" or shown.state.layer == network.layer(wanted.layer).path
-        return same and layer and shown.state.target == wanted.target
+        target = shown.predictions[0].index if wanted.target is None else wanted.target
+        return same and layer and shown.heatmap.target.index == target
 
     def _unit(self, shown: Shown) -> int:
         """The unit that the person has chosen, on a layer that has it."""
@@ -504,6 +505,9 @@ class Explorer(widgets.VBox):
             changes["target"] = found.index
         if "method" in changes:
             changes["method"] = find_method(changes["method"]).name
+        if changes.get("pinned") is not None:
+            pinned = {name: value for name, value in changes["pinned"].items() if name != "pinned"}
+            changes["pinned"] = self._plain(pinned, State().network)
         return changes
 
     def _check_layer(self, changes: dict[str, Any]) -> None:
@@ -572,4 +576,6 @@ def _facts(shown: Shown) -> dict[str, str]:
     """What the browser needs beside the arrays to describe the view in a sentence."""
     best, heatmap = shown.predictions[0], shown.heatmap
     facts = {"name": best.name, "share": percent(best.probability)}
-    return facts if heatmap is None else facts | {"target": heatmap.target.name, "method": heatmap.method}
+    if heatmap is None:
+        return facts
+    return facts | {"target": heatmap.target.name, "method": heatmap.method, "layer": heatmap.layer.path}

@@ -40,6 +40,8 @@ class Ablating(Part):
         elif shown.image is not before.image:
             layer, units = self._silenced.layer, self._silenced.units
             self.submit(lambda _ticket: self._say(ablate(shown.network, shown.image, layer, units)))
+        elif shown.state.language != before.state.language:
+            self._say(self._silenced)
 
     def _say(self, result: Ablation | None) -> None:
         self._silenced = result

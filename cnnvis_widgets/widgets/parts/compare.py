@@ -6,6 +6,7 @@ memory.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from cnnvis_widgets.widgets import payloads
@@ -19,7 +20,7 @@ class Compare(Part):
         super().__init__(explorer)
         self._pinned_state: dict[str, Any] | None = None
         self._pinned: Shown | None = None  # the view of that state
-        self.stage.on("pin", lambda _content, _buffers: self._pin())
+        self.stage.on("pin", lambda pin, _buffers: self._pin(int(pin["unit"]), int(pin["choice"])))
         self.stage.on("unpin", lambda _content, _buffers: explorer.wish(pinned=None))
 
     def prepare(self, shown: Shown, before: Shown | None) -> None:
@@ -36,7 +37,17 @@ class Compare(Part):
             return payloads.nothing_pinned()
         return payloads.pinned_payload(self._pinned, shown.state.language)
 
-    def _pin(self) -> None:
+    def _pin(self, unit: int, choice: int) -> None:
+        """What the person sees: unit and class (its number + 1, 0 for the top one) may be newer than the kernel's."""
         shown = self.explorer.shown
         if shown is not None:
-            self.explorer.wish(pinned=shown.state.with_changes(unit=self.explorer.unit).to_dict())
+            target = None if choice == 0 else choice - 1
+            state = shown.state.with_changes(
+                unit=min(max(unit, 0), shown.maps.layer.units - 1), target=target
+            )
+            if target == shown.state.target:  # then there is nothing to compute
+                self._pinned, self._pinned_state = (
+                    replace(shown, state=state),
+                    state.to_dict() | {"pinned": None},
+                )
+            self.explorer.wish(pinned=state.to_dict())

@@ -39,14 +39,21 @@ class FilterPicture(Part):
         self.stage.observe(lambda _change: self._follow(), "unit")
 
     def changes(self, shown: Shown, before: Shown | None) -> dict[str, Any]:
-        """In another language, the sentences that are on the stage already."""
-        if before is None or before.state.language == shown.state.language:
+        """On another layer, a picture that stays is of none of its units; in another language, all sentences anew."""
+        if before is None:
             return {}
+        elsewhere = (before.network, before.maps.layer) != (shown.network, shown.maps.layer)
+        changes: dict[str, Any] = {"picture_unit": -1} if elsewhere else {}
+        if before.state.language == shown.state.language:
+            return changes
         anew = {key: say(key, shown.state.language, **values) for key, values in self._said.items()}
         progress = self.stage.picture_progress
         if progress.get("message"):
             progress = progress | {"message": anew["explorer.cancelled"]}
-        return {"picture_caption": anew.get("explorer.filter_caption", ""), "picture_progress": progress}
+        return changes | {
+            "picture_caption": anew.get("explorer.filter_caption", ""),
+            "picture_progress": progress,
+        }
 
     def _say(self, key: str, **values: object) -> str:
         self._said[key] = values
@@ -77,6 +84,12 @@ class FilterPicture(Part):
         def steps() -> Iterator[None]:
             cancel.disabled = False
             unit, recipe = self.explorer.unit, find_recipe(_RECIPE)
+
+            def shown_unit() -> int:
+                now = self.explorer.shown
+                here = now is not None and (now.network, now.maps.layer) == (shown.network, shown.maps.layer)
+                return unit if here else -1
+
             try:
                 yield from grow(
                     self.stage,
@@ -86,6 +99,7 @@ class FilterPicture(Part):
                     recipe,
                     lambda: self._cancelled,
                     self._say,
+                    shown_unit,
                 )
             finally:
                 cancel.disabled = True
@@ -101,11 +115,12 @@ def grow(
     recipe: AnyRecipe,
     cancelled: Callable[[], bool],
     say: Callable[..., str] = say,
+    shown_unit: Callable[[], int] | None = None,
 ) -> Iterator[None]:
     """Steps that end with the finished picture on the stage and in the network's memory.
 
     Closed before the end (cancelled, or another unit asked for), the last picture stays; ``cancelled`` tells
-    whether the person should read so.
+    whether the person should read so. ``shown_unit`` is the unit, or -1 while another layer is looked at.
     """
     values = {
         "network": network.name,
@@ -116,11 +131,12 @@ def grow(
     }
     # Said for each frame, because the language may change meanwhile.
     caption = functools.partial(say, "explorer.filter_caption", **values)
+    place = shown_unit or (lambda: unit)
     key = ("filter", layer.path, unit, recipe.name)
     network.notice_new_weights()
     known = network.memory.get(key)
     if known is not None:
-        stage.publish(**picture_payload(known, unit, caption()), picture_progress={})
+        stage.publish(**picture_payload(known, place(), caption()), picture_progress={})
         return
     stage.publish(picture_progress={"step": 0, "steps": recipe.steps, "seconds_left": None, "message": ""})
     started, sent, step = time.monotonic(), 0.0, 0
@@ -133,7 +149,7 @@ def grow(
                 left = (time.monotonic() - started) / step * (recipe.steps - step)  # at the mean pace so far
                 progress = {"step": step, "steps": recipe.steps, "seconds_left": left, "message": ""}
                 stage.publish(
-                    **picture_payload(picture, unit, caption()),
+                    **picture_payload(picture, place(), caption()),
                     picture_progress={} if step == recipe.steps else progress,
                 )
             yield

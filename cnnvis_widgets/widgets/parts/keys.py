@@ -19,11 +19,15 @@ class Keys(Part):
         shown, wanted = self.explorer.shown, self.explorer.wanted
         if shown is None or wanted.network != shown.state.network:
             return
-        paths = [layer.path for layer in shown.network.layers]
-        here = paths.index(wanted.layer or shown.maps.layer.path)
-        there = min(max(here + by, 0), len(paths) - 1)
-        if there != here:
-            self.explorer.wish(layer=paths[there])
+        order = {call.path: place for place, call in enumerate(shown.network.probe.calls)}
+        here = order[
+            wanted.layer or shown.maps.layer.path
+        ]  # the strip offers layers that the list leaves out
+        beyond = [layer.path for layer in shown.network.layers if (order[layer.path] - here) * by > 0]
+        if beyond:
+            self.explorer.wish(
+                layer=beyond[min(by, len(beyond)) - 1] if by > 0 else beyond[max(by, -len(beyond))]
+            )
 
     def _explain(self, rank: int) -> None:
         """The class that the network finds most likely (rank 0), or second most likely, and so on."""

@@ -50,7 +50,7 @@ function createClasses(view) {
 
   function chosen() {
     const choice = model.get("target_choice") ?? 0;
-    return choice > 0 ? choice - 1 : listed()[0]?.index ?? view.data.heat?.target ?? -1;
+    return choice > 0 ? choice - 1 : model.get("classes")?.[0]?.index ?? view.data.heat?.target ?? -1; // of the photograph
   }
 
   /** The channel weights of a class for the maps shown. @param {number} target @returns {Float32Array | null} */

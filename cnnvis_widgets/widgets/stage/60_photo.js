@@ -116,7 +116,7 @@ function createPhotoPanel(view) {
     }
     setText(readout, words);
     show(sees, view.links.known());
-    const waiting = view.links.effectWanted() && !effect;
+    const waiting = !live && view.links.effectWanted() && !effect;
     setText(sees, waiting ? t("stage.effect.soon") : view.linked.words || (effect?.silent ? t("stage.effect.silent", effect.of) : ""));
     const said = shown ? heat?.message : t(broken ? "stage.photo.broken" : "stage.photo.empty");
     setText(note, said || "");

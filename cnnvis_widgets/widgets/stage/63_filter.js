@@ -40,7 +40,7 @@ function createFilterPanel(view) {
       const running = progress();
       setText(panel.title, t("stage.filter.title"));
       const words = there ? [model.get("picture_caption") || ""] : [];
-      const other = there && view.data.maps && model.get("picture_unit") !== view.unit;
+      const other = there && view.data.maps && model.get("picture_unit") >= 0 && model.get("picture_unit") !== view.unit;
       if (other) words.push(t("stage.filter.other", { shown: model.get("picture_unit"), unit: view.unit }));
       setText(caption, words.filter(Boolean).join(" "));
       canvas.setAttribute("aria-label", t("stage.filter.alt", { caption: model.get("picture_caption") || "" }));

@@ -16,17 +16,17 @@ function createDescription(view) {
     const { model, unit, t } = view;
     const { maps, detail } = view.data;
     const heat = view.classes.heat(); // of the class that is painted: the kernel may not have heard of it yet
-    const { name, share, target: told, method } = model.get("facts") ?? {};
+    const { name, share, target: told, method, layer: explained } = model.get("facts") ?? {};
     const target = told && (model.get("class_names")?.[heat?.target ?? -1] ?? told);
     const names = { network: model.get("network"), layer: model.get("layer")?.path ?? "", target, method };
     if (newHeat(heat?.values)) strongest = heat && heatPlace(heat);
     if (maps && newUnit(maps, detail, unit)) peak = unitPeak(maps, detail, unit);
     const words = name ? [t("stage.says.answer", { ...names, name, share })] : [];
     const message = heat?.message ?? model.get("heat_message");
-    if (target && message) words.push(t("stage.says.no_heat", { ...names, message }));
+    if (target && message) words.push(t("stage.says.no_heat", { ...names, layer: explained ?? names.layer, message }));
     else if (target && strongest) {
       const area = `${Math.round(100 * strongest.share)}%`;
-      words.push(t("stage.says.heat", { ...names, place: t(`stage.place.${strongest.place}`), area }));
+      words.push(t("stage.says.heat", { ...names, layer: explained ?? names.layer, place: t(`stage.place.${strongest.place}`), area }));
     }
     if (!maps) return words.join(" ");
     words.push(t("stage.says.layer", { ...names, count: maps.c, height: maps.fullH, width: maps.fullW }));

@@ -67,6 +67,11 @@ function createStepsPanel(view) {
   root.addEventListener("pointermove", (event) => {
     const target = /** @type {HTMLElement} */ (event.target);
     if (!open || !convolution || !(target === canvas || target.matches("canvas.cnnvis-detail"))) return;
+    if (target !== canvas) { // the large map, which may be zoomed
+      const at = view.hover;
+      if (at?.panel === "detail") walk.takeOver(Math.floor(at.y * convolution.H), Math.floor(at.x * convolution.W));
+      return;
+    }
     const box = target.getBoundingClientRect();
     walk.takeOver(Math.floor(((event.clientY - box.top) / box.height) * convolution.H), Math.floor(((event.clientX - box.left) / box.width) * convolution.W));
   }, { signal });

@@ -132,10 +132,15 @@ function createComparePanel(view) {
   };
 }
 
+/** @param {View} view */
+function pinView(view) {
+  view.model.send({ type: "pin", unit: view.unit, choice: view.model.get("target_choice") ?? 0 });
+}
+
 /** A button that pins the view. @param {View} view */
 function makePinButton(view) {
   const button = make("button", { type: "button", class: "cnnvis-button", "data-choice": "pin" });
-  button.addEventListener("click", () => view.model.send({ type: "pin" }), { signal: view.signal });
+  button.addEventListener("click", () => pinView(view), { signal: view.signal });
   return {
     element: button,
     paint() {

@@ -22,7 +22,7 @@ const KEYS = [
   { keys: ["s"], says: "stage.keys.sort", run: (view) => nextChoice(view, "sort") },
   { keys: ["c"], says: "stage.keys.scale", run: (view) => nextChoice(view, "scale") },
   { keys: ["m"], says: "stage.keys.maximize", run: makePicture },
-  { keys: ["p"], says: "stage.keys.pin", run: (view) => view.model.send({ type: view.model.get("pinned")?.network ? "unpin" : "pin" }) },
+  { keys: ["p"], says: "stage.keys.pin", run: (view) => (view.model.get("pinned")?.network ? view.model.send({ type: "unpin" }) : pinView(view)) },
   { keys: ["d"], says: "stage.keys.difference", run: toggleDifference },
   { keys: ["r"], says: "stage.keys.box", run: (view) => view.links.toggleBox() },
   { keys: ["e"], says: "stage.keys.effect", run: (view) => view.links.toggleEffect() },
@@ -43,7 +43,7 @@ function hasPanel(view, panel) {
 function chooseClass(view, digit) {
   if (!hasPanel(view, "photo")) return false;
   const rank = (Number(digit) + 9) % 10;
-  const listed = view.classes.listed()[rank];
+  const listed = rank < 5 ? view.classes.listed()[rank] : null; // beyond, the list may end with the chosen one
   if (listed) view.classes.choose(listed.index); // painted at once
   else view.model.send({ type: "class", rank });
 }
@@ -124,7 +124,8 @@ function listenToKeys(view) {
     if (binding?.run && binding.run(view, event.key) !== false) {
       event.preventDefault();
       event.stopPropagation();
-    } else if (target.matches("select, button, input") && !target.matches(TEXT_FIELDS)) event.stopPropagation();
+    } else if (target.closest(".cnnvis-panel-steps")) return; // has keys of its own
+    else if (target.matches("select, button, input") && !target.matches(TEXT_FIELDS)) event.stopPropagation();
   }, { capture: true, signal: view.signal });
 }
 
