@@ -29,7 +29,7 @@ class Controls:
         self.layer = self._dropdown("layer")
         self.unit = widgets.IntSlider(0, 0, 1, continuous_update=True, **self._words("unit"))
         self.target = self._dropdown("target", [(say("explorer.top_class", language), TOP)])
-        self.search = widgets.Combobox(ensure_option=True, **self._words("search"))
+        self.search = widgets.Combobox(ensure_option=True, continuous_update=False, **self._words("search"))
         self.search.placeholder = say("explorer.search_hint", language)
         self.method = self._dropdown("method", [(name, name) for name in methods])
         self.colormap = self._dropdown("colormap", [(name, name) for name in colormaps.NAMES])

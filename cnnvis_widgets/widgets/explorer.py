@@ -40,6 +40,7 @@ from cnnvis_widgets.widgets.words import heat_caption, heat_message, percent
 
 _CLASSES_OFFERED = 10
 _IDLE_SECONDS = 0.2
+_ECHO_SECONDS = 1.0
 
 
 class Explorer(widgets.VBox):
@@ -69,6 +70,7 @@ class Explorer(widgets.VBox):
         self._shown: Shown | None = None
         self._failure: BaseException | None = None
         self._choice_heard = 0  # the stage's `target_choice`, as a person or we ourselves said it last
+        self._choices_said: dict[int, float] = {}  # when: the browser echoes what it is told
         self._updating: int | None = None  # the thread that is changing controls itself
         self._wishing = threading.RLock()
 
@@ -292,6 +294,9 @@ class Explorer(widgets.VBox):
 
     def _target_chosen(self, index: int) -> dict[str, Any]:
         """A choice comes twice, from dropdown and stage, which the browser links; the second is no new wish."""
+        echo = time.monotonic() - self._choices_said.get(index + 1, 0.0) < _ECHO_SECONDS
+        if echo and index + 1 != self._choice_heard:  # what we said before comes back after something newer
+            return {}
         self._choice_heard = index + 1
         target = None if index == TOP else index
         return {} if target == self._wanted.target else {"target": target}
@@ -446,6 +451,7 @@ class Explorer(widgets.VBox):
         # Only what code has said: a person may by now have chosen something newer than what is shown here.
         if choice != self._choice_heard:
             changes["target_choice"] = self._choice_heard = choice
+            self._choices_said[choice] = time.monotonic()
         self.stage.publish(**changes | additions)
 
     def _update_controls(self, shown: Shown) -> None:

@@ -494,7 +494,7 @@ def test_closing_takes_every_widget_away(network):
 
 def test_a_pinned_view_stays_beside_whatever_is_shown_and_is_part_of_the_state(explorer, network):
     explorer.update(layer="block2_conv1", unit=3, target="dog")
-    explorer.stage._receive(explorer.stage, {"type": "pin"}, [])
+    explorer.stage._receive(explorer.stage, {"type": "pin", "unit": 3, "choice": 6}, [])
     wait_until(lambda: explorer.stage.pinned)
     explorer.update(layer="block3_conv1", unit=5, target="cat")
     pinned = explorer.stage.pinned
@@ -550,3 +550,11 @@ def test_a_method_that_is_blind_to_the_class_says_so(explorer):
     assert "not to depend on the class" in explorer.stage.heat_caption
     explorer.update(method="grad-cam")
     assert "depend" not in explorer.stage.heat_caption
+
+
+def test_an_echo_of_an_older_class_is_no_new_wish(explorer):
+    explorer.update(target=4)
+    explorer.update(target=7)
+    explorer.stage.target_choice = 5  # the browser's dropdown says what it was told first
+    time.sleep(0.1)
+    assert explorer.state["target"] == 7
