@@ -366,6 +366,11 @@ class Lab:
         for notebook in self.opened:
             notebook.close()
         outside = [url for notebook in self.opened for url in notebook.outside]
-        errors = [error for notebook in self.opened for error in notebook.errors]
+        errors = [error for notebook in self.opened for error in notebook.errors if not _of_lab_itself(error)]
         assert not outside, f"asked other machines: {outside}"
         assert not errors, f"errors on the console: {errors}"
+
+
+def _of_lab_itself(error: str) -> bool:
+    """JupyterLab 4.6 sometimes takes its splash screen away twice while a page reloads."""
+    return "removeChild" in error and "jlab_core" in error

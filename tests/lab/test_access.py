@@ -42,7 +42,7 @@ class Keyboard:
     def go_to(self, name: str) -> dict:
         """Tab until something of that name has the focus."""
         self.begin()
-        for _ in range(40):
+        for _ in range(80):
             found = self.page.evaluate(FOCUS)
             if found["inside"] and found["name"].startswith(name):
                 return found
