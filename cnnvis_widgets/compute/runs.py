@@ -90,7 +90,7 @@ def record_all(network: Network, image: np.ndarray, target: int) -> bool:
     """Have every layer's activations and gradients in memory; False where they are too large for that."""
     every = _every_layer(network, arrays=2)
     if every:
-        # Nobody has asked yet: three eighths of the memory are enough for it, so that a small machine has room for more.
+        # Nobody has asked yet: three eighths of the memory are enough, so that a small machine has room for more.
         network.memory.make_room(network.memory.limit * 5 // 8 + 2 * _size(network, every))
         gradients(network, image, target, every)
     return bool(every)
