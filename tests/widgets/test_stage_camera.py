@@ -224,6 +224,7 @@ def test_a_video_file_takes_the_cameras_place(page, explorer, tmp_path):
         """async () => {
           const canvas = Object.assign(document.createElement("canvas"), { width: 64, height: 48 });
           const pen = canvas.getContext("2d");
+          pen.fillStyle = "#00f"; pen.fillRect(0, 0, 64, 48);  // or the film may begin in black
           const recorder = new MediaRecorder(canvas.captureStream(20), { mimeType: "video/webm" });
           const parts = [];
           recorder.ondataavailable = (event) => parts.push(event.data);

@@ -4,6 +4,7 @@
 
 const LIVE_SIDE = 640; // of the picture that is shown
 const FRAME_LEAST = 33; // ms between two frames: no camera is faster
+const FIRST_FRAME = 1000; // ms that the first one is waited for
 const RATE_FRAMES = 20; // over which pictures per second are counted
 
 /** @typedef {{picture: HTMLCanvasElement, number: number, heat: ShownHeat | null, classes: Prediction[], caption: string}} LiveFrame */
@@ -77,6 +78,7 @@ function createCamera(view) {
 
   async function begin() {
     await video.play();
+    await firstFrame(video);
     if (!starting || signal.aborted) return stop();
     [on, starting] = [true, false];
     view.schedule();
@@ -159,4 +161,10 @@ function draw(canvas, source, side, width, height) {
   const context = pen(canvas);
   context.imageSmoothingQuality = "high";
   context.drawImage(source, 0, 0, canvas.width, canvas.height);
+}
+
+/** Until a film has shown a picture: on a busy machine one that plays may still be black. @param {HTMLVideoElement} film */
+function firstFrame(film) {
+  const shown = new Promise((done) => film.requestVideoFrameCallback?.(done));
+  return Promise.race([shown, new Promise((done) => setTimeout(done, FIRST_FRAME))]);
 }
