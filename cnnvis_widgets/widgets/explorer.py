@@ -17,9 +17,7 @@ import numpy as np
 import traitlets
 from PIL import Image
 
-from cnnvis_widgets.compute import runs
-from cnnvis_widgets.compute.explain import explain, explain_steps, find_method, methods
-from cnnvis_widgets.compute.feature_maps import feature_maps
+from cnnvis_widgets.compute.explain import explain_steps, find_method, methods
 from cnnvis_widgets.errors import CnnvisError
 from cnnvis_widgets.jobs.worker import Ticket, worker
 from cnnvis_widgets.locale import LANGUAGES, language_names, say
@@ -27,7 +25,7 @@ from cnnvis_widgets.networks.network import Network
 from cnnvis_widgets.render import colormaps
 from cnnvis_widgets.results import Ablation, FeatureMaps, Heatmap
 from cnnvis_widgets.widgets import address as addresses
-from cnnvis_widgets.widgets import payloads, stills
+from cnnvis_widgets.widgets import payloads, stills, views
 from cnnvis_widgets.widgets.code import code_for
 from cnnvis_widgets.widgets.controls import TOP, Controls, offer
 from cnnvis_widgets.widgets.parts import PARTS
@@ -36,10 +34,8 @@ from cnnvis_widgets.widgets.shelf import Shelf
 from cnnvis_widgets.widgets.shown import Shown
 from cnnvis_widgets.widgets.stage import Stage
 from cnnvis_widgets.widgets.state import State
-from cnnvis_widgets.widgets.words import heat_caption, heat_message, percent
+from cnnvis_widgets.widgets.words import heat_caption, heat_message
 
-_CLASSES_OFFERED = 10
-_IDLE_SECONDS = 0.2
 _ECHO_SECONDS = 1.0
 
 
@@ -197,7 +193,9 @@ class Explorer(widgets.VBox):
     def heatmap(self) -> Heatmap:
         """The heatmap shown, or that would be shown where no panel shows one."""
         shown = self._settled()
-        return shown.heatmap or worker().call(lambda: _explain(shown.network, shown.image, shown.state))
+        return shown.heatmap or worker().call(
+            lambda: views.explained_by(shown.network, shown.image, shown.state)
+        )
 
     # What parts use ----------------------------------------------------------------------------------------
 
@@ -348,8 +346,7 @@ class Explorer(widgets.VBox):
     # What the worker does ----------------------------------------------------------------------------------
 
     def _show(self, ticket: Ticket, wanted: State) -> Iterator[None] | None:
-        slow = find_method(wanted.method).needs == "runs" and "photo" in self.panels
-        if slow and not self._is_explained(wanted):
+        if "photo" in self.panels and views.is_slow(wanted) and not self._is_explained(wanted):
             return self._show_slowly(ticket, wanted)
         self._replace(ticket, wanted, self.view_of(wanted, ticket))
         return None
@@ -384,38 +381,17 @@ class Explorer(widgets.VBox):
             self._publish(shown, before, additions)
         for part in self._parts:
             part.after(shown, before)
-        worker().submit((id(self), "prefetch"), lambda _ticket: _prefetch(shown))
+        worker().submit((id(self), "prefetch"), lambda _ticket: views.prefetch(shown))
 
     def view_of(self, wanted: State, ticket: Ticket | None = None, heatmap: Heatmap | None = None) -> Shown:
         """Everything that belongs to a state, computed or from memory; shows nothing. On the worker thread."""
-        network = self.shelf.network(wanted.network)
-        if ticket is not None:
-            ticket.check()
-        image = self.shelf.image(wanted.image)
-        layer = network.layer(wanted.layer)
-        if heatmap is None and "photo" in self.panels:
-            # The heatmap first: its one pass records the maps as well.
-            known = self._shown.heatmap if self._shown and self._is_explained(wanted) else None
-            heatmap = known or _explain(network, image, wanted)
-        maps = feature_maps(network, image, layer)
-        predictions = network.predict(image, top=_CLASSES_OFFERED)
-        unit, position = _existing_unit(wanted.unit, maps), _existing_position(wanted.position, maps)
-        state = wanted.with_changes(layer=layer.path, unit=unit, position=position)
-        return Shown(state, network, image, maps, heatmap, tuple(predictions))
+        explained = "photo" in self.panels
+        if heatmap is None and explained and self._shown is not None and self._is_explained(wanted):
+            heatmap = self._shown.heatmap
+        return views.view_of(self.shelf, wanted, explained, heatmap, ticket)
 
     def _is_explained(self, wanted: State) -> bool:
-        """Whether the heatmap shown is the one that a state wants, which may have taken minutes.
-
-        Not asked of methods that are quick: they may be computed anew, for the model may have been trained meanwhile.
-        """
-        shown, method = self._shown, find_method(wanted.method)
-        if shown is None or shown.heatmap is None or method.needs != "runs":
-            return False
-        network, image = self.shelf.network(wanted.network), self.shelf.image(wanted.image)
-        same = shown.network is network and shown.image is image and shown.state.method == wanted.method
-        layer = method.explains == "input" or shown.state.layer == network.layer(wanted.layer).path
-        target = shown.predictions[0].index if wanted.target is None else wanted.target
-        return same and layer and shown.heatmap.target.index == target
+        return views.is_explained(self.shelf, self._shown, wanted)
 
     def _unit(self, shown: Shown) -> int:
         """The unit that the person has chosen, on a layer that has it."""
@@ -427,7 +403,7 @@ class Explorer(widgets.VBox):
         changes: dict[str, Any] = {
             "network": shown.network.name,
             "layer": {"path": layer.path, "kind": layer.kind, "shape": list(layer.shape)},
-            "facts": _facts(shown),
+            "facts": views.facts(shown),
             "busy": "",
             "error": "",
         }
@@ -540,48 +516,3 @@ class Explorer(widgets.VBox):
             heat_scale=state.heat_scale,
             sort=state.sort,
         )
-
-
-def _explain(network: Network, image: np.ndarray, state: State) -> Heatmap:
-    return explain(network, image, state.method, state.layer, state.target)
-
-
-def _existing_unit(unit: int | None, maps: FeatureMaps) -> int:
-    """The one asked for; None gives the strongest."""
-    if unit is None:
-        return int(np.argmax(np.abs(np.nan_to_num(maps.values)).max(axis=(0, 1))))
-    if not 0 <= unit < maps.layer.units:
-        raise CnnvisError(
-            f"Layer {maps.layer.path!r} has units 0 to {maps.layer.units - 1}; {unit} was asked for."
-        )
-    return unit
-
-
-def _existing_position(position: tuple[int, int] | None, maps: FeatureMaps) -> tuple[int, int] | None:
-    """The one asked for, if the layer's maps have it."""
-    h, w, _units = maps.values.shape
-    if position is not None and (position[0] >= h or position[1] >= w):
-        raise CnnvisError(
-            f"Layer {maps.layer.path!r} has positions 0,0 to {h - 1},{w - 1} (row, column); "
-            "{},{} was asked for.".format(*position)
-        )
-    return position
-
-
-def _prefetch(shown: Shown) -> Iterator[None]:
-    """When nobody has asked for anything for a moment: every layer, so that the next choice is read from memory."""
-    asked = time.monotonic()
-    while time.monotonic() - asked < _IDLE_SECONDS:
-        time.sleep(0.01)
-        yield
-    if shown.heatmap is not None:
-        runs.record_all(shown.network, shown.image, shown.heatmap.target.index)
-
-
-def _facts(shown: Shown) -> dict[str, str]:
-    """What the browser needs beside the arrays to describe the view in a sentence."""
-    best, heatmap = shown.predictions[0], shown.heatmap
-    facts = {"name": best.name, "share": percent(best.probability)}
-    if heatmap is None:
-        return facts
-    return facts | {"target": heatmap.target.name, "method": heatmap.method, "layer": heatmap.layer.path}

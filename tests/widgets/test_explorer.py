@@ -464,7 +464,7 @@ def test_the_stage_is_told_what_the_network_says(explorer, network):
 
 
 def test_no_evidence_is_said_in_the_language_of_the_view(explorer, monkeypatch):
-    from cnnvis_widgets.widgets import explorer as module
+    from cnnvis_widgets.widgets import views as module
 
     explain = module.explain
 
