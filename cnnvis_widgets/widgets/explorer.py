@@ -17,8 +17,8 @@ import numpy as np
 import traitlets
 from PIL import Image
 
-from cnnvis_widgets.compute.explain import explain_steps, find_method, methods
-from cnnvis_widgets.errors import CnnvisError
+from cnnvis_widgets.compute.explain import find_method, methods
+from cnnvis_widgets.errors import Cancelled, CnnvisError
 from cnnvis_widgets.jobs.worker import Ticket, worker
 from cnnvis_widgets.locale import LANGUAGES, language_names, say
 from cnnvis_widgets.networks.network import Network
@@ -34,7 +34,7 @@ from cnnvis_widgets.widgets.shelf import Shelf
 from cnnvis_widgets.widgets.shown import Shown
 from cnnvis_widgets.widgets.stage import Stage
 from cnnvis_widgets.widgets.state import State
-from cnnvis_widgets.widgets.words import heat_caption, heat_message
+from cnnvis_widgets.widgets.words import heat_words, progress_words
 
 _ECHO_SECONDS = 1.0
 
@@ -64,6 +64,7 @@ class Explorer(widgets.VBox):
     def __init__(self, network: Any = "bundled", image: Any = None, **state: Any):
         self.shelf = Shelf()
         self._shown: Shown | None = None
+        self._complete: Shown | None = None  # the last one whose heatmap does not grow any more
         self._failure: BaseException | None = None
         self._choice_heard = 0  # the stage's `target_choice`, as a person or we ourselves said it last
         self._choices_said: dict[int, float] = {}  # when: the browser echoes what it is told
@@ -324,6 +325,7 @@ class Explorer(widgets.VBox):
             self.stage.busy = (
                 "" if painted else say(f"explorer.{doing}", wanted.language, network=wanted.network)
             )
+            self.stage.growing = False
             self._ticket = worker().submit(
                 (id(self), "view"),
                 lambda ticket: self._show(ticket, wanted),
@@ -347,23 +349,36 @@ class Explorer(widgets.VBox):
 
     def _show(self, ticket: Ticket, wanted: State) -> Iterator[None] | None:
         if "photo" in self.panels and views.is_slow(wanted) and not self._is_explained(wanted):
-            return self._show_slowly(ticket, wanted)
+            return self._show_growing(ticket, wanted)
         self._replace(ticket, wanted, self.view_of(wanted, ticket))
         return None
 
-    def _show_slowly(self, ticket: Ticket, wanted: State) -> Iterator[None]:
-        """For methods with many runs of their own: something else may be answered between two of them."""
-        network, image = self.shelf.network(wanted.network), self.shelf.image(wanted.image)
-        heatmap = None
-        steps = explain_steps(network, image, wanted.method, wanted.layer, wanted.target)
-        for done, total, heatmap in steps:  # noqa: B007 - the last one is shown
-            values = {"method": wanted.method, "done": done, "total": total}
-            self.stage.busy = say("explorer.explaining", wanted.language, **values)
-            yield
-        self._replace(ticket, wanted, self.view_of(wanted, ticket, heatmap))
+    def _show_growing(self, ticket: Ticket, wanted: State) -> Iterator[None]:
+        """For methods with many runs of their own: from the first one on, as much as there is of the heatmap.
 
-    def _replace(self, ticket: Ticket, wanted: State, shown: Shown) -> None:
-        """Put a new view in the place of the one shown, unless something newer is wanted."""
+        Something else may be answered between two runs. Where one fails, the last complete view comes back.
+        """
+        sent = 0.0
+        try:
+            for shown in views.growing(self.shelf, wanted):
+                if shown.progress is None or not sent or time.monotonic() - sent >= views.GROWTH_SECONDS:
+                    wanted = self._replace(ticket, wanted, shown)
+                    sent = time.monotonic()
+                else:
+                    self.stage.busy = progress_words(shown, wanted.language)
+                if shown.progress is not None:
+                    yield
+        except Cancelled:
+            raise
+        except Exception:
+            if sent and self._complete is not None:
+                self._replace(ticket, self._complete.state, self._complete)
+            elif sent:
+                self._shown = None
+            raise
+
+    def _replace(self, ticket: Ticket, wanted: State, shown: Shown) -> State:
+        """Put a new view in the place of the one shown, unless something newer is wanted. Returns its state."""
         before = self._shown
         if before is not None and wanted.unit == before.state.unit:
             # Nobody asked for another one, so wherever the person is with the slider.
@@ -377,11 +392,14 @@ class Explorer(widgets.VBox):
                 additions |= part.changes(shown, before)
             self._wanted = shown.state
             self._shown = shown
+            self._complete = self._complete if shown.progress else shown
             self._update_controls(shown)
             self._publish(shown, before, additions)
         for part in self._parts:
             part.after(shown, before)
-        worker().submit((id(self), "prefetch"), lambda _ticket: views.prefetch(shown))
+        if shown.progress is None:
+            worker().submit((id(self), "prefetch"), lambda _ticket: views.prefetch(shown))
+        return shown.state
 
     def view_of(self, wanted: State, ticket: Ticket | None = None, heatmap: Heatmap | None = None) -> Shown:
         """Everything that belongs to a state, computed or from memory; shows nothing. On the worker thread."""
@@ -404,15 +422,16 @@ class Explorer(widgets.VBox):
             "network": shown.network.name,
             "layer": {"path": layer.path, "kind": layer.kind, "shape": list(layer.shape)},
             "facts": views.facts(shown),
-            "busy": "",
-            "error": "",
+            "busy": progress_words(shown, language),
+            "growing": shown.progress is not None,
         }
+        if before is None or before.progress is None or not before.state.same_but_unit(shown.state):
+            changes["error"] = ""  # a view that only grows leaves what has been said meanwhile
         if heatmap is not None:
             changes |= payloads.heat_payload(
                 heatmap.values,
                 signed=heatmap.signed,
-                caption=heat_caption(heatmap, language),
-                message=heat_message(heatmap, language),
+                **heat_words(shown, language),
             )
         if before is None or before.state.language != language:
             changes |= {"language": language, "texts": payloads.stage_texts(language)}
@@ -458,6 +477,8 @@ class Explorer(widgets.VBox):
                 self._wanted = shown.state
                 self._update_controls(shown)
                 self.stage.language = shown.state.language
+                if shown.progress is not None:
+                    self._wish()  # its heatmap has been left half done for what failed
 
     def say_error(self, error: BaseException) -> None:
         """Show an error in the widget, in words; everything else stays as it was. From any thread."""

@@ -14,7 +14,7 @@ from cnnvis_widgets.networks.graph import PICTURE
 from cnnvis_widgets.networks.network import Network, kind_of
 from cnnvis_widgets.results import Prediction
 from cnnvis_widgets.widgets.shown import Shown
-from cnnvis_widgets.widgets.words import heat_caption, heat_message
+from cnnvis_widgets.widgets.words import heat_words
 
 PHOTO_SIDE = 1024  # pixels; no screen shows more of a photograph in one panel
 MAPS_VALUES = 1_500_000  # float16 values a layer may send (3 MB: 20 to 40 ms to a local browser)
@@ -160,7 +160,7 @@ def picture_payload(image: np.ndarray, unit: int, caption: str = "") -> dict[str
 def pinned_payload(shown: Shown, language: str) -> dict[str, Any]:
     """Traits that pin a view, to compare others with it."""
     plane = np.ascontiguousarray(shown.maps.values[..., shown.state.unit], "<f4")
-    heatmap = shown.heatmap
+    heatmap, words = shown.heatmap, heat_words(shown, language)
     low, high, _mean = _stats(plane[None])[0].tolist()
     about = {
         "network": shown.network.name,
@@ -172,8 +172,8 @@ def pinned_payload(shown: Shown, language: str) -> dict[str, Any]:
         "map_signed": bool((shown.maps.values < 0).any() and (shown.maps.values > 0).any()),
         "heat_shape": list(heatmap.values.shape) if heatmap else [0, 0],
         "heat_signed": bool(heatmap and heatmap.signed),
-        "heat_caption": heat_caption(heatmap, language),
-        "heat_message": heat_message(heatmap, language),
+        "heat_caption": words["caption"],
+        "heat_message": words["message"],
     }
     return {
         "pinned": about,

@@ -152,6 +152,7 @@ class Stage(anywidget.AnyWidget):
     convolution = traitlets.Bytes().tag(sync=True)  # float32: what `convolution_payload` strings together
     convolution_info = traitlets.Dict().tag(sync=True)  # of which layer and unit; shapes; or a message
 
+    growing = traitlets.Bool(False).tag(sync=True)  # busy with more of the heatmap shown: nothing is stale
     busy = traitlets.Unicode().tag(sync=True)  # a sentence while the kernel works
     error = traitlets.Unicode().tag(sync=True)  # a sentence; the person can dismiss it
 

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 
 from cnnvis_widgets.compute import runs
-from cnnvis_widgets.compute.explain import explain, find_method
+from cnnvis_widgets.compute.explain import explain, explain_steps, find_method
 from cnnvis_widgets.compute.feature_maps import feature_maps
 from cnnvis_widgets.errors import CnnvisError
 from cnnvis_widgets.jobs.worker import Ticket
@@ -24,6 +25,7 @@ from cnnvis_widgets.widgets.words import percent
 
 _CLASSES_OFFERED = 10
 _IDLE_SECONDS = 0.2
+GROWTH_SECONDS = 0.5  # a heatmap that grows is shown no more often
 
 
 def view_of(
@@ -51,6 +53,16 @@ def view_of(
     return Shown(state, network, image, maps, heatmap, tuple(predictions))
 
 
+def growing(shelf: Shelf, wanted: State) -> Iterator[Shown]:
+    """A slow method's view after each of its steps, with as much of the heatmap as there is; then the whole view."""
+    view = view_of(shelf, wanted, explained=False)
+    about = (view.network, view.image, wanted.method, view.maps.layer, wanted.target)
+    for done, total, heatmap in explain_steps(*about):
+        view = replace(view, heatmap=heatmap, progress=(done, total))
+        yield view
+    yield replace(view, progress=None)
+
+
 def explained_by(network: Network, image: np.ndarray, state: State) -> Heatmap:
     """The heatmap that a state wants."""
     return explain(network, image, state.method, state.layer, state.target)
@@ -66,7 +78,7 @@ def is_explained(shelf: Shelf, shown: Shown | None, wanted: State) -> bool:
 
     Not asked of methods that are quick: they may be computed anew, for the model may have been trained meanwhile.
     """
-    if shown is None or shown.heatmap is None or not is_slow(wanted):
+    if shown is None or shown.heatmap is None or shown.progress is not None or not is_slow(wanted):
         return False
     network, image = shelf.network(wanted.network), shelf.image(wanted.image)
     same = shown.network is network and shown.image is image and shown.state.method == wanted.method
