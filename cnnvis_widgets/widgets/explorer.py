@@ -421,6 +421,7 @@ class Explorer(widgets.VBox):
         changes: dict[str, Any] = {
             "network": shown.network.name,
             "layer": {"path": layer.path, "kind": layer.kind, "shape": list(layer.shape)},
+            "position": list(shown.state.position or ()),
             "facts": views.facts(shown),
             "busy": progress_words(shown, language),
             "growing": shown.progress is not None,

@@ -168,9 +168,11 @@ def test_a_picture_that_fails_leaves_the_widget(explorer, monkeypatch):
 def test_an_address_opens_what_it_was_read_from(explorer, network):
     explorer.update(layer="block2_conv1", unit=7, position=(5, 6), target="dog")
     address = explorer.address
-    assert address == "bundled/block2_conv1/7@5,6"
+    assert address == "bundled/block2_conv1/7@5,6" and explorer.stage.position == [5, 6]
     explorer.update(layer="block1_conv1", image="rocket")
-    assert explorer.state["position"] is None, "a position belongs to its layer"
+    assert explorer.state["position"] is None and explorer.stage.position == [], (
+        "a position belongs to its layer"
+    )
     explorer.open(address)
     assert explorer.address == address and explorer.state["image"] == "rocket"
     again = cnnvis.Explorer(address)

@@ -53,7 +53,10 @@ function createView(ownModel, el, signal) {
     linked: NOTHING_LINKED,
     links: /** @type {any} */ (null),
     point(panel, share, unit) {
-      if (share) view.hover = { panel, x: share[0], y: share[1], unit: unit ?? view.unit };
+      if (share) {
+        view.hover = { panel, x: share[0], y: share[1], unit: unit ?? view.unit };
+        view.links.unmark();
+      }
       else if (view.hover?.panel === panel) view.hover = null;
       view.schedule();
     },
