@@ -66,7 +66,7 @@ def maps_payload(values: np.ndarray) -> dict[str, Any]:
         "maps": halves,
         "maps_shape": list(sent.shape),
         "maps_scale": scale,
-        "maps_stats": _stats(planes).astype("<f4").tobytes(),
+        "maps_stats": plane_stats(planes).astype("<f4").tobytes(),
         **no_detail(),
     }
 
@@ -161,7 +161,7 @@ def pinned_payload(shown: Shown, language: str) -> dict[str, Any]:
     """Traits that pin a view, to compare others with it."""
     plane = np.ascontiguousarray(shown.maps.values[..., shown.state.unit], "<f4")
     heatmap, words = shown.heatmap, heat_words(shown, language)
-    low, high, _mean = _stats(plane[None])[0].tolist()
+    low, high, _mean = plane_stats(plane[None])[0].tolist()
     about = {
         "network": shown.network.name,
         "layer": shown.maps.layer.path,
@@ -214,7 +214,7 @@ def _reduced(planes: np.ndarray) -> np.ndarray:
     return np.stack([cv2.resize(plane, size, interpolation=cv2.INTER_AREA) for plane in planes])
 
 
-def _stats(planes: np.ndarray) -> np.ndarray:
+def plane_stats(planes: np.ndarray) -> np.ndarray:
     """(c, 3): min, max, mean of each plane's finite values; NaN where it has none."""
     flat = planes.reshape(len(planes), -1)
     finite = np.isfinite(flat)

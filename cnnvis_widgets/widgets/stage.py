@@ -138,7 +138,9 @@ class Stage(anywidget.AnyWidget):
     detail_unit = traitlets.Int(-1).tag(sync=True)
 
     unit = traitlets.Int(0).tag(sync=True)
-    position = traitlets.List().tag(sync=True)  # [y, x]: marked in the maps until the pointer moves; or empty
+    position: traitlets.List = traitlets.List().tag(
+        sync=True
+    )  # [y, x]: marked in the maps until the pointer moves; or empty
     opacity = traitlets.Float(0.4).tag(sync=True)
     colormap = traitlets.Int(0).tag(sync=True)  # index into colormap_names
     sort = traitlets.Enum(("index", "strength", "class"), "index").tag(sync=True)

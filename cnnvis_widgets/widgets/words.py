@@ -28,9 +28,14 @@ def heat_caption(heatmap: Heatmap | None, language: str) -> str:
         name=heatmap.target.name,
         score=f"{heatmap.score:.2f}",
     )
-    # A method that is blind to what it seems to explain must say so wherever its map is shown.
+    blind = blindness(heatmap, language)
+    return f"{caption}. {blind}" if blind else caption
+
+
+def blindness(heatmap: Heatmap, language: str) -> str:
+    """What a method does not see though it seems to explain it, to be said wherever its map is shown; mostly empty."""
     missing = [what for what in ("class", "weights") if what not in find_method(heatmap.method).depends_on]
-    return f"{caption}. {say('explorer.not_of_' + '_and_'.join(missing), language)}" if missing else caption
+    return say("explorer.not_of_" + "_and_".join(missing), language) if missing else ""
 
 
 def progress_words(shown: Shown, language: str) -> str:
