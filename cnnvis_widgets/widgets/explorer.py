@@ -17,17 +17,15 @@ import numpy as np
 import traitlets
 from PIL import Image
 
-from cnnvis_widgets.compute import runs
-from cnnvis_widgets.compute.explain import explain, explain_steps, find_method, methods
-from cnnvis_widgets.compute.feature_maps import feature_maps
-from cnnvis_widgets.errors import CnnvisError
+from cnnvis_widgets.compute.explain import find_method, methods
+from cnnvis_widgets.errors import Cancelled, CnnvisError
 from cnnvis_widgets.jobs.worker import Ticket, worker
 from cnnvis_widgets.locale import LANGUAGES, language_names, say
 from cnnvis_widgets.networks.network import Network
 from cnnvis_widgets.render import colormaps
 from cnnvis_widgets.results import Ablation, FeatureMaps, Heatmap
 from cnnvis_widgets.widgets import address as addresses
-from cnnvis_widgets.widgets import payloads, stills
+from cnnvis_widgets.widgets import payloads, stills, views
 from cnnvis_widgets.widgets.code import code_for
 from cnnvis_widgets.widgets.controls import TOP, Controls, offer
 from cnnvis_widgets.widgets.parts import PARTS
@@ -36,10 +34,8 @@ from cnnvis_widgets.widgets.shelf import Shelf
 from cnnvis_widgets.widgets.shown import Shown
 from cnnvis_widgets.widgets.stage import Stage
 from cnnvis_widgets.widgets.state import State
-from cnnvis_widgets.widgets.words import heat_caption, heat_message, percent
+from cnnvis_widgets.widgets.words import heat_words, progress_words
 
-_CLASSES_OFFERED = 10
-_IDLE_SECONDS = 0.2
 _ECHO_SECONDS = 1.0
 
 
@@ -68,6 +64,7 @@ class Explorer(widgets.VBox):
     def __init__(self, network: Any = "bundled", image: Any = None, **state: Any):
         self.shelf = Shelf()
         self._shown: Shown | None = None
+        self._complete: Shown | None = None  # the last one whose heatmap does not grow any more
         self._failure: BaseException | None = None
         self._choice_heard = 0  # the stage's `target_choice`, as a person or we ourselves said it last
         self._choices_said: dict[int, float] = {}  # when: the browser echoes what it is told
@@ -197,7 +194,9 @@ class Explorer(widgets.VBox):
     def heatmap(self) -> Heatmap:
         """The heatmap shown, or that would be shown where no panel shows one."""
         shown = self._settled()
-        return shown.heatmap or worker().call(lambda: _explain(shown.network, shown.image, shown.state))
+        return shown.heatmap or worker().call(
+            lambda: views.explained_by(shown.network, shown.image, shown.state)
+        )
 
     # What parts use ----------------------------------------------------------------------------------------
 
@@ -326,6 +325,7 @@ class Explorer(widgets.VBox):
             self.stage.busy = (
                 "" if painted else say(f"explorer.{doing}", wanted.language, network=wanted.network)
             )
+            self.stage.growing = False
             self._ticket = worker().submit(
                 (id(self), "view"),
                 lambda ticket: self._show(ticket, wanted),
@@ -348,25 +348,37 @@ class Explorer(widgets.VBox):
     # What the worker does ----------------------------------------------------------------------------------
 
     def _show(self, ticket: Ticket, wanted: State) -> Iterator[None] | None:
-        slow = find_method(wanted.method).needs == "runs" and "photo" in self.panels
-        if slow and not self._is_explained(wanted):
-            return self._show_slowly(ticket, wanted)
+        if "photo" in self.panels and views.is_slow(wanted) and not self._is_explained(wanted):
+            return self._show_growing(ticket, wanted)
         self._replace(ticket, wanted, self.view_of(wanted, ticket))
         return None
 
-    def _show_slowly(self, ticket: Ticket, wanted: State) -> Iterator[None]:
-        """For methods with many runs of their own: something else may be answered between two of them."""
-        network, image = self.shelf.network(wanted.network), self.shelf.image(wanted.image)
-        heatmap = None
-        steps = explain_steps(network, image, wanted.method, wanted.layer, wanted.target)
-        for done, total, heatmap in steps:  # noqa: B007 - the last one is shown
-            values = {"method": wanted.method, "done": done, "total": total}
-            self.stage.busy = say("explorer.explaining", wanted.language, **values)
-            yield
-        self._replace(ticket, wanted, self.view_of(wanted, ticket, heatmap))
+    def _show_growing(self, ticket: Ticket, wanted: State) -> Iterator[None]:
+        """For methods with many runs of their own: from the first one on, as much as there is of the heatmap.
 
-    def _replace(self, ticket: Ticket, wanted: State, shown: Shown) -> None:
-        """Put a new view in the place of the one shown, unless something newer is wanted."""
+        Something else may be answered between two runs. Where one fails, the last complete view comes back.
+        """
+        sent = 0.0
+        try:
+            for shown in views.growing(self.shelf, wanted):
+                if shown.progress is None or not sent or time.monotonic() - sent >= views.GROWTH_SECONDS:
+                    wanted = self._replace(ticket, wanted, shown)
+                    sent = time.monotonic()
+                else:
+                    self.stage.busy = progress_words(shown, wanted.language)
+                if shown.progress is not None:
+                    yield
+        except Cancelled:
+            raise
+        except Exception:
+            if sent and self._complete is not None:
+                self._replace(ticket, self._complete.state, self._complete)
+            elif sent:
+                self._shown = None
+            raise
+
+    def _replace(self, ticket: Ticket, wanted: State, shown: Shown) -> State:
+        """Put a new view in the place of the one shown, unless something newer is wanted. Returns its state."""
         before = self._shown
         if before is not None and wanted.unit == before.state.unit:
             # Nobody asked for another one, so wherever the person is with the slider.
@@ -380,42 +392,24 @@ class Explorer(widgets.VBox):
                 additions |= part.changes(shown, before)
             self._wanted = shown.state
             self._shown = shown
+            self._complete = self._complete if shown.progress else shown
             self._update_controls(shown)
             self._publish(shown, before, additions)
         for part in self._parts:
             part.after(shown, before)
-        worker().submit((id(self), "prefetch"), lambda _ticket: _prefetch(shown))
+        if shown.progress is None:
+            worker().submit((id(self), "prefetch"), lambda _ticket: views.prefetch(shown))
+        return shown.state
 
     def view_of(self, wanted: State, ticket: Ticket | None = None, heatmap: Heatmap | None = None) -> Shown:
         """Everything that belongs to a state, computed or from memory; shows nothing. On the worker thread."""
-        network = self.shelf.network(wanted.network)
-        if ticket is not None:
-            ticket.check()
-        image = self.shelf.image(wanted.image)
-        layer = network.layer(wanted.layer)
-        if heatmap is None and "photo" in self.panels:
-            # The heatmap first: its one pass records the maps as well.
-            known = self._shown.heatmap if self._shown and self._is_explained(wanted) else None
-            heatmap = known or _explain(network, image, wanted)
-        maps = feature_maps(network, image, layer)
-        predictions = network.predict(image, top=_CLASSES_OFFERED)
-        unit, position = _existing_unit(wanted.unit, maps), _existing_position(wanted.position, maps)
-        state = wanted.with_changes(layer=layer.path, unit=unit, position=position)
-        return Shown(state, network, image, maps, heatmap, tuple(predictions))
+        explained = "photo" in self.panels
+        if heatmap is None and explained and self._shown is not None and self._is_explained(wanted):
+            heatmap = self._shown.heatmap
+        return views.view_of(self.shelf, wanted, explained, heatmap, ticket)
 
     def _is_explained(self, wanted: State) -> bool:
-        """Whether the heatmap shown is the one that a state wants, which may have taken minutes.
-
-        Not asked of methods that are quick: they may be computed anew, for the model may have been trained meanwhile.
-        """
-        shown, method = self._shown, find_method(wanted.method)
-        if shown is None or shown.heatmap is None or method.needs != "runs":
-            return False
-        network, image = self.shelf.network(wanted.network), self.shelf.image(wanted.image)
-        same = shown.network is network and shown.image is image and shown.state.method == wanted.method
-        layer = method.explains == "input" or shown.state.layer == network.layer(wanted.layer).path
-        target = shown.predictions[0].index if wanted.target is None else wanted.target
-        return same and layer and shown.heatmap.target.index == target
+        return views.is_explained(self.shelf, self._shown, wanted)
 
     def _unit(self, shown: Shown) -> int:
         """The unit that the person has chosen, on a layer that has it."""
@@ -427,16 +421,18 @@ class Explorer(widgets.VBox):
         changes: dict[str, Any] = {
             "network": shown.network.name,
             "layer": {"path": layer.path, "kind": layer.kind, "shape": list(layer.shape)},
-            "facts": _facts(shown),
-            "busy": "",
-            "error": "",
+            "position": list(shown.state.position or ()),
+            "facts": views.facts(shown),
+            "busy": progress_words(shown, language),
+            "growing": shown.progress is not None,
         }
+        if before is None or before.progress is None or not before.state.same_but_unit(shown.state):
+            changes["error"] = ""  # a view that only grows leaves what has been said meanwhile
         if heatmap is not None:
             changes |= payloads.heat_payload(
                 heatmap.values,
                 signed=heatmap.signed,
-                caption=heat_caption(heatmap, language),
-                message=heat_message(heatmap, language),
+                **heat_words(shown, language),
             )
         if before is None or before.state.language != language:
             changes |= {"language": language, "texts": payloads.stage_texts(language)}
@@ -482,6 +478,8 @@ class Explorer(widgets.VBox):
                 self._wanted = shown.state
                 self._update_controls(shown)
                 self.stage.language = shown.state.language
+                if shown.progress is not None:
+                    self._wish()  # its heatmap has been left half done for what failed
 
     def say_error(self, error: BaseException) -> None:
         """Show an error in the widget, in words; everything else stays as it was. From any thread."""
@@ -540,48 +538,3 @@ class Explorer(widgets.VBox):
             heat_scale=state.heat_scale,
             sort=state.sort,
         )
-
-
-def _explain(network: Network, image: np.ndarray, state: State) -> Heatmap:
-    return explain(network, image, state.method, state.layer, state.target)
-
-
-def _existing_unit(unit: int | None, maps: FeatureMaps) -> int:
-    """The one asked for; None gives the strongest."""
-    if unit is None:
-        return int(np.argmax(np.abs(np.nan_to_num(maps.values)).max(axis=(0, 1))))
-    if not 0 <= unit < maps.layer.units:
-        raise CnnvisError(
-            f"Layer {maps.layer.path!r} has units 0 to {maps.layer.units - 1}; {unit} was asked for."
-        )
-    return unit
-
-
-def _existing_position(position: tuple[int, int] | None, maps: FeatureMaps) -> tuple[int, int] | None:
-    """The one asked for, if the layer's maps have it."""
-    h, w, _units = maps.values.shape
-    if position is not None and (position[0] >= h or position[1] >= w):
-        raise CnnvisError(
-            f"Layer {maps.layer.path!r} has positions 0,0 to {h - 1},{w - 1} (row, column); "
-            "{},{} was asked for.".format(*position)
-        )
-    return position
-
-
-def _prefetch(shown: Shown) -> Iterator[None]:
-    """When nobody has asked for anything for a moment: every layer, so that the next choice is read from memory."""
-    asked = time.monotonic()
-    while time.monotonic() - asked < _IDLE_SECONDS:
-        time.sleep(0.01)
-        yield
-    if shown.heatmap is not None:
-        runs.record_all(shown.network, shown.image, shown.heatmap.target.index)
-
-
-def _facts(shown: Shown) -> dict[str, str]:
-    """What the browser needs beside the arrays to describe the view in a sentence."""
-    best, heatmap = shown.predictions[0], shown.heatmap
-    facts = {"name": best.name, "share": percent(best.probability)}
-    if heatmap is None:
-        return facts
-    return facts | {"target": heatmap.target.name, "method": heatmap.method, "layer": heatmap.layer.path}

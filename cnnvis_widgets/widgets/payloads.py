@@ -14,7 +14,7 @@ from cnnvis_widgets.networks.graph import PICTURE
 from cnnvis_widgets.networks.network import Network, kind_of
 from cnnvis_widgets.results import Prediction
 from cnnvis_widgets.widgets.shown import Shown
-from cnnvis_widgets.widgets.words import heat_caption, heat_message
+from cnnvis_widgets.widgets.words import heat_words
 
 PHOTO_SIDE = 1024  # pixels; no screen shows more of a photograph in one panel
 MAPS_VALUES = 1_500_000  # float16 values a layer may send (3 MB: 20 to 40 ms to a local browser)
@@ -66,7 +66,7 @@ def maps_payload(values: np.ndarray) -> dict[str, Any]:
         "maps": halves,
         "maps_shape": list(sent.shape),
         "maps_scale": scale,
-        "maps_stats": _stats(planes).astype("<f4").tobytes(),
+        "maps_stats": plane_stats(planes).astype("<f4").tobytes(),
         **no_detail(),
     }
 
@@ -160,8 +160,8 @@ def picture_payload(image: np.ndarray, unit: int, caption: str = "") -> dict[str
 def pinned_payload(shown: Shown, language: str) -> dict[str, Any]:
     """Traits that pin a view, to compare others with it."""
     plane = np.ascontiguousarray(shown.maps.values[..., shown.state.unit], "<f4")
-    heatmap = shown.heatmap
-    low, high, _mean = _stats(plane[None])[0].tolist()
+    heatmap, words = shown.heatmap, heat_words(shown, language)
+    low, high, _mean = plane_stats(plane[None])[0].tolist()
     about = {
         "network": shown.network.name,
         "layer": shown.maps.layer.path,
@@ -172,8 +172,8 @@ def pinned_payload(shown: Shown, language: str) -> dict[str, Any]:
         "map_signed": bool((shown.maps.values < 0).any() and (shown.maps.values > 0).any()),
         "heat_shape": list(heatmap.values.shape) if heatmap else [0, 0],
         "heat_signed": bool(heatmap and heatmap.signed),
-        "heat_caption": heat_caption(heatmap, language),
-        "heat_message": heat_message(heatmap, language),
+        "heat_caption": words["caption"],
+        "heat_message": words["message"],
     }
     return {
         "pinned": about,
@@ -214,7 +214,7 @@ def _reduced(planes: np.ndarray) -> np.ndarray:
     return np.stack([cv2.resize(plane, size, interpolation=cv2.INTER_AREA) for plane in planes])
 
 
-def _stats(planes: np.ndarray) -> np.ndarray:
+def plane_stats(planes: np.ndarray) -> np.ndarray:
     """(c, 3): min, max, mean of each plane's finite values; NaN where it has none."""
     flat = planes.reshape(len(planes), -1)
     finite = np.isfinite(flat)

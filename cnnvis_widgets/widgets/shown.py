@@ -21,3 +21,4 @@ class Shown:
     maps: FeatureMaps
     heatmap: Heatmap | None  # None where no panel shows one
     predictions: tuple[Prediction, ...]  # the top classes
+    progress: tuple[int, int] | None = None  # runs done and in all, while the heatmap grows

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import io
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -21,9 +21,10 @@ from cnnvis_widgets.render import colormaps
 from cnnvis_widgets.render.pictures import colorize, limits, overlay
 from cnnvis_widgets.render.tiles import arrange, color_tiles
 from cnnvis_widgets.results import FeatureMaps, Heatmap
+from cnnvis_widgets.widgets.payloads import plane_stats
 from cnnvis_widgets.widgets.shown import Shown
 from cnnvis_widgets.widgets.state import State
-from cnnvis_widgets.widgets.words import percent
+from cnnvis_widgets.widgets.words import blindness, percent, progress_words
 
 WIDTH = 900  # pixels
 _MARGIN, _ROW, _GRID, _LEAST_TILE, _LARGEST_TILE = 14, 280, 260, 16, 64
@@ -42,22 +43,27 @@ class _Part:
 
 
 def snapshot(
-    shown: Shown, state: State, panels: Sequence[str], filter_picture: np.ndarray | None = None
+    shown: Shown,
+    state: State,
+    panels: Sequence[str],
+    filter_picture: np.ndarray | None = None,
+    weights: Mapping[int, np.ndarray] | None = None,
 ) -> Image.Image:
     """Photograph with heatmap, the chosen map, the filter's picture, all maps: what ``panels`` names, with captions.
 
-    state: unit and appearance as they are now. filter_picture: RGB uint8 (h, w, 3).
+    state: unit and appearance as they are now. filter_picture: RGB uint8 (h, w, 3). weights: (c,) of the channels for
+    each class of the list, as far as they are known: for the order by class and one scale for all classes.
     """
-    top = []
+    top, weights = [], weights or {}
     if "photo" in panels:
-        top.append(_photograph(shown, state))
+        top.append(_photograph(shown, state, weights))
     if "detail" in panels:
         top.append(_one_map(shown.maps, state))
     if "filter" in panels and filter_picture is not None:
         top.append(_Part(filter_picture, _say("filter", unit=state.unit)))
     strips = [_side_by_side(top)] if top else []
     if "maps" in panels:
-        strips.append(_side_by_side([_grid(shown.maps, state)], _GRID))
+        strips.append(_side_by_side([_grid(shown, state, weights)], _GRID))
     words = _lines(title(shown), WIDTH - 2 * _MARGIN, 2)
     height = _MARGIN + _line_height() * len(words) + sum(strip.height + _MARGIN for strip in strips)
     sheet = Image.new("RGB", (WIDTH, height), _PAPER)
@@ -75,12 +81,21 @@ def png(picture: Image.Image) -> bytes:
     return file.getvalue()
 
 
-def _photograph(shown: Shown, state: State) -> _Part:
+def _photograph(shown: Shown, state: State, weights: Mapping[int, np.ndarray]) -> _Part:
     image, heatmap = _smaller(shown.image), shown.heatmap
     if heatmap is None:
         return _Part(image, "")
-    picture = overlay(image, heatmap.values, state.opacity, _colours(heatmap.signed, state), heatmap.signed)
-    return _Part(picture, _heatmap_words(heatmap))
+    high, words = 1.0, _heatmap_words(shown, heatmap)
+    if state.heat_scale == "shared" and not heatmap.signed and not heatmap.message and weights:
+        own = _most(heatmap.raw)
+        high = max(own, *(_most(shown.maps.values @ each) for each in weights.values())) / own
+        words += " · " + _say("shared")
+    colours = _colours(heatmap.signed, state)
+    return _Part(overlay(image, heatmap.values / high, state.opacity, colours, heatmap.signed), words)
+
+
+def _most(evidence: np.ndarray) -> float:
+    return float(evidence[np.isfinite(evidence)].max(initial=0))
 
 
 def _one_map(maps: FeatureMaps, state: State) -> _Part:
@@ -98,9 +113,9 @@ def _one_map(maps: FeatureMaps, state: State) -> _Part:
     return _Part(picture, words)
 
 
-def _grid(maps: FeatureMaps, state: State) -> _Part:
+def _grid(shown: Shown, state: State, weights: Mapping[int, np.ndarray]) -> _Part:
     """All maps, as many as are legible, in the order of the grid in the browser."""
-    values = maps.values
+    maps, values = shown.maps, shown.maps.values
     height, width, count = values.shape
     room = WIDTH - 2 * _MARGIN
     fits = (
@@ -108,7 +123,8 @@ def _grid(maps: FeatureMaps, state: State) -> _Part:
     )
     columns = min(count, max(next(fits, room // _LEAST_TILE), room // _LARGEST_TILE))
     rows = min(math.ceil(count / columns), max(1, int(_GRID * columns * width / (room * height))))
-    order = _order(values, state.sort)[: rows * columns]
+    target = shown.heatmap.target.index if shown.heatmap else -1
+    order = _order(values, state.sort, weights.get(target))[: rows * columns]
     whole = limits(values)
     signed = whole[0] < 0 < whole[1]
     scale = whole if state.scale == "layer" else None
@@ -119,12 +135,14 @@ def _grid(maps: FeatureMaps, state: State) -> _Part:
     return _Part(atlas.picture, words)
 
 
-def _order(values: np.ndarray, sort: str) -> np.ndarray:
-    """Units as the grid in the browser has them: by index, or strongest first."""
-    if sort == "index":
+def _order(values: np.ndarray, sort: str, weights: np.ndarray | None) -> np.ndarray:
+    """Units as the grid in the browser has them: by index, strongest first, or by what each adds to the class."""
+    if sort == "index" or (sort == "class" and weights is None):
         return np.arange(values.shape[-1])
-    peaks = np.abs(np.nan_to_num(values, nan=-np.inf, posinf=-np.inf, neginf=-np.inf)).max((0, 1))
-    return np.argsort(-np.where(np.isfinite(peaks), peaks, -1), kind="stable")
+    low, high, mean = plane_stats(np.moveaxis(values, -1, 0)).T
+    both = bool((low < 0).any() and (high > 0).any())
+    ranks = mean * weights if sort == "class" else np.maximum(-low, high) if both else high
+    return np.argsort(-np.where(np.isfinite(ranks), ranks, -np.inf), kind="stable")
 
 
 def _scale(maps: FeatureMaps, values: np.ndarray, state: State) -> tuple[float, float, str]:
@@ -201,9 +219,10 @@ def title(shown: Shown, language: str = "en") -> str:
     )
 
 
-def _heatmap_words(heatmap: Heatmap) -> str:
+def _heatmap_words(shown: Shown, heatmap: Heatmap) -> str:
     words = _say("heatmap", method=heatmap.method, layer=heatmap.layer.path, name=heatmap.target.name)
-    return f"{words} · {heatmap.message}" if heatmap.message else words
+    remarks = [progress_words(shown, "en") or heatmap.message, blindness(heatmap, "en")]
+    return " · ".join([words, *(remark for remark in remarks if remark)])
 
 
 def _say(key: str, **values: object) -> str:

@@ -24,6 +24,9 @@ from cnnvis_widgets.render import colormaps
 from cnnvis_widgets.widgets.payloads import stage_texts
 
 PANELS = ("photo", "maps", "detail", "filter", "network")  # the last stands above the others
+MESSAGE_BYTES = (
+    4_000_000  # of arrays; a message over 10 MiB makes the server drop the connection without a word
+)
 
 _FOLDER = Path(__file__).parent / "stage"
 _COMMENT = re.compile(
@@ -49,6 +52,23 @@ def style_text() -> str:
     """The view's style sheet."""
     text = (_FOLDER / "stage.css").read_text(encoding="utf-8")
     return _INDENT.sub("", re.sub(r"/\*.*?\*/\n?", "", text, flags=re.DOTALL))
+
+
+def _in_messages(arrays: list[tuple[str, bytes]]) -> list[list[tuple[str, memoryview]]]:
+    """Arrays as messages of at most `MESSAGE_BYTES`; what one has no room for goes on in the next, under its name."""
+    messages: list[list[tuple[str, memoryview]]] = []
+    room = 0
+    for name, content in arrays:
+        rest = memoryview(content)
+        while True:
+            if not messages or (rest.nbytes and not room):
+                messages.append([])
+                room = MESSAGE_BYTES
+            messages[-1].append((name, rest[:room]))
+            room, rest = room - len(rest[:room]), rest[room:]
+            if not rest.nbytes:
+                break
+    return messages
 
 
 class Stage(anywidget.AnyWidget):
@@ -118,6 +138,9 @@ class Stage(anywidget.AnyWidget):
     detail_unit = traitlets.Int(-1).tag(sync=True)
 
     unit = traitlets.Int(0).tag(sync=True)
+    position: traitlets.List = traitlets.List().tag(
+        sync=True
+    )  # [y, x]: marked in the maps until the pointer moves; or empty
     opacity = traitlets.Float(0.4).tag(sync=True)
     colormap = traitlets.Int(0).tag(sync=True)  # index into colormap_names
     sort = traitlets.Enum(("index", "strength", "class"), "index").tag(sync=True)
@@ -152,6 +175,7 @@ class Stage(anywidget.AnyWidget):
     convolution = traitlets.Bytes().tag(sync=True)  # float32: what `convolution_payload` strings together
     convolution_info = traitlets.Dict().tag(sync=True)  # of which layer and unit; shapes; or a message
 
+    growing = traitlets.Bool(False).tag(sync=True)  # busy with more of the heatmap shown: nothing is stale
     busy = traitlets.Unicode().tag(sync=True)  # a sentence while the kernel works
     error = traitlets.Unicode().tag(sync=True)  # a sentence; the person can dismiss it
 
@@ -223,10 +247,12 @@ class Stage(anywidget.AnyWidget):
     def _send_arrays(self, names: Iterable[str]) -> None:
         """Send what these arrays hold now, before the state of the same frame."""
         with self._publishing:
-            there = sorted(names)
-            if there:
-                content = {"type": "arrays", "frame": self.frame, "names": there}
-                self.send(content, [getattr(self, name) for name in there])
+            messages = _in_messages([(name, getattr(self, name)) for name in sorted(names)])
+            for part, pieces in enumerate(messages):
+                content = {"type": "arrays", "frame": self.frame, "part": part, "parts": len(messages)}
+                self.send(
+                    content | {"names": [name for name, _ in pieces]}, [content for _, content in pieces]
+                )
 
     def on(self, kind: str, callback: Callable[[dict[str, Any], list[memoryview]], None]) -> None:
         """Call with (message, buffers) when the browser sends a message of that ``type``.

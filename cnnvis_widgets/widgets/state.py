@@ -66,6 +66,9 @@ class State:
             forgotten = {"unit": None, "position": None}
         return replace(self, **(forgotten | changes))
 
+    def same_but_unit(self, other: State) -> bool:
+        return replace(self, unit=other.unit) == other
+
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)
 

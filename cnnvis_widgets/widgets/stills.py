@@ -19,6 +19,7 @@ from cnnvis_widgets.widgets.snapshot import png, snapshot, title
 if TYPE_CHECKING:
     from cnnvis_widgets.widgets.explorer import Explorer
     from cnnvis_widgets.widgets.shown import Shown
+    from cnnvis_widgets.widgets.stage import Stage
 
 _SECONDS = 1.0  # a person waits for the first view this long before the Explorer itself appears, no longer
 _ALONE_SECONDS = 120.0  # a program that runs a notebook has time
@@ -57,10 +58,27 @@ def _draw(explorer: Explorer, shown: Shown) -> tuple[Image.Image, bytes]:
     filter_picture = None
     if stage.picture and stage.picture_unit == state.unit:
         filter_picture = np.frombuffer(stage.picture, np.uint8).reshape(*stage.picture_shape, 3)
-    picture = snapshot(shown, state, explorer.panels, filter_picture)
+    weights = _channel_weights(stage, shown.maps.layer.units)
+    whole = stage.maps_shape[1:] == list(shown.maps.layer.shape[:2])  # else no heatmap is drawn of them there
+    if not (whole and stage.weights_from and len(weights) == len(stage.classes)):
+        state = state.with_changes(heat_scale="own")
+    picture = snapshot(shown, state, explorer.panels, filter_picture, weights)
     content = png(picture)
     stage.still = content
     return picture, content
+
+
+def _channel_weights(stage: Stage, units: int) -> dict[int, np.ndarray]:
+    """(c,) float32 for each class of the list of which the browser has them: it orders and scales by them."""
+    head = stage.weights_from == "head"
+    halves = np.frombuffer(stage.head_weights if head else stage.slopes, "<f2")
+    if len(halves) % units:
+        return {}  # a new layer's are on their way
+    halves = halves.reshape(-1, units)
+    scale = stage.head_scale if head else stage.slopes_scale
+    rows = dict(enumerate(halves)) if head else dict(zip(stage.slopes_classes, halves, strict=False))
+    listed = [each["index"] for each in stage.classes if each["index"] in rows]
+    return {index: rows[index].astype(np.float32) * np.float32(scale) for index in listed}
 
 
 def _somebody_there() -> bool:

@@ -7,6 +7,7 @@ import numpy as np
 from cnnvis_widgets.compute.methods import find_method
 from cnnvis_widgets.locale import say
 from cnnvis_widgets.results import Heatmap
+from cnnvis_widgets.widgets.shown import Shown
 
 
 def percent(share: float) -> str:
@@ -27,9 +28,34 @@ def heat_caption(heatmap: Heatmap | None, language: str) -> str:
         name=heatmap.target.name,
         score=f"{heatmap.score:.2f}",
     )
-    # A method that is blind to what it seems to explain must say so wherever its map is shown.
+    blind = blindness(heatmap, language)
+    return f"{caption}. {blind}" if blind else caption
+
+
+def blindness(heatmap: Heatmap, language: str) -> str:
+    """What a method does not see though it seems to explain it, to be said wherever its map is shown; mostly empty."""
     missing = [what for what in ("class", "weights") if what not in find_method(heatmap.method).depends_on]
-    return f"{caption}. {say('explorer.not_of_' + '_and_'.join(missing), language)}" if missing else caption
+    return say("explorer.not_of_" + "_and_".join(missing), language) if missing else ""
+
+
+def progress_words(shown: Shown, language: str) -> str:
+    """How far a heatmap is that is still growing, else empty."""
+    if shown.progress is None:
+        return ""
+    done, total = shown.progress
+    return say("explorer.explaining", language, method=shown.state.method, done=done, total=total)
+
+
+def heat_words(shown: Shown, language: str) -> dict[str, str]:
+    """The ``caption`` and the ``message`` of a view's heatmap; while it grows, the one says how far it is."""
+    caption, message = heat_caption(shown.heatmap, language), heat_message(shown.heatmap, language)
+    if shown.heatmap is None or shown.progress is None:
+        return {"caption": caption, "message": message}
+    none_yet = np.isfinite(shown.heatmap.raw).all()  # of the evidence: no reason to say that there is none
+    return {
+        "caption": f"{caption}. {progress_words(shown, language)}",
+        "message": "" if none_yet else message,
+    }
 
 
 def heat_message(heatmap: Heatmap | None, language: str) -> str:

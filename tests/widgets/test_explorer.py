@@ -464,7 +464,7 @@ def test_the_stage_is_told_what_the_network_says(explorer, network):
 
 
 def test_no_evidence_is_said_in_the_language_of_the_view(explorer, monkeypatch):
-    from cnnvis_widgets.widgets import explorer as module
+    from cnnvis_widgets.widgets import views as module
 
     explain = module.explain
 
@@ -543,6 +543,90 @@ def test_a_method_of_many_runs_says_how_far_it_is_and_gives_way(explorer, networ
     wait_until(lambda: "rise: " in explorer.stage.busy)
     explorer.update(method="grad-cam")
     assert explorer.heatmap.method == "grad-cam"
+
+
+@pytest.fixture
+def slowly(monkeypatch):
+    """Methods with many runs take as many as the gate lets through; it begins with two."""
+    from cnnvis_widgets.widgets import views
+
+    gate, real = threading.Semaphore(2), views.explain_steps
+
+    def gated(*arguments):
+        for step in real(*arguments):
+            gate.acquire()
+            if broken := getattr(gate, "broken", None):
+                raise broken
+            yield step
+
+    monkeypatch.setattr(views, "explain_steps", gated)
+    monkeypatch.setattr(views, "GROWTH_SECONDS", 0)
+    yield gate
+    for _ in range(10_000):
+        gate.release()
+
+
+def test_a_heatmap_of_many_runs_is_shown_from_the_first_one_on(network, slowly):
+    explorer = cnnvis.Explorer(network, method="occlusion", layer="block2_conv1")
+    wait_until(lambda: explorer.stage.growing)
+    stage, shown = explorer.stage, explorer.shown
+    assert stage.photo and stage.maps and stage.layer["path"] == "block2_conv1" and not stage.heat_message
+    assert "occlusion: 32 of " in stage.busy and "occlusion: 32 of " in stage.heat_caption
+    assert 0 < shown.progress[0] < shown.progress[1]
+    stage.unit = 11  # a person goes on meanwhile
+    for _ in range(1000):
+        slowly.release()
+    np.testing.assert_array_equal(
+        explorer.heatmap.values,
+        cnnvis.explain(network, explorer.image, "occlusion", "block2_conv1").values,
+    )
+    sent = np.frombuffer(stage.heat, "<f4").reshape(stage.heat_shape)
+    np.testing.assert_array_equal(sent, explorer.heatmap.values)
+    assert (stage.busy, stage.growing, stage.unit) == ("", False, 11)
+    assert " of " not in stage.heat_caption
+    explorer.close()
+
+
+def test_a_wrong_wish_while_a_heatmap_grows_lets_it_grow_on(explorer, slowly):
+    explorer.update(layer="block2_conv1")
+    explorer.controls.method.value = "occlusion"
+    wait_until(lambda: explorer.stage.growing)
+    for _ in range(1000):
+        slowly.release()
+    with pytest.raises(cnnvis.UnknownLayerError, match="nowhere"):
+        explorer.update(layer="nowhere")
+    assert explorer.heatmap.method == "occlusion" and explorer.shown.progress is None
+    assert "nowhere" in explorer.stage.error
+
+
+def test_a_heatmap_that_fails_half_way_brings_the_last_view_back(explorer, slowly):
+    explorer.update(layer="block2_conv1")
+    before, heat, maps = explorer.state, explorer.stage.heat, explorer.stage.maps
+    explorer.wish(layer="block1_conv1", method="occlusion")
+    wait_until(lambda: explorer.stage.growing)
+    assert explorer.stage.maps != maps
+    slowly.broken = cnnvis.CnnvisError("The network broke.")
+    slowly.release()
+    wait_until(lambda: explorer.stage.error == "The network broke.")
+    assert explorer.state == before and explorer.controls.method.value == "grad-cam"
+    assert (explorer.stage.heat, explorer.stage.maps, explorer.stage.growing) == (heat, maps, False)
+
+
+def test_a_pinned_heatmap_of_many_runs_grows_beside_a_view_that_does_not_wait(network, slowly):
+    state = {"layer": "block2_conv1", "unit": 3, "method": "occlusion", "target": 6}
+    explorer = cnnvis.Explorer(network, pinned=state)
+    stage = explorer.stage
+    assert explorer.heatmap.method == "grad-cam" and stage.pinned["layer"] == "block2_conv1"
+    wait_until(lambda: "occlusion: 32 of " in stage.pinned["heat_caption"])
+    assert stage.pinned_heat and stage.pinned_map
+    for _ in range(1000):
+        slowly.release()
+    explorer.update(layer="block1_conv1")  # answered between two runs
+    expected = cnnvis.explain(network, explorer.image, "occlusion", "block2_conv1", 6)
+    wait_until(lambda: " of " not in stage.pinned["heat_caption"])
+    sent = np.frombuffer(stage.pinned_heat, "<f4").reshape(stage.pinned["heat_shape"])
+    np.testing.assert_array_equal(sent, expected.values)
+    explorer.close()
 
 
 def test_a_method_that_is_blind_to_the_class_says_so(explorer):

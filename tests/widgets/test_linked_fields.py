@@ -178,6 +178,26 @@ def test_the_position_is_marked_in_every_tile_and_in_the_large_map(page: Page):
     assert inside(marks) == pytest.approx([20 * scale, 21 * scale, 31 * scale, 32 * scale], abs=1)
 
 
+def test_the_position_of_an_address_is_marked_until_the_pointer_or_escape(page: Page):
+    open_stage(page, stage_of(position=[20, 31]))
+    marked = [pixels(page, canvas) for canvas in (PHOTO_MARKS, DETAIL_MARKS, ".cnnvis-maps")]
+    assert readout(page).startswith("Unit 3 at y 20, x 31 sees rows ")
+    page.locator(GRID).focus()
+    page.keyboard.press("Escape")
+    settle(page)
+    assert not pixels(page, PHOTO_MARKS).any() and not pixels(page, DETAIL_MARKS).any()
+    point_at_cell(page, 20, 31)
+    for canvas, before in zip((PHOTO_MARKS, DETAIL_MARKS, ".cnnvis-maps"), marked, strict=True):
+        np.testing.assert_array_equal(pixels(page, canvas), before, err_msg=canvas)
+    page.mouse.move(3, 790)
+    receive(page, frame=9, position=[7, 9])  # another address, or another layer's, is marked anew
+    assert readout(page).startswith("Unit 3 at y 7, x 9 sees rows ")
+    point_at_cell(page, 1, 2)
+    page.mouse.move(3, 790)
+    settle(page)
+    assert not pixels(page, DETAIL_MARKS).any() and readout(page) == ""
+
+
 # -------- from the photograph to the maps
 
 

@@ -1,6 +1,7 @@
 """The Explorer as a part of a notebook: what is saved, its picture, address, code, and what code hears and asks."""
 
 import base64
+import dataclasses
 import gc
 import http.server
 import io
@@ -115,6 +116,44 @@ def test_the_picture_shows_photograph_heatmap_map_and_grid(explorer):
     assert (np.asarray(explorer.snapshot())[-200:] != other[-200:]).any()
 
 
+def test_the_picture_has_the_order_and_the_scale_that_the_browser_has(explorer, network):
+    from cnnvis_widgets.widgets import snapshot as module
+
+    explorer.update(layer="block4_add", target="dog", sort="class", heat_scale="shared", opacity=1.0)
+    wait_until(lambda: explorer.stage.head_weights)
+    shown, state = explorer.shown, explorer.state_of(explorer.shown)
+    image, maps = explorer.image, explorer.feature_maps.values.astype(float)
+    top = [prediction.index for prediction in network.predict(image, top=5)]
+    weights = stills._channel_weights(explorer.stage, maps.shape[-1])
+    assert set(weights) == {*top, state.target}
+    # Plainly: what a unit adds to the class is its weight times its mean, and evidence is what they add up to.
+    added = [weights[state.target][unit] * maps[..., unit].mean() for unit in range(maps.shape[-1])]
+    order = module._order(explorer.feature_maps.values, "class", weights[state.target])
+    np.testing.assert_allclose(np.take(added, order), sorted(added, reverse=True), rtol=1e-4, atol=1e-7)
+    raws = [cnnvis.explain(network, image, target=index).raw.max() for index in {*top, state.target}]
+    share = explorer.heatmap.raw.max() / max(raws)
+    assert share < 0.9, "the class is not the strongest one"
+    shared = module._photograph(shown, state, weights).picture.astype(int)
+    scaled = dataclasses.replace(shown.heatmap, values=shown.heatmap.values * share)
+    own = state.with_changes(heat_scale="own")
+    expected = module._photograph(dataclasses.replace(shown, heatmap=scaled), own, {}).picture
+    assert np.abs(shared - expected).max() <= 4
+    with_shared = np.asarray(explorer.snapshot()).astype(int)
+    explorer.update(heat_scale="own", sort="index")
+    plain = np.asarray(explorer.snapshot()).astype(int)
+    for part in (np.s_[40:250, 30:200], np.s_[-200:]):  # the photograph, the grid
+        assert (with_shared[part] != plain[part]).any(-1).mean() > 0.2
+
+
+def test_the_words_of_the_picture_tell_what_a_method_does_not_see(explorer):
+    from cnnvis_widgets.widgets.snapshot import _heatmap_words
+
+    explorer.update(method="eigen-cam")
+    assert "not to depend on the class" in _heatmap_words(explorer.shown, explorer.heatmap)
+    explorer.update(method="grad-cam")
+    assert "depend" not in _heatmap_words(explorer.shown, explorer.heatmap)
+
+
 @pytest.mark.parametrize("units", [1, 7, 33, 512, 5000])
 def test_a_snapshot_fits_however_many_maps_there_are(units, explorer):
     from dataclasses import replace
@@ -168,9 +207,11 @@ def test_a_picture_that_fails_leaves_the_widget(explorer, monkeypatch):
 def test_an_address_opens_what_it_was_read_from(explorer, network):
     explorer.update(layer="block2_conv1", unit=7, position=(5, 6), target="dog")
     address = explorer.address
-    assert address == "bundled/block2_conv1/7@5,6"
+    assert address == "bundled/block2_conv1/7@5,6" and explorer.stage.position == [5, 6]
     explorer.update(layer="block1_conv1", image="rocket")
-    assert explorer.state["position"] is None, "a position belongs to its layer"
+    assert explorer.state["position"] is None and explorer.stage.position == [], (
+        "a position belongs to its layer"
+    )
     explorer.open(address)
     assert explorer.address == address and explorer.state["image"] == "rocket"
     again = cnnvis.Explorer(address)

@@ -551,6 +551,9 @@ def test_a_stale_picture_is_tinted_soon_and_busy_is_said_later(page: Page):
     receive(page, busy="")
     expect(page.locator(".cnnvis-busy")).to_be_hidden()
     assert "cnnvis-stale" not in page.locator(ROOT).get_attribute("class")
+    receive(page, busy="rise: 32 of 2000 runs …", growing=True)
+    page.wait_for_timeout(200)
+    assert "cnnvis-stale" not in page.locator(ROOT).get_attribute("class"), "what grows is not stale"
 
 
 def test_quick_work_never_flickers(page: Page):

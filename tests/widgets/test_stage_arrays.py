@@ -33,6 +33,7 @@ MODEL = """
   };
   window.arrays = (frame, values) =>
     fire("msg:custom", { type: "arrays", frame, names: Object.keys(values) }, Object.values(values).map(decode));
+  window.message = (content, buffers) => fire("msg:custom", content, buffers.map(decode));
   const end = window.end = new AbortController();
   const url = URL.createObjectURL(new Blob([window.source], { type: "text/javascript" }));
   return import(url).then(({ default: view }) => {
@@ -97,3 +98,31 @@ def test_arrays_count_only_with_the_state_of_their_frame(page: Page, stage: Stag
     page.evaluate("(frame) => window.update({ frame })", stage.frame + 1)
     settle(page)
     assert (pixels(page, "canvas.cnnvis-maps") != before).any()
+
+
+def test_a_page_that_comes_late_gets_large_arrays_in_small_messages_that_count_together(page, monkeypatch):
+    random = np.random.default_rng(0)
+    stage = Stage(panels=["maps", "detail"])
+    values = random.random((110, 110, 150)).astype(np.float32)  # sent as 3 MB
+    stage.publish(
+        layer={"path": "conv", "kind": "convolution", "shape": [110, 110, 150]},
+        convolution=random.bytes(9_000_000),
+        **maps_payload(values),
+    )
+    sent: list[tuple[dict, list]] = []
+    monkeypatch.setattr(stage, "send", lambda content, buffers=None: sent.append((content, buffers)))
+    stage._receive(None, {"type": "arrays"}, [])
+    sizes = [sum(len(buffer) for buffer in buffers) for _, buffers in sent]
+    assert len(sizes) == 4 and max(sizes) <= 4_000_000
+    got: dict[str, bytes] = {}
+    for content, buffers in sent:
+        for name, buffer in zip(content["names"], buffers, strict=True):
+            got[name] = got.get(name, b"") + bytes(buffer)
+    assert got.keys() == stage._arrays and all(got[name] == getattr(stage, name) for name in got)
+
+    open_late(page, stage)
+    for content, buffers in sent:
+        assert page.locator(".cnnvis-maps").first.is_hidden(), "arrays count together"
+        page.evaluate("([c, b]) => window.message(c, b)", [content, [wire(bytes(b)) for b in buffers]])
+        settle(page)
+    assert len(np.unique(pixels(page, "canvas.cnnvis-maps").reshape(-1, 4), axis=0)) > 100

@@ -36,5 +36,6 @@ class Told(Part):
         while time.monotonic() - asked < _SETTLED_SECONDS:
             time.sleep(0.01)
             yield
-        if self.explorer.shown is not None:
+        shown = self.explorer.shown
+        if shown is not None and shown.progress is None:
             self.explorer.view = self.explorer.state

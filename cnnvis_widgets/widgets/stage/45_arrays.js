@@ -29,6 +29,8 @@ function findArrays(model) {
 function receiveArrays(model, signal) {
   const arrays = findArrays(model);
   signal?.addEventListener("abort", () => arraysOf.delete(model.get("identity") ?? ""));
+  /** @type {Map<string, DataView[]>} what has come of a set of arrays that is too large for one message */
+  let pieces = new Map();
   const settle = () => {
     while (arrays.early.length && arrays.early[0].frame <= model.get("frame")) {
       const { names, views } = /** @type {Arrays["early"][0]} */ (arrays.early.shift());
@@ -38,7 +40,12 @@ function receiveArrays(model, signal) {
   };
   model.on("msg:custom", (/** @type {any} */ content, /** @type {any} */ buffers) => {
     if (content?.type !== "arrays") return;
-    arrays.early.push({ frame: content.frame, names: content.names, views: [...buffers].map(viewOf) });
+    const { frame, names, part = 0, parts = 1 } = content;
+    if (!part) pieces = new Map();
+    names.forEach((/** @type {string} */ name, /** @type {number} */ i) =>
+      pieces.set(name, [...(pieces.get(name) ?? []), viewOf(buffers[i])]));
+    if (part < parts - 1) return; // they count together
+    arrays.early.push({ frame, names: [...pieces.keys()], views: [...pieces.values()].map(joined) });
     settle();
   });
   model.on("change:frame", settle);
@@ -49,6 +56,18 @@ function receiveArrays(model, signal) {
 function viewOf(buffer) {
   if (!ArrayBuffer.isView(buffer)) return new DataView(buffer);
   return new DataView(buffer.buffer, buffer.byteOffset, buffer.byteLength);
+}
+
+/** An array that came in pieces. @param {DataView[]} pieces @returns {DataView} */
+function joined(pieces) {
+  if (pieces.length === 1) return pieces[0];
+  const whole = new Uint8Array(pieces.reduce((size, piece) => size + piece.byteLength, 0));
+  let at = 0;
+  for (const piece of pieces) {
+    whole.set(bytesOf(piece), at);
+    at += piece.byteLength;
+  }
+  return new DataView(whole.buffer);
 }
 
 /** A model with its arrays among the traits. @param {Model} model @param {AbortSignal} signal @param {() => void} onMore @returns {Model} */

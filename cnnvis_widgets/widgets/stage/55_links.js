@@ -20,6 +20,7 @@ const NOTHING_LINKED = { cells: null, box: null, words: "", at: null };
 function createLinks(view) {
   const { model, t } = view;
   let boxWanted = false;
+  let [named, left] = ["", false]; // the position that an address names, and whether the person has gone on from it
   /** @type {{cell: Cell, keys: unknown[]} | null} whose effective field is wanted, and on what it was */
   let effectWanted = null;
   /** @type {[number, number]} */
@@ -32,8 +33,19 @@ function createLinks(view) {
   };
   const surroundings = () => [model.get("network"), model.get("layer")?.path, model.get("photo")];
 
-  /** The position pointed at, or where the selected unit answers most. @param {Maps} maps @param {Hover | null} hover @returns {Cell} */
+  /** The position that an address names, as long as it is marked. @returns {number[] | null} */
+  function marked() {
+    const position = model.get("position") ?? [];
+    const name = JSON.stringify([model.get("network"), model.get("layer")?.path, ...position]);
+    if (name !== named) [named, left] = [name, false];
+    return position.length && !left ? position : null;
+  }
+
+  /** The position pointed at, else the marked one, else where the selected unit answers most.
+   * @param {Maps} maps @param {Hover | null} hover @returns {Cell} */
   function cellOf(maps, hover) {
+    const mark = hover ? null : marked();
+    if (mark) return { unit: view.unit, y: mark[0], x: mark[1] };
     let [y, x] = hover ? [hover.y, hover.x] : strongest;
     const { detail } = view.data;
     if (!hover && newMap(maps, detail, view.unit)) {
@@ -57,7 +69,7 @@ function createLinks(view) {
   function now() {
     const { maps, graph } = view.data;
     const hover = view.hover;
-    if (!maps || (hover ? hover.unit >= maps.c : !boxWanted)) return NOTHING_LINKED;
+    if (!maps || (hover ? hover.unit >= maps.c : !marked() && !boxWanted)) return NOTHING_LINKED;
     if (hover?.panel === "photo") {
       if (!graph || !field()) return NOTHING_LINKED;
       const [y, x] = [Math.floor(hover.y * graph.input[0]), Math.floor(hover.x * graph.input[1])];
@@ -75,6 +87,13 @@ function createLinks(view) {
 
   const links = {
     now,
+    /** The marked position is marked no more. @returns {boolean} whether one was */
+    unmark() {
+      const there = !!marked();
+      left = true;
+      view.schedule();
+      return there;
+    },
     /** Whether the field of this layer can be drawn. */
     known: () => !!field() && (model.get("panels") ?? []).includes("photo"),
     boxWanted: () => boxWanted,

@@ -32,7 +32,7 @@ const KEYS = [
 ];
 
 /** What Escape leaves, the innermost first (an open help sheet hears it before); true: it was there. @type {((view: View) => boolean)[]} */
-const BACK = [(view) => view.dismiss(), cancelPicture];
+const BACK = [(view) => view.dismiss(), cancelPicture, (view) => view.links.unmark()];
 
 /** @param {View} view @param {string} panel */
 function hasPanel(view, panel) {

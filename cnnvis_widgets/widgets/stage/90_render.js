@@ -6,7 +6,7 @@ const PANELS = {
   network: createNetworkPanel, photo: createPhotoPanel, maps: createMapsPanel, detail: createDetailPanel, filter: createFilterPanel,
 };
 const REPAINT = [
-  "difference", "unit", "target_choice", "opacity", "colormap", "sort", "scale", "heat_scale", "texts", "status", "language",
+  "difference", "unit", "target_choice", "opacity", "colormap", "sort", "scale", "heat_scale", "texts", "status", "language", "growing",
 ];
 const TINT_AFTER = 100; // ms until a stale picture looks stale
 const BUSY_AFTER = 1000; // ms until it is said in words
@@ -24,6 +24,7 @@ function createView(ownModel, el, signal) {
   let frameIsNew = true;
   let scheduled = 0;
   let painted = 0;
+  let tinted = false; // what is shown has been stale for a moment
 
   const root = make("div", { class: "cnnvis-stage", role: "group", "data-lm-suppress-shortcuts": "true", tabindex: "-1" });
   root.id = `cnnvis-stage-${++viewCount}-${Math.random().toString(36).slice(2, 8)}`; // a page may hold two bundles
@@ -52,7 +53,10 @@ function createView(ownModel, el, signal) {
     linked: NOTHING_LINKED,
     links: /** @type {any} */ (null),
     point(panel, share, unit) {
-      if (share) view.hover = { panel, x: share[0], y: share[1], unit: unit ?? view.unit };
+      if (share) {
+        view.hover = { panel, x: share[0], y: share[1], unit: unit ?? view.unit };
+        view.links.unmark();
+      }
       else if (view.hover?.panel === panel) view.hover = null;
       view.schedule();
     },
@@ -163,6 +167,7 @@ function createView(ownModel, el, signal) {
     setText(busyText, model.get("busy") || "");
     pin.paint();
     show(pin.element, !!view.data.maps);
+    root.classList.toggle("cnnvis-stale", tinted && !model.get("growing"));
     Object.assign(root.dataset, {
       frame: String(view.data.frame), unit: String(view.unit), layer: model.get("layer")?.path ?? "", painted: String(++painted),
       target: String(view.classes.shown()),
@@ -174,13 +179,13 @@ function createView(ownModel, el, signal) {
   function busyChanged() {
     if (model.get("busy") && !timers.length) {
       timers = [
-        setTimeout(() => root.classList.add("cnnvis-stale"), TINT_AFTER),
+        setTimeout(() => { tinted = true; view.schedule(); }, TINT_AFTER),
         setTimeout(() => { show(busy, true); view.schedule(); }, BUSY_AFTER),
       ];
     } else if (!model.get("busy")) {
       timers.forEach(clearTimeout);
       timers = [];
-      root.classList.remove("cnnvis-stale");
+      tinted = false;
       show(busy, false);
     }
     view.schedule();
