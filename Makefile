@@ -4,11 +4,12 @@
 PYTHON ?= python3
 VENV   ?= .venv
 LOWEST := build/venv-lowest
+KERNELS ?= 6.31.0 7.3.0 7.4.0
 BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help lab test check format clean test-lowest
+.PHONY: help lab test check format clean test-lowest test-kernels
 
 help:
 	@echo "make lab      open JupyterLab on the first notebook (installs what it needs into $(VENV))"
@@ -40,6 +41,14 @@ test-lowest:
 	$(LOWEST)/bin/uv pip install --python $(LOWEST)/bin/python --resolution lowest-direct -e ".[test]"
 	$(LOWEST)/bin/python tools/setup_browser.py
 	$(LOWEST)/bin/python -m pytest $(TESTS)
+
+# What happens to an Explorer while cells run, on one ipykernel after another.
+test-kernels: $(VENV)/.installed-test
+	for version in $(KERNELS); do \
+	  $(PIP) install --quiet --no-deps --upgrade --target build/ipykernel-$$version ipykernel==$$version || exit 1; \
+	done
+	$(BIN)/python tools/setup_browser.py
+	CNNVIS_KERNELS="$$(printf 'build/ipykernel-%s:' $(KERNELS))" $(BIN)/python -m pytest tests/lab/test_kernels.py
 
 clean:
 	rm -rf $(VENV) build dist .pytest_cache .ruff_cache .mypy_cache .hypothesis

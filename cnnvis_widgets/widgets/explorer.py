@@ -28,6 +28,7 @@ from cnnvis_widgets.widgets import address as addresses
 from cnnvis_widgets.widgets import payloads, stills, views
 from cnnvis_widgets.widgets.code import code_for
 from cnnvis_widgets.widgets.controls import TOP, Controls, offer
+from cnnvis_widgets.widgets.kernels import keep_apart_from_cells
 from cnnvis_widgets.widgets.parts import PARTS
 from cnnvis_widgets.widgets.parts.ablation import Ablating
 from cnnvis_widgets.widgets.shelf import Shelf
@@ -90,6 +91,8 @@ class Explorer(widgets.VBox):
         offer(self.controls.image, self.shelf.image_names, self._wanted.image)
         self._observe()
         self._parts = [part(self) for part in PARTS]
+        for widget in (*self.controls.every(), *self.children):
+            keep_apart_from_cells(widget)
         self._wish()
 
     # What code reads and writes ---------------------------------------------------------------------------

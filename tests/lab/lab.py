@@ -49,6 +49,10 @@ class Server:
             body = answer.read()
         return json.loads(body) if body else None
 
+    def add_kernel(self, name: str, packages: Path) -> None:
+        """Offer notebooks the same interpreter, with the packages of a folder (``pip install --target``) before its own."""
+        write_kernel(self.root, name, [str(packages), *filter(None, [os.environ.get("PYTHONPATH")])])
+
     def shut_down_kernel(self, file: str) -> None:
         """End the kernel of a notebook: one with TensorFlow holds half a gigabyte."""
         for session in self.request("GET", "api/sessions"):
@@ -62,13 +66,19 @@ def free_port() -> int:
         return probe.getsockname()[1]
 
 
-def prepare_folders(root: Path) -> dict[str, str]:
-    """Configuration of this server alone; returns the environment that points at it."""
-    kernel = root / ".data" / "kernels" / "python3"
+def write_kernel(root: Path, name: str, path: list[str]) -> None:
+    """A kernel spec: the interpreter that runs the tests, with folders before its own packages."""
+    kernel = root / ".data" / "kernels" / name
     kernel.mkdir(parents=True)
     argv = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
-    spec = {"argv": argv, "display_name": "Python 3", "language": "python"}
+    env = {"PYTHONPATH": os.pathsep.join(path)} if path else {}
+    spec = {"argv": argv, "display_name": name, "language": "python", "env": env}
     (kernel / "kernel.json").write_text(json.dumps(spec))
+
+
+def prepare_folders(root: Path) -> dict[str, str]:
+    """Configuration of this server alone; returns the environment that points at it."""
+    write_kernel(root, "python3", [])
 
     settings = root / ".settings" / "@jupyterlab" / "apputils-extension" / "notification.jupyterlab-settings"
     settings.parent.mkdir(parents=True)
@@ -133,12 +143,16 @@ class Notebook:
     calls an error; both must be empty when the notebook is closed. A test that provokes one clears the list.
     """
 
-    def __init__(self, server: Server, browser: Browser, file: str, width: int, height: int) -> None:
+    def __init__(
+        self, server: Server, browser: Browser, file: str, width: int, height: int, script: str = ""
+    ) -> None:
         self.server = server
         self.file = file
         self.outside: list[str] = []
         self.errors: list[str] = []
         self.context = browser.new_context(viewport={"width": width, "height": height})
+        if script:
+            self.context.add_init_script(script)
         self.page: Page = self.context.new_page()
         self.page.set_default_timeout(START * 1000)
         self.page.route("**/*", self._guard)
@@ -362,17 +376,27 @@ class Lab:
         self.browser = browser
         self.opened: list[Notebook] = []
 
-    def open(self, notebook: list[str] | Path, width: int = 1200, height: int = 900) -> Notebook:
-        """Open a notebook: the code of its cells, or a file (a copy of it is opened). Nothing runs yet."""
+    def open(
+        self,
+        notebook: list[str] | Path,
+        width: int = 1200,
+        height: int = 900,
+        kernel: str = "python3",
+        script: str = "",
+    ) -> Notebook:
+        """Open a notebook: the code of its cells, or a file (a copy of it is opened). Nothing runs yet.
+
+        kernel: one of `Server.add_kernel`; script: JavaScript that the page runs before its own.
+        """
         if isinstance(notebook, Path):
             content = nbformat.read(notebook, as_version=4)
         else:
             cells = [nbformat.v4.new_code_cell(textwrap.dedent(code).strip()) for code in notebook]
             content = nbformat.v4.new_notebook(cells=cells)
-        content.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3", "language": "python"}
+        content.metadata["kernelspec"] = {"name": kernel, "display_name": kernel, "language": "python"}
         file = f"{secrets.token_hex(4)}.ipynb"
         nbformat.write(content, self.server.root / file)
-        self.opened.append(Notebook(self.server, self.browser, file, width, height))
+        self.opened.append(Notebook(self.server, self.browser, file, width, height, script))
         return self.opened[-1]
 
     def close(self) -> None:
