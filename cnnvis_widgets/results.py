@@ -238,6 +238,7 @@ class Trust:
     deletion_areas: Mapping[str, float]  # below the curves: lower is better
     insertion_areas: Mapping[str, float]  # higher is better
     randomization: tuple[Randomization, ...]  # with ever more layers random
+    layers: int  # that have weights
     verdict: str  # "" while it is not known, else the key of the sentence
     words: Mapping[str, str]  # what the sentence is filled in with
     sentence: str

@@ -158,7 +158,7 @@ def _draw_strip(figure: Figure, trust: Trust) -> None:
     tile = min((_WIDTH - 2 * _MARGIN - 0.15 * (count - 1)) / count, (_STRIP_HEIGHT - 0.2) * width / height)
     colormap = colormaps.default(heatmap.signed)
     words = ["trained"] + [
-        f"{stage.layers} of {stages[-1].layers} layers random\ncorrelation {stage.spearman:.2f}"
+        f"{stage.layers} of {trust.layers} layers random\ncorrelation {stage.spearman:.2f}"
         for stage in stages
     ]
     for place, values in enumerate([heatmap.values, *(stage.values for stage in stages)]):

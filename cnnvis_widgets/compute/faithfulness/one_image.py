@@ -72,7 +72,7 @@ def trust_steps(
     found = _nothing_yet(heatmap)
     batches = -(-(hiding.STEPS + 1) // batch_of(case))
     with randomized(network) as weights:
-        counts = stages(len(weights.layers))
+        counts, found = stages(len(weights.layers)), replace(found, layers=len(weights.layers))
         done, total = 0, 2 * batches * (1 + len(CONTROLS)) + len(counts)
         for step in _curves(case, found):
             done, found = done + 1, step
@@ -104,9 +104,9 @@ def _curves(case: Case, found: Trust) -> Iterator[Trust]:
     blurred = hiding.blurred(image)
     for name, heat in maps.items():
         ranks = hiding.ranking(heat, case.seed)
-        for kind, ends in (("deletion", (image, background)), ("insertion", (blurred, image))):
+        for kind, start, end in (("deletion", image, background), ("insertion", blurred, image)):
             parts: list[np.ndarray] = []
-            for part in hiding.replaced(case.chances, *ends, ranks, batch=batch):
+            for part in hiding.replaced(case.chances, start, end, ranks, batch=batch):
                 parts.append(part)
                 curve = np.concatenate(parts)
                 if len(curve) == hiding.STEPS + 1:
@@ -115,10 +115,12 @@ def _curves(case: Case, found: Trust) -> Iterator[Trust]:
 
 
 def _with_curve(found: Trust, kind: str, name: str, curve: np.ndarray) -> Trust:
-    curves, areas = getattr(found, kind), getattr(found, f"{kind}_areas")
-    return replace(
-        found, **{kind: {**curves, name: curve}, f"{kind}_areas": {**areas, name: hiding.area(curve)}}
-    )
+    area = hiding.area(curve)
+    if kind == "deletion":
+        curves, areas = {**found.deletion, name: curve}, {**found.deletion_areas, name: area}
+        return replace(found, deletion=curves, deletion_areas=areas)
+    curves, areas = {**found.insertion, name: curve}, {**found.insertion_areas, name: area}
+    return replace(found, insertion=curves, insertion_areas=areas)
 
 
 def judged(found: Trust) -> Trust:
@@ -159,4 +161,4 @@ def _said(found: Trust, verdict: str, words: Mapping[str, str]) -> Trust:
 
 def _nothing_yet(heatmap: Heatmap) -> Trust:
     fractions = np.linspace(0, 1, hiding.STEPS + 1)
-    return Trust(heatmap, fractions, {}, {}, {}, {}, (), "", {}, "")
+    return Trust(heatmap, fractions, {}, {}, {}, {}, (), 0, "", {}, "")
