@@ -22,17 +22,20 @@ from cnnvis_widgets.errors import (
 )
 from cnnvis_widgets.results import (
     Ablation,
+    Evaluation,
     FeatureMaps,
     FilterPictures,
     Heatmap,
     LayerInfo,
     Prediction,
     Target,
+    Trust,
 )
 
 if TYPE_CHECKING:
     from cnnvis_widgets.compute.ablate import ablate
     from cnnvis_widgets.compute.explain import explain, explain_layers, explain_steps, fuse_heatmaps, methods
+    from cnnvis_widgets.compute.faithfulness import evaluate, metrics, trust, trust_steps
     from cnnvis_widgets.compute.feature_maps import feature_maps
     from cnnvis_widgets.compute.maximize import maximize_filters, recipes
     from cnnvis_widgets.compute.receptive_field import effective_field
@@ -40,6 +43,7 @@ if TYPE_CHECKING:
     from cnnvis_widgets.networks import load_network
     from cnnvis_widgets.networks.network import Network
     from cnnvis_widgets.render.figures import plot_feature_maps, plot_filters, plot_heatmap
+    from cnnvis_widgets.render.trust_figures import plot_evaluation, plot_trust
     from cnnvis_widgets.widgets.explorer import Explorer
     from cnnvis_widgets.widgets.viewers import FeatureMapViewer, FilterViewer, HeatmapViewer
 
@@ -59,11 +63,17 @@ _HOMES = {
     "explain_steps": "compute.explain",
     "fuse_heatmaps": "compute.explain",
     "methods": "compute.explain",
+    "evaluate": "compute.faithfulness",
+    "metrics": "compute.faithfulness",
+    "trust": "compute.faithfulness",
+    "trust_steps": "compute.faithfulness",
     "maximize_filters": "compute.maximize",
     "recipes": "compute.maximize",
     "plot_feature_maps": "render.figures",
     "plot_filters": "render.figures",
     "plot_heatmap": "render.figures",
+    "plot_evaluation": "render.trust_figures",
+    "plot_trust": "render.trust_figures",
     "Explorer": "widgets.explorer",
     "FeatureMapViewer": "widgets.viewers",
     "FilterViewer": "widgets.viewers",
@@ -73,6 +83,7 @@ _HOMES = {
 __all__ = [
     "Ablation",
     "CnnvisError",
+    "Evaluation",
     "Explorer",
     "FeatureMapViewer",
     "FeatureMaps",
@@ -87,11 +98,13 @@ __all__ = [
     "NetworkLoadError",
     "Prediction",
     "Target",
+    "Trust",
     "UnknownLayerError",
     "UnknownNetworkError",
     "__version__",
     "ablate",
     "effective_field",
+    "evaluate",
     "explain",
     "explain_layers",
     "explain_steps",
@@ -101,11 +114,16 @@ __all__ = [
     "load_network",
     "maximize_filters",
     "methods",
+    "metrics",
+    "plot_evaluation",
     "plot_feature_maps",
     "plot_filters",
     "plot_heatmap",
+    "plot_trust",
     "recipes",
     "sample_images",
+    "trust",
+    "trust_steps",
 ]
 
 

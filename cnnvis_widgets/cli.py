@@ -8,11 +8,15 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import csv
+import dataclasses
 import importlib.util
+import io
 import json
 import os
 import subprocess
 import sys
+import time
 import urllib.parse
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -25,6 +29,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from cnnvis_widgets.networks.network import Network
+    from cnnvis_widgets.results import Evaluation
 
 _STARTER = (
     "import cnnvis_widgets as cnnvis\n\nexplorer = cnnvis.Explorer()\nexplorer",
@@ -119,12 +124,33 @@ def _parser() -> argparse.ArgumentParser:
     explain.add_argument("--colormap", help="any name that matplotlib has")
     explain.add_argument("--opacity", type=float, help="share of the heatmap's colour, 0 to 1")
 
+    evaluate = commands.add_parser(
+        "evaluate", help="measure how far methods can be trusted", argument_default=argparse.SUPPRESS
+    )
+    evaluate.add_argument(
+        "images", nargs="?", type=Path, metavar="FOLDER", help="of photographs; default the samples"
+    )
+    _network_options(evaluate)
+    evaluate.add_argument("--layer", help="path of a layer, as 'cnnvis layers' prints it")
+    evaluate.add_argument("--methods", type=_names, metavar="A,B", help="as 'cnnvis methods' prints them")
+    evaluate.add_argument("--metrics", type=_names, metavar="A,B", help="as 'cnnvis metrics' prints them")
+    evaluate.add_argument("--seed", type=int, help="of all that is drawn")
+    evaluate.add_argument(
+        "--output",
+        type=Path,
+        default=Path("evaluation.md"),
+        metavar="FILE",
+        help=".md, .json or .csv; %(default)s",
+    )
+    evaluate.set_defaults(command=_evaluate)
+
     layers = commands.add_parser(
         "layers", help="list the layers of a network", argument_default=argparse.SUPPRESS
     )
     _network_options(layers)
     layers.set_defaults(command=_layers)
     commands.add_parser("methods", help="list the attribution methods").set_defaults(command=_methods)
+    commands.add_parser("metrics", help="list what 'evaluate' measures").set_defaults(command=_metrics)
     return parser
 
 
@@ -170,6 +196,80 @@ def _explain(given: argparse.Namespace) -> None:
     _save(cnnvis.plot_heatmap(heatmap, **_some(given, "opacity", "colormap")), given)
 
 
+def _evaluate(given: argparse.Namespace) -> int:
+    if given.output.suffix.lower() not in _EVALUATION_FILES:
+        raise CnnvisError(f"{given.output} does not say what to write; end it in .md, .json or .csv.")
+    _check_folder(given.output)
+    images = _photographs(given.images) if "images" in given else cnnvis.sample_images()
+    done, started = [0, 0], time.monotonic()
+
+    def progress(step: int, steps: int) -> None:
+        done[:] = step, steps
+        left = (time.monotonic() - started) / step * (steps - step)
+        _progress(
+            step, steps, f", about {left / 60:.0f} min left" if left >= 90 else f", about {left:.0f} s left"
+        )
+
+    options = _some(given, "layer", "methods", "metrics", "seed")
+    evaluation = cnnvis.evaluate(_network(given), images, progress=progress, **options)
+    try:
+        given.output.write_text(_EVALUATION_FILES[given.output.suffix.lower()](evaluation), encoding="utf-8")
+    except OSError as error:
+        raise CnnvisError(f"{given.output} cannot be written: {_said(error)}.") from error
+    print(evaluation.table())
+    print(given.output)
+    if done[0] < done[1]:  # Ctrl-C: evaluate hands back what it has
+        print(f"cnnvis: stopped at step {done[0]}; {given.output} holds what there was", file=sys.stderr)
+        return 130
+    return 0
+
+
+def _photographs(folder: Path) -> dict[str, Path]:
+    if not folder.is_dir():
+        raise CnnvisError(f"There is no folder {folder}; name one with photographs in it.")
+    files = [file for file in sorted(folder.iterdir()) if file.suffix.lower() in _PHOTOGRAPHS]
+    if not files:
+        raise CnnvisError(f"There are no photographs in {folder}; {', '.join(_PHOTOGRAPHS)} files are read.")
+    return {file.name: file for file in files}
+
+
+def _as_markdown(evaluation: Evaluation) -> str:
+    """The table, and what its signs mean."""
+    controls = ", ".join(evaluation.controls)
+    return (
+        f"# {evaluation.network}, {len(evaluation.images)} photographs\n\n{evaluation.table('markdown')}\n\n"
+        "Mean and 95 % interval (bootstrap over photographs); arrows: which way is better; "
+        f"\\*: better than {controls} by more than the interval of the paired difference.\n"
+    )
+
+
+def _as_json(evaluation: Evaluation) -> str:
+    about = {name: getattr(evaluation, name) for name in ("network", "seed", "images", "controls")}
+    return json.dumps(about | {"rows": _evaluation_rows(evaluation)}, indent=1)
+
+
+def _as_csv(evaluation: Evaluation) -> str:
+    rows = _evaluation_rows(evaluation)
+    text = io.StringIO()
+    writer = csv.DictWriter(text, rows[0], lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(row | {"beats": " ".join(row["beats"])} for row in rows)
+    return text.getvalue()
+
+
+def _evaluation_rows(evaluation: Evaluation) -> list[dict[str, Any]]:
+    """Numbers that there are not (no photograph fits a mosaic) are None, which JSON knows and NaN is not."""
+    rows = []
+    for row in evaluation.rows:
+        plain = dataclasses.asdict(row) | {"seconds_per_image": evaluation.seconds_per_image(row.method)}
+        rows.append({name: None if value != value else value for name, value in plain.items()})
+    return rows
+
+
+_EVALUATION_FILES = {".md": _as_markdown, ".json": _as_json, ".csv": _as_csv}
+_PHOTOGRAPHS = (".jpg", ".jpeg", ".png", ".webp", ".gif", ".tif", ".tiff", ".bmp", ".avif")
+
+
 def _layers(given: argparse.Namespace) -> None:
     network = _network(given)
     rows = [(info.path, info.kind, " x ".join(map(str, info.shape))) for info in network.layers]
@@ -180,6 +280,11 @@ def _layers(given: argparse.Namespace) -> None:
 def _methods(given: argparse.Namespace) -> None:
     rows = [(row.name, row.family, row.formula, row.paper, row.costs) for row in cnnvis.methods()]
     _print_table(("method", "family", "formula", "paper", "costs"), rows)
+
+
+def _metrics(given: argparse.Namespace) -> None:
+    rows = [(row.name, row.better, row.formula, row.paper, row.costs) for row in cnnvis.metrics()]
+    _print_table(("metric", "better", "formula", "paper", "costs"), rows)
 
 
 def _lab(given: argparse.Namespace) -> int:
@@ -282,16 +387,18 @@ def _check_output(given: argparse.Namespace) -> None:
         raise CnnvisError(
             f"{given.output} does not say what to write; end it in .{', .'.join(sorted(known))}."
         )
-    if not given.output.absolute().parent.is_dir():
-        raise CnnvisError(
-            f"There is no folder {given.output.absolute().parent} to write {given.output.name} to."
-        )
-    if given.output.is_dir():
-        raise CnnvisError(f"{given.output} cannot be written: it is a folder.")
+    _check_folder(given.output)
     if "dpi" in given and given.dpi > _MAX_DPI:
         raise CnnvisError(f"{given.dpi} dots per inch are too many; --dpi takes at most {_MAX_DPI}.")
     if "colormap" in given:
         colormaps.table(given.colormap)
+
+
+def _check_folder(output: Path) -> None:
+    if not output.absolute().parent.is_dir():
+        raise CnnvisError(f"There is no folder {output.absolute().parent} to write {output.name} to.")
+    if output.is_dir():
+        raise CnnvisError(f"{output} cannot be written: it is a folder.")
 
 
 def _save(figure: Any, given: argparse.Namespace) -> None:
@@ -311,13 +418,13 @@ def _said(error: Exception) -> str:
     return " ".join(text.split()).rstrip(".")
 
 
-def _progress(step: int, steps: int) -> None:
+def _progress(step: int, steps: int, left: str = "") -> None:
     """One line that counts up on a terminal; a line for each tenth in a log."""
     if sys.stderr.isatty():
         end = "\n" if step == steps else ""
-        print(f"\rcnnvis: step {step} of {steps}", end=end, file=sys.stderr, flush=True)
+        print(f"\rcnnvis: step {step} of {steps}{left}   ", end=end, file=sys.stderr, flush=True)
     elif step * 10 // steps > (step - 1) * 10 // steps:
-        print(f"cnnvis: step {step} of {steps}", file=sys.stderr, flush=True)
+        print(f"cnnvis: step {step} of {steps}{left}", file=sys.stderr, flush=True)
 
 
 def _print_table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
@@ -330,6 +437,10 @@ def _positive(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"{text!r} is not a whole number above 0")
     return int(text)
+
+
+def _names(text: str) -> list[str]:
+    return [name.strip() for name in text.split(",") if name.strip()]
 
 
 def _class(text: str) -> int | str:

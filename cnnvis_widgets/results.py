@@ -147,3 +147,98 @@ class Heatmap:
         from cnnvis_widgets.render.pictures import overlay
 
         return overlay(self.image, self.values, opacity, colormap, self.signed)
+
+
+@dataclass(frozen=True)
+class EvaluationRow:
+    """One method by one metric, over all photographs."""
+
+    method: str
+    metric: str
+    mean: float
+    low: float  # of the 95 % interval of the mean, by bootstrap over photographs
+    high: float
+    n: int  # photographs that have a value
+    beats: tuple[
+        str, ...
+    ]  # the controls it is better than by more than the interval of the paired difference
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Methods by metrics: how far their heatmaps can be trusted on some photographs."""
+
+    rows: tuple[EvaluationRow, ...]  # all metrics of the first method, then of the second, ...
+    values: np.ndarray = field(repr=False)  # (methods, metrics, images) float64, NaN where there is none
+    seconds: np.ndarray = field(repr=False)  # (methods, images) float64: to make one heatmap
+    methods: tuple[str, ...]  # the controls last
+    metrics: tuple[str, ...]
+    better: tuple[str, ...]  # "higher" or "lower", for each metric
+    images: tuple[str, ...]
+    controls: tuple[str, ...]
+    network: str
+    seed: int
+
+    def row(self, method: str, metric: str) -> EvaluationRow:
+        """The row of a method and a metric, by their names."""
+        return self.rows[self.methods.index(method) * len(self.metrics) + self.metrics.index(metric)]
+
+    def seconds_per_image(self, method: str) -> float:
+        """The median over photographs: the first one may have compiled something."""
+        found = self.seconds[self.methods.index(method)]
+        found = found[np.isfinite(found)]
+        return float(np.median(found)) if found.size else float("nan")
+
+    def table(self, style: str = "text") -> str:
+        """A line for each method: its mean of every metric, the interval in brackets; "*" where it beats all controls.
+
+        style: "text", in columns, or "markdown".
+        """
+        arrows = {"higher": "↑", "lower": "↓"}
+        heads = [f"{name} {arrows[way]}" for name, way in zip(self.metrics, self.better, strict=True)]
+        lines = [("method", "s/image", *heads)]
+        for method in self.methods:
+            cells = [self._cell(self.row(method, metric)) for metric in self.metrics]
+            lines.append((method, f"{self.seconds_per_image(method):.2g}", *cells))
+        if style == "markdown":
+            rule = ("---",) * len(lines[0])
+            return "\n".join(f"| {' | '.join(line)} |" for line in (lines[0], rule, *lines[1:]))
+        widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+        padded = ((cell.ljust(width) for cell, width in zip(line, widths, strict=True)) for line in lines)
+        return "\n".join("  ".join(line).rstrip() for line in padded)
+
+    def _cell(self, row: EvaluationRow) -> str:
+        if not row.n:
+            return "-"
+        star = "*" if self.controls and set(row.beats) == set(self.controls) else ""
+        return f"{row.mean:.3f} [{row.low:.3f}, {row.high:.3f}]{star}"
+
+
+@dataclass(frozen=True)
+class Randomization:
+    """The same heatmap with the weights of some layers in random order."""
+
+    layers: int  # how many layers, from the top of the network down
+    layer: str  # the lowest of them
+    values: np.ndarray = field(repr=False)  # as `Heatmap.values`
+    ssim: float  # structural similarity to the real one
+    spearman: float  # rank correlation with the real one
+
+
+@dataclass(frozen=True)
+class Trust:
+    """How far one heatmap of one photograph can be trusted: against controls, and against random weights."""
+
+    heatmap: Heatmap
+    fractions: np.ndarray  # (n,) of the picture that is hidden, or shown
+    deletion: Mapping[
+        str, np.ndarray
+    ]  # (n,) the class's probability, by the method's name, then each control's
+    insertion: Mapping[str, np.ndarray]
+    deletion_areas: Mapping[str, float]  # below the curves: lower is better
+    insertion_areas: Mapping[str, float]  # higher is better
+    randomization: tuple[Randomization, ...]  # with ever more layers random
+    layers: int  # that have weights
+    verdict: str  # "" while it is not known, else the key of the sentence
+    words: Mapping[str, str]  # what the sentence is filled in with
+    sentence: str

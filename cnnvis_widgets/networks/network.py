@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import functools
 import hashlib
 import operator
@@ -222,6 +223,16 @@ class Network:
                 f"{index} was asked for."
             )
         return index
+
+    def aside(self, probe: Probe | None = None) -> Network:
+        """The same network with a memory of its own: what is only tried takes nothing from what a person looks at.
+
+        probe: what runs it, where that is not this network's own.
+        """
+        other = copy.copy(self)
+        other.memory = Memory(self.memory.limit // 4)
+        other.probe = probe or self.probe
+        return other
 
     def forget(self) -> None:
         """Drop all remembered answers: for when the model's weights, or what ``preprocess`` does, changed."""

@@ -12,6 +12,7 @@ differentiation.
 from __future__ import annotations
 
 import contextlib
+import copy
 import functools
 import re
 import threading
@@ -80,6 +81,8 @@ class Probe:
     def __init__(self, model: keras.Model, input_shape: tuple[int, int, int]):
         self.model = model
         self.input_shape = input_shape
+        # Within what the model is traced: `randomized.py` puts other weights in the place of the model's own.
+        self.traced_within: Callable[[], contextlib.AbstractContextManager] = contextlib.nullcontext
         self.traces = 0  # how often a function was traced: tests and benchmarks count it
         self._compiled: OrderedDict[tuple, Callable] = OrderedDict()  # least recently used first
 
@@ -133,6 +136,13 @@ class Probe:
                 f"{self.model.name} cannot be run on images of {height}x{width} with {channels} channels: "
                 f"{reason(error)}."
             ) from error
+
+    def twin(self, traced_within: Callable[[], contextlib.AbstractContextManager]) -> Probe:
+        """A probe of the same model, traced anew within a context: what is known of its layers is not asked again."""
+        assert self.calls  # the dry run is shared
+        other = copy.copy(self)
+        other.traced_within, other._compiled = traced_within, OrderedDict()
+        return other
 
     @property
     def calls(self) -> tuple[Recorded, ...]:
@@ -329,7 +339,7 @@ class Probe:
         """
         self.traces += 1
         calls: list[tuple[str, str, object]] = []
-        with recording(self.model, calls, changes=changes):
+        with self.traced_within(), recording(self.model, calls, changes=changes):
             outputs = self.model(inputs, training=False)
         flat = tf.nest.flatten(outputs)
         if len(flat) != 1:

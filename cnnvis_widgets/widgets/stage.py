@@ -170,6 +170,11 @@ class Stage(anywidget.AnyWidget):
     pinned_map = traitlets.Bytes().tag(sync=True)
     difference = traitlets.Bool(False).tag(sync=True)  # show B minus A in the place of B
 
+    # Whether the heatmap can be trusted, as far as it has been tested: empty, or what `parts.trusting` makes; then the
+    # heatmaps of its strip, float32 (n, h, w), the real one first.
+    trust = traitlets.Dict().tag(sync=True)
+    trust_maps = traitlets.Bytes().tag(sync=True)
+
     facts = traitlets.Dict().tag(sync=True)  # of the network's answer: name, share, target, method
     status = traitlets.Unicode().tag(sync=True)  # said instead of the browser's own description of the view
     convolution = traitlets.Bytes().tag(sync=True)  # float32: what `convolution_payload` strings together
@@ -262,6 +267,7 @@ class Stage(anywidget.AnyWidget):
         "pin": the view is to be pinned; "unpin": no more.
         "detail": the ``unit`` whose map is wanted in full resolution; answer by publishing `detail_payload`.
         "convolution": the ``unit`` to show step by step; answer by publishing `convolution_payload`.
+        "trust": the heatmap shown is to be tested; "trust-cancel": no further; "trust-close": no more shown.
         "layer": the ``path`` of the layer that a person chose on the network strip.
         "field": ``unit``, ``y``, ``x``: a position whose effective receptive field is wanted; answer by publishing
         `field_payload`.

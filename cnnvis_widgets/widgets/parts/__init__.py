@@ -15,6 +15,7 @@ from cnnvis_widgets.widgets.parts.part import Part
 from cnnvis_widgets.widgets.parts.places import Places
 from cnnvis_widgets.widgets.parts.steps import Steps
 from cnnvis_widgets.widgets.parts.told import Told
+from cnnvis_widgets.widgets.parts.trusting import Trusting
 
 PARTS: tuple[type[Part], ...] = (
     Camera,
@@ -29,4 +30,5 @@ PARTS: tuple[type[Part], ...] = (
     Places,
     Told,
     Ablating,
+    Trusting,
 )

@@ -26,6 +26,7 @@ const KEYS = [
   { keys: ["d"], says: "stage.keys.difference", run: toggleDifference },
   { keys: ["r"], says: "stage.keys.box", run: (view) => view.links.toggleBox() },
   { keys: ["e"], says: "stage.keys.effect", run: (view) => view.links.toggleEffect() },
+  { keys: ["t"], says: "stage.keys.trust", run: (view) => press(view, "[data-trust=open]:not([hidden])") },
   { keys: ["k"], says: "stage.keys.steps", run: (view) => press(view, "[data-steps=open]") },
   { keys: ["Escape"], shown: "Esc", says: "stage.keys.back", run: (view) => BACK.some((level) => level(view)) },
   { keys: ["?", "？"], says: "stage.keys.help", run: (view) => view.help.toggle() },

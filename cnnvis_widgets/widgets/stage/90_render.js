@@ -95,7 +95,8 @@ function createView(ownModel, el, signal) {
   const help = (view.help = createHelp(view));
   const language = makeLanguageChoice(view);
   const pin = makePinButton(view);
-  footer.append(make("div", { class: "cnnvis-tools" }, pin.element, help.opener, language.element));
+  const tools = make("div", { class: "cnnvis-tools" }, pin.element, help.opener, language.element);
+  footer.append(tools);
   root.append(errorBox, still.element, above, grid, below, footer, announcer.element, dropHint, help.sheet);
 
   view.links = createLinks(view);
@@ -113,7 +114,9 @@ function createView(ownModel, el, signal) {
   }
 
   const compare = createComparePanel(view);
-  below.append(compare.element);
+  const trust = createTrustPanel(view);
+  below.append(compare.element, trust.element);
+  tools.prepend(trust.opener);
 
   const steps = createStepsPanel(view); // stands below the others while it is open
   /** @type {Panel[]} */
@@ -127,7 +130,7 @@ function createView(ownModel, el, signal) {
     above.replaceChildren(...panels.filter((panel) => !inGrid.includes(panel)).map((panel) => panel.element));
     grid.replaceChildren(...inGrid.map((panel) => panel.element));
     steps.attach(grid);
-    panels.push(steps, compare);
+    panels.push(steps, compare, trust);
     panels.forEach((panel) => sizes.observe(/** @type {Element} */ (panel.element.querySelector(".cnnvis-view, .cnnvis-strip"))));
   }
 

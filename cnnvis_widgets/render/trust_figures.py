@@ -1,0 +1,172 @@
+"""Figures of what can be trusted: an evaluation's methods by metrics, and the tests of one heatmap."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from matplotlib.axes import Axes
+
+from cnnvis_widgets.errors import CnnvisError
+from cnnvis_widgets.render import colormaps
+from cnnvis_widgets.render.figures import (
+    _FAINT,
+    _INK,
+    _MARGIN,
+    _WIDTH,
+    Figure,
+    _axes,
+    _Heading,
+    _show,
+    _text,
+)
+from cnnvis_widgets.render.pictures import overlay
+from cnnvis_widgets.results import Evaluation, EvaluationRow, Randomization, Trust
+
+_METHOD, _CONTROL = "#0b5cad", "#777777"
+# How each control's line is broken, so that colour is not all that tells.
+_DASHES = {"random": (0, (1, 2)), "edges": (0, (5, 2)), "centre": (0, (6, 2, 1, 2))}
+_CURVES_HEIGHT, _STRIP_HEIGHT = 2.6, 1.9
+
+
+def plot_evaluation(evaluation: Evaluation, columns: int = 3) -> Figure:
+    """Each metric's methods as dots with their 95 % intervals, the controls grey, and a line at the best of them.
+
+    Filled dots beat every control by more than the interval of the paired difference.
+    Raises CnnvisError for another kind of result, or less than one column.
+    """
+    if not isinstance(evaluation, Evaluation):
+        raise CnnvisError(
+            "plot_evaluation draws the Evaluation that evaluate gives; "
+            f"an object of type {type(evaluation).__name__} was given."
+        )
+    if columns < 1:
+        raise CnnvisError(f"{columns} columns cannot be drawn; ask for 1 or more.")
+    columns = min(columns, len(evaluation.metrics))
+    rows = -(-len(evaluation.metrics) // columns)
+    names = 0.085 * max(len(name) for name in evaluation.methods) + 0.1
+    height = 0.24 * len(evaluation.methods) + 0.2
+    title = f"{evaluation.network}  ·  {_counted(evaluation)}"
+    facts = (
+        "mean and 95 % interval; filled: better than every control (grey) by more than the paired interval"
+    )
+    heading = _Heading(title, facts, _WIDTH)
+    figure = Figure(_WIDTH, heading.height + rows * (height + 0.75) + _MARGIN)
+    heading.write(figure)
+    width = (_WIDTH - 2 * _MARGIN - names - 0.3 * (columns - 1)) / columns
+    for place, (metric, better) in enumerate(zip(evaluation.metrics, evaluation.better, strict=True)):
+        down, across = divmod(place, columns)
+        left = _MARGIN + names + across * (width + 0.3)
+        top = figure.get_figheight() - heading.height - down * (height + 0.75) - 0.3
+        axes = _axes(figure, left, top - height, width, height)
+        rows_here = [evaluation.row(method, metric) for method in evaluation.methods]
+        _dots(axes, rows_here, evaluation.controls, better, across == 0)
+        way = "higher is better" if better == "higher" else "lower is better"
+        _text(axes, 0, 1.02, f"{metric}  ({way})", 10, color=_INK, va="bottom", transform=axes.transAxes)
+    return figure
+
+
+def plot_trust(trust: Trust) -> Figure:
+    """The heatmap, its deletion and insertion curves beside the controls', and the heatmaps of random weights.
+
+    Raises CnnvisError for another kind of result.
+    """
+    if not isinstance(trust, Trust):
+        raise CnnvisError(
+            f"plot_trust draws the Trust that trust gives; an object of type {type(trust).__name__} was given."
+        )
+    heatmap = trust.heatmap
+    facts = f"{heatmap.network} · {heatmap.method} at {heatmap.layer.path} · {heatmap.target.name}"
+    heading = _Heading(trust.sentence or "not judged yet", facts, _WIDTH)
+    figure = Figure(_WIDTH, heading.height + _CURVES_HEIGHT + _STRIP_HEIGHT + 1.7)
+    heading.write(figure)
+    bottom = _STRIP_HEIGHT + 1.2
+    height, width = heatmap.image.shape[:2]
+    panel = min(3.4, _CURVES_HEIGHT * width / height)
+    _show(_axes(figure, _MARGIN, bottom, panel, panel * height / width), heatmap.overlay())
+    left = _MARGIN + panel + 0.7
+    each = (_WIDTH - left - _MARGIN - 0.6) / 2
+    for place, (curves, areas, title) in enumerate(
+        (
+            (trust.deletion, trust.deletion_areas, "hottest places hidden: sooner down is better"),
+            (trust.insertion, trust.insertion_areas, "hottest places shown: sooner up is better"),
+        )
+    ):
+        axes = _axes(figure, left + place * (each + 0.6), bottom, each, _CURVES_HEIGHT)
+        _draw_curves(axes, trust.fractions, curves, areas, heatmap.method)
+        _text(axes, 0, 1.02, title, 10, color=_INK, va="bottom", transform=axes.transAxes)
+    _draw_strip(figure, trust)
+    return figure
+
+
+def _dots(
+    axes: Axes, rows: Sequence[EvaluationRow], controls: Sequence[str], better: str, named: bool
+) -> None:
+    places = np.arange(len(rows))[::-1]
+    best = [row.mean for row in rows if row.method in controls and row.n]
+    if best:
+        axes.axvline(max(best) if better == "higher" else min(best), color=_CONTROL, linewidth=0.8, zorder=0)
+    for place, row in zip(places, rows, strict=True):
+        if not row.n:
+            continue
+        colour = _CONTROL if row.method in controls else _METHOD
+        filled = bool(controls) and set(row.beats) == set(controls)
+        axes.plot([row.low, row.high], [place, place], color=colour, linewidth=1.5)
+        axes.plot(
+            row.mean, place, "o", color=colour, markersize=5, markerfacecolor=colour if filled else "white"
+        )
+    axes.set_ylim(-0.6, len(rows) - 0.4)
+    axes.set_yticks(places, [row.method for row in rows] if named else [""] * len(rows), fontsize=9)
+    axes.tick_params(axis="x", labelsize=8, colors=_FAINT, length=2)
+    axes.tick_params(axis="y", length=0)
+    axes.grid(axis="y", color="#eeeeee")
+    axes.set_axisbelow(True)
+    axes.spines[["top", "right", "left"]].set_visible(False)
+
+
+def _draw_curves(
+    axes: Axes,
+    fractions: np.ndarray,
+    curves: Mapping[str, np.ndarray],
+    areas: Mapping[str, float],
+    method: str,
+) -> None:
+    for name, curve in curves.items():
+        own = name == method
+        axes.plot(
+            fractions,
+            curve,
+            color=_METHOD if own else _CONTROL,
+            linewidth=2.2 if own else 1.3,
+            linestyle="solid" if own else _DASHES.get(name, "solid"),
+            label=f"{name}, area {areas[name]:.2f}",
+        )
+    axes.set(xlim=(0, 1), ylim=(0, max(1.0, *(float(curve.max()) for curve in curves.values()), 1.0) * 1.02))
+    axes.xaxis.set_major_formatter(lambda share, _place: f"{share:.0%}")
+    axes.tick_params(labelsize=8, colors=_FAINT, length=2)
+    axes.spines[["top", "right"]].set_visible(False)
+    if curves:
+        axes.legend(fontsize=8, frameon=False)
+
+
+def _draw_strip(figure: Figure, trust: Trust) -> None:
+    """The real heatmap and those of random weights, each on its own scale."""
+    stages: Sequence[Randomization] = trust.randomization
+    heatmap = trust.heatmap
+    count = 1 + len(stages)
+    height, width = heatmap.image.shape[:2]
+    tile = min((_WIDTH - 2 * _MARGIN - 0.15 * (count - 1)) / count, (_STRIP_HEIGHT - 0.2) * width / height)
+    colormap = colormaps.default(heatmap.signed)
+    words = ["trained"] + [
+        f"{stage.layers} of {trust.layers} layers random\ncorrelation {stage.spearman:.2f}"
+        for stage in stages
+    ]
+    for place, values in enumerate([heatmap.values, *(stage.values for stage in stages)]):
+        axes = _axes(figure, _MARGIN + place * (tile + 0.15), 0.65, tile, tile * height / width)
+        _show(axes, overlay(heatmap.image, values, 0.7, colormap, heatmap.signed))
+        _text(axes, 0, -0.05, words[place], 8, color=_INK, va="top", transform=axes.transAxes)
+
+
+def _counted(evaluation: Evaluation) -> str:
+    count = len(evaluation.images)
+    return f"{count} photograph{'s' if count != 1 else ''}"
