@@ -22,6 +22,7 @@ from cnnvis_widgets.errors import (
 )
 from cnnvis_widgets.results import (
     Ablation,
+    Concepts,
     FeatureMaps,
     FilterPictures,
     Heatmap,
@@ -32,6 +33,7 @@ from cnnvis_widgets.results import (
 
 if TYPE_CHECKING:
     from cnnvis_widgets.compute.ablate import ablate
+    from cnnvis_widgets.compute.concepts import concepts
     from cnnvis_widgets.compute.explain import explain, explain_layers, explain_steps, fuse_heatmaps, methods
     from cnnvis_widgets.compute.feature_maps import feature_maps
     from cnnvis_widgets.compute.maximize import maximize_filters, recipes
@@ -39,7 +41,12 @@ if TYPE_CHECKING:
     from cnnvis_widgets.images import load_image, sample_images
     from cnnvis_widgets.networks import load_network
     from cnnvis_widgets.networks.network import Network
-    from cnnvis_widgets.render.figures import plot_feature_maps, plot_filters, plot_heatmap
+    from cnnvis_widgets.render.figures import (
+        plot_concepts,
+        plot_feature_maps,
+        plot_filters,
+        plot_heatmap,
+    )
     from cnnvis_widgets.widgets.explorer import Explorer
     from cnnvis_widgets.widgets.viewers import FeatureMapViewer, FilterViewer, HeatmapViewer
 
@@ -53,6 +60,7 @@ _HOMES = {
     "sample_images": "images",
     "feature_maps": "compute.feature_maps",
     "ablate": "compute.ablate",
+    "concepts": "compute.concepts",
     "effective_field": "compute.receptive_field",
     "explain": "compute.explain",
     "explain_layers": "compute.explain",
@@ -61,6 +69,7 @@ _HOMES = {
     "methods": "compute.explain",
     "maximize_filters": "compute.maximize",
     "recipes": "compute.maximize",
+    "plot_concepts": "render.figures",
     "plot_feature_maps": "render.figures",
     "plot_filters": "render.figures",
     "plot_heatmap": "render.figures",
@@ -73,6 +82,7 @@ _HOMES = {
 __all__ = [
     "Ablation",
     "CnnvisError",
+    "Concepts",
     "Explorer",
     "FeatureMapViewer",
     "FeatureMaps",
@@ -91,6 +101,7 @@ __all__ = [
     "UnknownNetworkError",
     "__version__",
     "ablate",
+    "concepts",
     "effective_field",
     "explain",
     "explain_layers",
@@ -101,6 +112,7 @@ __all__ = [
     "load_network",
     "maximize_filters",
     "methods",
+    "plot_concepts",
     "plot_feature_maps",
     "plot_filters",
     "plot_heatmap",
