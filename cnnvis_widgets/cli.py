@@ -128,7 +128,9 @@ def _parser() -> argparse.ArgumentParser:
     explain.add_argument("--colormap", help="any name that matplotlib has")
     explain.add_argument("--opacity", type=float, help="share of the heatmap's colour, 0 to 1")
 
-    concepts = figure_command("concepts", _concepts, "draw the parts that a layer's maps are made of", picture)
+    concepts = figure_command(
+        "concepts", _concepts, "draw the parts that a layer's maps are made of", picture
+    )
     concepts.add_argument("--parts", type=_positive, help="how many; default 5")
     concepts.add_argument("--seed", type=int, help="of the start")
     concepts.add_argument("--opacity", type=float, help="share of the parts' colours, 0 to 1")

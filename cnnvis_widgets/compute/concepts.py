@@ -74,7 +74,9 @@ def _taken_apart(found: Sequence[FeatureMaps], parts: int, seed: int) -> list[Co
     order = np.argsort(-amounts.sum(axis=0), kind="stable")
     amounts, directions = amounts[:, order], directions[order]
     results = []
-    for maps, own, mixed in zip(found, np.split(rows, len(found)), np.split(amounts, len(found)), strict=True):
+    for maps, own, mixed in zip(
+        found, np.split(rows, len(found)), np.split(amounts, len(found)), strict=True
+    ):
         whole = float(np.square(own, dtype=np.float64).sum())
         rest = float(np.square(own - mixed @ directions, dtype=np.float64).sum())
         results.append(

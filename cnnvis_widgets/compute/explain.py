@@ -168,7 +168,7 @@ def _augmented(
     case = Case(network, image, info, explained)
     score, total_raw, details = _score(case, logits), 0.0, {}
     for number, (mirrored, brightness) in enumerate(VERSIONS):
-        version = np.rint(np.minimum(image * np.float32(brightness), 255)).astype(np.uint8)
+        version = np.rint(np.minimum(np.arange(256) * brightness, 255)).astype(np.uint8)[image]
         version = np.ascontiguousarray(version[:, ::-1]) if mirrored else version
         for done, total, heatmap in explain_steps(network, version, method, info, explained, **options):
             raw = heatmap.raw[:, ::-1] if mirrored else heatmap.raw
