@@ -22,6 +22,7 @@ from cnnvis_widgets.errors import (
 )
 from cnnvis_widgets.results import (
     Ablation,
+    Concepts,
     Evaluation,
     FeatureMaps,
     FilterPictures,
@@ -34,6 +35,7 @@ from cnnvis_widgets.results import (
 
 if TYPE_CHECKING:
     from cnnvis_widgets.compute.ablate import ablate
+    from cnnvis_widgets.compute.concepts import concepts
     from cnnvis_widgets.compute.explain import explain, explain_layers, explain_steps, fuse_heatmaps, methods
     from cnnvis_widgets.compute.faithfulness import evaluate, metrics, trust, trust_steps
     from cnnvis_widgets.compute.feature_maps import feature_maps
@@ -42,7 +44,12 @@ if TYPE_CHECKING:
     from cnnvis_widgets.images import load_image, sample_images
     from cnnvis_widgets.networks import load_network
     from cnnvis_widgets.networks.network import Network
-    from cnnvis_widgets.render.figures import plot_feature_maps, plot_filters, plot_heatmap
+    from cnnvis_widgets.render.figures import (
+        plot_concepts,
+        plot_feature_maps,
+        plot_filters,
+        plot_heatmap,
+    )
     from cnnvis_widgets.render.trust_figures import plot_evaluation, plot_trust
     from cnnvis_widgets.widgets.explorer import Explorer
     from cnnvis_widgets.widgets.viewers import FeatureMapViewer, FilterViewer, HeatmapViewer
@@ -57,6 +64,7 @@ _HOMES = {
     "sample_images": "images",
     "feature_maps": "compute.feature_maps",
     "ablate": "compute.ablate",
+    "concepts": "compute.concepts",
     "effective_field": "compute.receptive_field",
     "explain": "compute.explain",
     "explain_layers": "compute.explain",
@@ -69,6 +77,7 @@ _HOMES = {
     "trust_steps": "compute.faithfulness",
     "maximize_filters": "compute.maximize",
     "recipes": "compute.maximize",
+    "plot_concepts": "render.figures",
     "plot_feature_maps": "render.figures",
     "plot_filters": "render.figures",
     "plot_heatmap": "render.figures",
@@ -83,6 +92,7 @@ _HOMES = {
 __all__ = [
     "Ablation",
     "CnnvisError",
+    "Concepts",
     "Evaluation",
     "Explorer",
     "FeatureMapViewer",
@@ -103,6 +113,7 @@ __all__ = [
     "UnknownNetworkError",
     "__version__",
     "ablate",
+    "concepts",
     "effective_field",
     "evaluate",
     "explain",
@@ -115,6 +126,7 @@ __all__ = [
     "maximize_filters",
     "methods",
     "metrics",
+    "plot_concepts",
     "plot_evaluation",
     "plot_feature_maps",
     "plot_filters",

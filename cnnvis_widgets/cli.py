@@ -18,7 +18,7 @@ import subprocess
 import sys
 import time
 import urllib.parse
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -36,6 +36,7 @@ _STARTER = (
     "cnnvis.plot_feature_maps(cnnvis.feature_maps(cnnvis.load_network(), cnnvis.sample_images()['cat']))",
     "cnnvis.plot_heatmap(cnnvis.explain(cnnvis.load_network(), cnnvis.sample_images()['cat']))",
 )
+_LONG = 3  # seconds left from which on they are said
 _MAX_DPI = 1200  # what printers ask for line drawings; the widest figure then has 14,400 pixels across
 
 
@@ -118,9 +119,16 @@ def _parser() -> argparse.ArgumentParser:
 
     explain = figure_command("explain", _explain, "draw where the evidence for a class lies", picture)
     explain.add_argument(
-        "--class", dest="target", type=_class, metavar="CLASS", help="name or index; default top"
+        "--target",
+        "--class",
+        type=_class,
+        metavar="TARGET",
+        help="a class by name or index, 'A - B' for A rather than B, 'A + B', '!A' for what speaks against A, "
+        "'probability of A', or 'unit 5 of LAYER'; default the top class",
     )
     explain.add_argument("--method", help="as 'cnnvis methods' prints it")
+    explain.add_argument("--augment", action="store_true", help="the mean over six versions of the image")
+    explain.add_argument("--seed", type=int, help="of methods that draw at random")
     explain.add_argument("--colormap", help="any name that matplotlib has")
     explain.add_argument("--opacity", type=float, help="share of the heatmap's colour, 0 to 1")
 
@@ -143,6 +151,12 @@ def _parser() -> argparse.ArgumentParser:
         help=".md, .json or .csv; %(default)s",
     )
     evaluate.set_defaults(command=_evaluate)
+    concepts = figure_command(
+        "concepts", _concepts, "draw the parts that a layer's maps are made of", picture
+    )
+    concepts.add_argument("--parts", type=_positive, help="how many; default 5")
+    concepts.add_argument("--seed", type=int, help="of the start")
+    concepts.add_argument("--opacity", type=float, help="share of the parts' colours, 0 to 1")
 
     layers = commands.add_parser(
         "layers", help="list the layers of a network", argument_default=argparse.SUPPRESS
@@ -172,11 +186,11 @@ def _filters(given: argparse.Namespace) -> int:
     if "image" in given:  # the same line with another command's name is welcome, a misspelt name is not
         _image(given)
         print(f"cnnvis: filters starts from noise; {given.image} is not used", file=sys.stderr)
-    done = [0, 0]
+    done, count = [0, 0], _counted("step")
 
     def progress(step: int, steps: int) -> None:
         done[:] = step, steps
-        _progress(step, steps)
+        count(step, steps)
 
     pictures = cnnvis.maximize_filters(
         _network(given), progress=progress, **_some(given, "layer", "units", "recipe", "seed")
@@ -190,7 +204,8 @@ def _filters(given: argparse.Namespace) -> int:
 
 def _explain(given: argparse.Namespace) -> None:
     _check_output(given)
-    heatmap = cnnvis.explain(_network(given), _image(given), **_some(given, "layer", "method", "target"))
+    options = _some(given, "layer", "method", "target", "augment", "seed")
+    heatmap = cnnvis.explain(_network(given), _image(given), progress=_counted("run"), **options)
     if heatmap.message:
         print("cnnvis:", heatmap.message, file=sys.stderr)
     _save(cnnvis.plot_heatmap(heatmap, **_some(given, "opacity", "colormap")), given)
@@ -268,6 +283,14 @@ def _evaluation_rows(evaluation: Evaluation) -> list[dict[str, Any]]:
 
 _EVALUATION_FILES = {".md": _as_markdown, ".json": _as_json, ".csv": _as_csv}
 _PHOTOGRAPHS = (".jpg", ".jpeg", ".png", ".webp", ".gif", ".tif", ".tiff", ".bmp", ".avif")
+
+
+def _concepts(given: argparse.Namespace) -> None:
+    _check_output(given)
+    found = cnnvis.concepts(_network(given), _image(given), **_some(given, "layer", "parts", "seed"))
+    if found.message:
+        print("cnnvis:", found.message, file=sys.stderr)
+    _save(cnnvis.plot_concepts(found, **_some(given, "opacity")), given)
 
 
 def _layers(given: argparse.Namespace) -> None:
@@ -425,6 +448,30 @@ def _progress(step: int, steps: int, left: str = "") -> None:
         print(f"\rcnnvis: step {step} of {steps}{left}   ", end=end, file=sys.stderr, flush=True)
     elif step * 10 // steps > (step - 1) * 10 // steps:
         print(f"cnnvis: step {step} of {steps}{left}", file=sys.stderr, flush=True)
+
+
+def _counted(what: str) -> Callable[[int, int], None]:
+    """One line that counts up on a terminal, a line for each tenth in a log; with the time left where that is long.
+
+    What is done at once says nothing.
+    """
+    began, before = time.monotonic(), 0
+
+    def progress(step: int, steps: int) -> None:
+        nonlocal before
+        if steps == 1:
+            return
+        passed = time.monotonic() - began
+        left = round(passed / step * (steps - step))
+        words = f"cnnvis: {what} {step} of {steps}" + (f", about {left} s left" if left >= _LONG else "")
+        if sys.stderr.isatty():
+            end = "\n" if step == steps else ""
+            print(f"\r{words}\x1b[K", end=end, file=sys.stderr, flush=True)
+        elif step * 10 // steps > before * 10 // steps:
+            print(words, file=sys.stderr, flush=True)
+        before = step
+
+    return progress
 
 
 def _print_table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> None:

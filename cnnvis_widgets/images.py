@@ -71,6 +71,11 @@ def load_image(source: Any, *, name: str | None = None) -> np.ndarray:
     )
 
 
+def is_several(source: Any) -> bool:
+    """Whether what was given is several pictures: a list or tuple of them, or an array (n, H, W, C)."""
+    return isinstance(source, list | tuple) or getattr(source, "ndim", 0) == 4
+
+
 def sample_images() -> dict[str, np.ndarray]:
     """Real photographs that need no download, "cat" first: name -> RGB uint8 (H, W, 3)."""
     package = importlib.util.find_spec("skimage")  # found, not imported: only its files are wanted

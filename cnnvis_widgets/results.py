@@ -5,7 +5,7 @@ Pictures (`render/`) and widgets (`widgets/`) are made from these and know nothi
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -104,6 +104,45 @@ class Ablation:
     layer: LayerInfo
     units: tuple[int, ...]
     network: str
+
+
+@dataclass(frozen=True)
+class Concepts:
+    """A layer's maps on one image as a mixture of a few parts, the largest part of all pictures first."""
+
+    maps: np.ndarray  # (parts, h, w) float32, >= 0: how much of each part is where, summed over channels
+    directions: np.ndarray  # (parts, c) float32, >= 0: each part's share of the channels; a row sums to 1
+    explained: float  # share of the layer's positive activity (its squares) that the mixture gives again
+    layer: LayerInfo
+    network: str
+    image: np.ndarray = field(repr=False)  # RGB uint8 (H, W, 3), as given
+    even: bool = False  # the layer puts out the same everywhere
+
+    @property
+    def share(self) -> np.ndarray:
+        """(parts,) float64: each part's share of all that the parts add up to here."""
+        sums = self.maps.sum(axis=(1, 2), dtype=np.float64)
+        return sums / (sums.sum() or 1)
+
+    @property
+    def message(self) -> str:
+        """Said instead of parts that would tell nothing, else empty."""
+        if not np.isfinite(self.maps).all():
+            return f"{self.network} gave values that are no numbers at {self.layer.path}"
+        if not self.maps.any():
+            return f"nothing above 0 at {self.layer.path}, so there are no parts"
+        return f"{self.layer.path} puts out the same everywhere, so no part is anywhere" if self.even else ""
+
+    def overlay(self, opacity: float = 0.6, parts: Iterable[int] | None = None) -> np.ndarray:
+        """The parts in colours of their own over the greyed photograph: RGB uint8 (H, W, 3) at the image's own size.
+
+        Each place has the colour of its mixture, as strong as what its parts add up to; ``opacity`` in [0, 1] is that
+        of the strongest place. parts: which ones, by number from 0; None gives all.
+        Raises `CnnvisError` for more parts than colours can be told apart.
+        """
+        from cnnvis_widgets.render.parts import overlay
+
+        return overlay(self.image, self.maps, opacity, parts)
 
 
 @dataclass(frozen=True)

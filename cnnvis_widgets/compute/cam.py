@@ -13,6 +13,8 @@ import numpy as np
 
 from cnnvis_widgets.errors import MethodError
 
+_BLOCK, _PATIENCE = 8, 30
+
 
 def relu(x: np.ndarray) -> np.ndarray:
     return np.maximum(x, 0.0)
@@ -67,7 +69,11 @@ def grad_cam_plus_plus(activations: np.ndarray, gradients: np.ndarray) -> np.nda
     The paper explains exp(S) in place of the score S; the factor exp(S) of all its derivatives is left out here, as it
     scales the whole map, and overflows.
     """
-    return plus_plus(activations, gradients, gradients**2, gradients**3)
+    # Divided by g^2: where g <= 0 there is nothing to weigh.
+    below = gradients * activations.sum(axis=(0, 1))
+    below += 2
+    share = np.divide(relu(gradients), below, out=np.zeros_like(below), where=~(below <= 0))
+    return relu(activations @ share.sum(axis=(0, 1)))
 
 
 def plus_plus(
@@ -146,18 +152,20 @@ def _first_component(maps: np.ndarray) -> np.ndarray:
 
 
 def _first_eigenvector(gram: np.ndarray) -> np.ndarray:
-    """Of a symmetric matrix >= 0, by power iteration: ten times faster than all of them, for maps of a network."""
+    """Of a symmetric matrix >= 0, by subspace iteration: several times faster than all of them, for maps of a network.
+
+    Eight vectors at once, as the first eigenvalues of a network's maps may be nearly equal; the ninth is much smaller.
+    """
     gram = gram.astype(np.float64)
     if not np.isfinite(gram).all():
         return np.full(len(gram), np.nan)
-    vector = np.random.default_rng(0).standard_normal(len(gram))
-    for _ in range(100):
-        turned = gram @ vector
-        length = np.linalg.norm(turned)
-        if length == 0:
-            return turned
-        turned /= length
-        if np.abs(turned - vector).max() < 1e-7:
-            return turned
-        vector = turned
+    if len(gram) > _BLOCK:
+        space = np.linalg.qr(np.random.default_rng(0).standard_normal((len(gram), _BLOCK)))[0]
+        for _ in range(_PATIENCE):
+            turned = gram @ space
+            values, mixtures = np.linalg.eigh(space.T @ turned)
+            vector, image = space @ mixtures[:, -1], turned @ mixtures[:, -1]
+            if np.linalg.norm(image - values[-1] * vector) <= 1e-8 * values[-1]:
+                return vector
+            space = np.linalg.qr(turned)[0]
     return np.linalg.eigh(gram)[1][:, -1]

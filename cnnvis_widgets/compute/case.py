@@ -86,6 +86,10 @@ class Case:
         scores, values, gradients = self.network.probe.backward(inputs, rows, (path,), of, rule)
         return scores @ self._weights, values[path], gradients[path]
 
+    def input_gradient(self, rule: str = "") -> np.ndarray:
+        """(H, W, C) float32: the gradient of the target at the input, from memory where it is known."""
+        return runs.input_gradient(self.network, self.image, self.target, rule)
+
     def bias_terms(self) -> tuple[float, np.ndarray, list[np.ndarray]]:
         """The score, the input's gradient (H, W, C), and each added constant times its gradient, (h, w, c) or (c,)."""
         of = (self.target.of, self.target.layer)
@@ -112,14 +116,19 @@ class Case:
 
     def batches(self, count: int, backward: bool = False) -> Iterator[slice]:
         """Parts of ``range(count)``, each for one run, forward or backward too."""
-        sizes = [4 * h * w * c for h, w, c in (layer.shape for layer in self.network.layers)]
-        each = _BACKWARD_BYTES // (2 * sum(sizes)) if backward else _FORWARD_BYTES // max(sizes)
-        step = max(1, min(_MOST, each))
+        step = batch_size(self.network, backward)
         return (slice(start, min(start + step, count)) for start in range(0, count, step))
 
     @functools.cached_property
     def _weights(self) -> np.ndarray:
         return runs.weights(self.network, self.target)
+
+
+def batch_size(network: Network, backward: bool = False) -> int:
+    """How many pictures may go through the network together, so that the memory stays bounded."""
+    sizes = [4 * h * w * c for h, w, c in (layer.shape for layer in network.layers)]
+    each = _BACKWARD_BYTES // (2 * sum(sizes)) if backward else _FORWARD_BYTES // max(sizes)
+    return max(1, min(_MOST, each))
 
 
 def enlarged(maps: np.ndarray, height: int, width: int) -> np.ndarray:

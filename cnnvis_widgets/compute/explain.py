@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, overload
 
 import numpy as np
 
 from cnnvis_widgets.compute import cam, runs
-from cnnvis_widgets.compute.case import Case, Partial
+from cnnvis_widgets.compute.case import Case, Partial, batch_size
 from cnnvis_widgets.compute.methods import Method, find_method, methods
 from cnnvis_widgets.errors import MethodError, did_you_mean
-from cnnvis_widgets.images import load_image
+from cnnvis_widgets.images import is_several, load_image
 from cnnvis_widgets.networks.network import Network, check_network
 from cnnvis_widgets.results import Heatmap, LayerInfo
 
@@ -26,35 +26,65 @@ __all__ = [
     "share_of_maximum",
 ]
 
+# Test-time augmentation: (mirrored, brightness), as pytorch-grad-cam's aug_smooth.
+VERSIONS = tuple((mirrored, brightness) for mirrored in (False, True) for brightness in (0.9, 1.0, 1.1))
 
+
+@overload
+def explain(network: Network, image: list | tuple, *args: Any, **options: Any) -> list[Heatmap]: ...
+@overload
+def explain(network: Network, image: Any, *args: Any, **options: Any) -> Heatmap: ...
 def explain(
     network: Network,
-    image,
+    image: Any,
     method: str = "grad-cam",
     layer: str | LayerInfo | None = None,
     target=None,
     *,
     seed: int = 0,
+    augment: bool = False,
     progress: Callable[[int, int], object] | None = None,
     **options: Any,
-) -> Heatmap:
+) -> Heatmap | list[Heatmap]:
     """Where in the image the evidence for a target lies.
 
-    image: anything `load_image` takes. layer: a path; None gives ``network.default_layer``; methods that explain the
+    image: anything `load_image` takes; of a list of them, or an array (n, H, W, 3), each gets a heatmap, and those that
+    take one pass each go through the network together. layer: a path; None gives ``network.default_layer``; methods that explain the
     input's pixels take no notice of it. target: the class whose logit (the score before softmax or sigmoid) is
     explained, by index or name, or anything else that `Network.target` takes; None gives the top class.
-    seed: of methods that draw at random. progress: called with (done, total) while a method runs.
+    seed: of methods that draw at random. augment: the mean over six versions of the image (see `VERSIONS`), which takes
+    six times as long. progress: called with (done, total) while a method runs.
     options: keywords of the method's own function, such as ``steps=100`` for integrated-gradients.
-    Returns a `Heatmap` of (h, w) float32 at the layer's resolution, or at the input's, divided by its own largest
+    Returns a `Heatmap`, or a list of them, of (h, w) float32 at the layer's resolution, or at the input's, divided by its own largest
     magnitude: in [0, 1], or in [-1, 1] where ``.signed``. Where there is no evidence it is all zero and ``.message``
     says so. A network whose ``head`` is "none" is explained by its outputs as they are.
     Raises `MethodError`, `UnknownLayerError`, `ImageError`, or `CnnvisError` for an unknown target.
     """
     check_network(network, "explain")
-    for step in explain_steps(network, image, method, layer, target, seed=seed, **options):
-        if progress is not None:
-            progress(step[0], step[1])
-    return step[2]
+    several = is_several(image)
+    images = [load_image(one) for one in image] if several else [image]
+    row, heatmaps = find_method(method), []
+    about = None if target is None else network.target(target)
+    together = _together(network, row, network.layer(layer)) if several and not augment else 1
+    for place, one in enumerate(images):
+        if together > 1 and place % together == 0:
+            part = images[place : place + together]
+            runs.record_several(network, part, about, network.layer(layer).path, row.rule, together)
+        steps = explain_steps(network, one, method, layer, target, seed=seed, augment=augment, **options)
+        for done, total, heatmap in steps:
+            if progress is not None:
+                progress(place * total + done, len(images) * total)
+        heatmaps.append(heatmap)
+    return heatmaps if several else heatmaps[0]
+
+
+def _together(network: Network, row: Method, layer: LayerInfo) -> int:
+    """Of how many pictures a method's one pass is made at once; 1 for methods that fill their batches themselves."""
+    if row.needs == "runs" and row.rule is None:
+        return 1
+    height, width, channels = network.probe.input_shape if row.rule is not None else layer.shape
+    each = 2 * 4 * height * width * channels
+    return max(1, min(batch_size(network, backward=True), network.memory.limit // 2 // each))
 
 
 def explain_layers(
@@ -103,6 +133,7 @@ def explain_steps(
     target=None,
     *,
     seed: int = 0,
+    augment: bool = False,
     **options: Any,
 ) -> Iterator[tuple[int, int, Heatmap]]:
     """`explain` as work that advances step by step: (done, total, the heatmap so far), the last one complete.
@@ -111,6 +142,9 @@ def explain_steps(
     """
     check_network(network, "explain_steps")
     row = find_method(method)
+    if augment:
+        yield from _augmented(network, load_image(image), method, layer, target, {"seed": seed, **options})
+        return
     if row.needs == "maps":
         yield 1, 1, explain_layers(network, image, method, [network.layer(layer)], target, **options)[0]
         return
@@ -122,6 +156,27 @@ def explain_steps(
     score = _score(case, logits)
     for step in _quietly(row.function, case, options):
         yield step.done, step.total, _heatmap(row, case, score, step.raw, step.details)
+
+
+def _augmented(
+    network: Network, image: np.ndarray, method: str, layer, target, options: Mapping[str, Any]
+) -> Iterator[tuple[int, int, Heatmap]]:
+    """`explain_steps` of the mean over `VERSIONS`: each map is turned back, then the unscaled ones are averaged."""
+    logits = network.logits(image)
+    explained = network.target(int(np.argmax(logits)) if target is None else target)
+    row, info = find_method(method), network.layer(layer)
+    case = Case(network, image, info, explained)
+    score, total_raw, details = _score(case, logits), 0.0, {}
+    for number, (mirrored, brightness) in enumerate(VERSIONS):
+        version = np.rint(np.minimum(np.arange(256) * brightness, 255)).astype(np.uint8)[image]
+        version = np.ascontiguousarray(version[:, ::-1]) if mirrored else version
+        for done, total, heatmap in explain_steps(network, version, method, info, explained, **options):
+            raw = heatmap.raw[:, ::-1] if mirrored else heatmap.raw
+            mean = (total_raw + raw) / np.float32(number + 1)
+            said = {name: max(value, details.get(name, value)) for name, value in heatmap.details.items()}
+            said["versions averaged"] = number + 1
+            yield number * total + done, len(VERSIONS) * total, _heatmap(row, case, score, mean, said)
+        total_raw, details = total_raw + raw, said
 
 
 def fuse_heatmaps(heatmaps: Sequence[Heatmap], shallow: int | None = None) -> Heatmap:
@@ -200,5 +255,8 @@ def _check_options(row: Method, options: Mapping[str, Any]) -> None:
         if name not in known:
             there_is = did_you_mean(name, known) if known else "it has none."
             raise MethodError(f"{row.name} has no option {name!r}; {there_is}")
-        if isinstance(known[name].default, int) and not (isinstance(value, int | np.integer) and value >= 1):
+        whole = str(known[name].annotation).startswith("int")
+        if value is None and known[name].default is None:
+            continue
+        if whole and not (isinstance(value, int | np.integer) and value >= 1):
             raise MethodError(f"{name} is a whole number of at least 1; {value!r} was given.")

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from cnnvis_widgets.networks.network import Network
-from cnnvis_widgets.networks.probe import LOGITS
+from cnnvis_widgets.networks.probe import INPUT, LOGITS
 from cnnvis_widgets.results import Target
 
 _FLOAT = 4  # bytes
@@ -48,8 +48,7 @@ def gradients(
     logits = network.memory.get(("logits", key))
     if target is None and logits is not None:
         target = int(np.argmax(logits))
-    if isinstance(target, Target) and target.of == "logit" and not target.weights:
-        target = target.index  # the same key in memory, however it was said
+    target = None if target is None else _plain(target)
     row, of = np.zeros(network.probe.classes, np.float32), LOGITS
     if target is not None:
         values = _known(network, ("activations", key), paths)
@@ -65,6 +64,74 @@ def gradients(
     kept_slopes = _keep(network, ("gradients", key, target), slopes, paths)
     logits = network.memory.put(("logits", key), scores[0]) if of == LOGITS else network.logits(image)
     return _index(target), logits, kept, kept_slopes
+
+
+def input_gradient(network: Network, image: np.ndarray, target: Target, rule: str = "") -> np.ndarray:
+    """(H, W, C) float32, read-only: the gradient of a target's score at the input, or what a rule makes of it."""
+    key, pixels = network.seen(image)
+    known = network.memory.get(_at_input(key, target, rule))
+    if known is None:
+        row = weights(network, target)[None]
+        found = network.probe.backward(network.prepare(pixels), row, (INPUT,), _of(target), rule)[-1]
+        known = network.memory.put(_at_input(key, target, rule), found[INPUT][0])
+    return known
+
+
+def record_several(
+    network: Network,
+    images: Sequence[np.ndarray],
+    target: Target | None,
+    path: str,
+    rule: str | None = None,
+    batch: int = 32,
+) -> None:
+    """Have several images' answers in memory by runs of ``batch`` of them: `gradients` at a layer then only reads, or
+    `input_gradient` where a rule is given. target: None stands for each image's own top class.
+
+    Whoever asks reads them at once: of more than memory can hold the first are forgotten again.
+    """
+    unknown = [image for image in images if not _is_known(network, image, target, path, rule)]
+    paths = (INPUT,) if rule is not None else (path,)
+    for start in range(0, len(unknown), batch):
+        seen = [network.seen(image) for image in unknown[start : start + batch]]
+        inputs = np.concatenate([network.prepare(pixels) for _key, pixels in seen])
+        row = np.zeros(network.probe.classes, np.float32) if target is None else weights(network, target)
+        of = LOGITS if target is None else _of(target)
+        rows = np.repeat(row[None], len(inputs), axis=0)
+        scores, values, slopes = network.probe.backward(inputs, rows, paths, of, rule or "")
+        for place, (key, _pixels) in enumerate(seen):
+            about = int(np.argmax(scores[place])) if target is None else target
+            if of == LOGITS:
+                network.memory.put(("logits", key), scores[place].copy())
+            # Copies: a view of one image would keep the whole batch.
+            if rule is not None:
+                network.memory.put(_at_input(key, about, rule), slopes[INPUT][place].copy())
+            else:
+                network.memory.put(("activations", key, path), values[path][place].copy())
+                network.memory.put(("gradients", key, _plain(about), path), slopes[path][place].copy())
+
+
+def _is_known(network: Network, image, target: Target | None, path: str, rule: str | None) -> bool:
+    key, _pixels = network.seen(image)
+    logits = network.memory.get(("logits", key))
+    if logits is None:
+        return False
+    about = int(np.argmax(logits)) if target is None else target
+    if rule is not None:
+        return network.memory.get(_at_input(key, about, rule)) is not None
+    keys = (("activations", key, path), ("gradients", key, _plain(about), path))
+    return all(network.memory.get(one) is not None for one in keys)
+
+
+def _at_input(key: bytes, target: Target | int, rule: str) -> tuple:
+    return ("gradients", key, _plain(target), INPUT, rule)
+
+
+def _plain(target: Target | int) -> Target | int:
+    """The same key in memory, however a class's logit was said."""
+    if isinstance(target, Target) and target.of == "logit" and not target.weights:
+        return target.index
+    return target
 
 
 def weights(network: Network, target: Target | int) -> np.ndarray:

@@ -17,6 +17,7 @@ from cnnvis_widgets.networks.files import reason
 from cnnvis_widgets.networks.graph import Graph
 from cnnvis_widgets.networks.memory import Memory
 from cnnvis_widgets.networks.probe import Probe
+from cnnvis_widgets.networks.targets import read_words
 from cnnvis_widgets.results import LayerInfo, Prediction, Target
 
 if TYPE_CHECKING:
@@ -180,9 +181,18 @@ class Network:
 
         A class by index or name: its logit. A list of classes: their logits' sum. A dictionary of classes and
         weights: that combination, as in ``{"cat": 1, "dog": -1}``, what speaks for a cat rather than a dog, or
-        ``{"cat": -1}``, what speaks against one. A `Target`: itself; ``.probability`` of one is explained where a
+        ``{"cat": -1}``, what speaks against one. The same in words (see `targets.read_words`): "cat - dog", "!cat",
+        "probability of cat", "unit 5 of conv2". A `Target`: itself; ``.probability`` of one is explained where a
         class's probability is meant, `unit` makes one of a layer's unit.
         """
+        if isinstance(target, str) and (words := read_words(target, self.class_names)) is not None:
+            if words.unit is not None:
+                return self.unit(words.layer, words.unit)
+            combined: dict = {}
+            for one, weight in words.weights:
+                combined[one] = combined.get(one, 0) + weight
+            meant = self.target(combined)
+            return meant.probability if words.probability else meant
         if isinstance(target, Target) and target.of == "unit":
             return self.unit(target.layer, target.index)
         if isinstance(target, Target):

@@ -18,11 +18,12 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.image import AxesImage
+from matplotlib.patches import Rectangle
 
 from cnnvis_widgets.errors import CnnvisError
-from cnnvis_widgets.render import colormaps, tiles
+from cnnvis_widgets.render import colormaps, parts, tiles
 from cnnvis_widgets.render.pictures import limits
-from cnnvis_widgets.results import FeatureMaps, FilterPictures, Heatmap
+from cnnvis_widgets.results import Concepts, FeatureMaps, FilterPictures, Heatmap
 
 # Inches, and points for letters (72 to the inch).
 _WIDTH, _NARROWEST, _TALLEST, _LARGEST_TILE = 12.0, 7.0, 24.0, 3.0
@@ -154,6 +155,7 @@ def plot_heatmap(heatmap: Heatmap, opacity: float = 0.4, colormap: str | None = 
         f"{heatmap.network} · {heatmap.method} at {heatmap.layer.path}",
         "" if heatmap.target.weights or heatmap.target.of == "unit" else f"class {heatmap.target.index}",
         f"{broken.sum()} of {broken.size} places are not numbers (x, magenta)" if broken.any() else "",
+        *(f"{name} {_short(value)}" for name, value in heatmap.details.items()),
     ]
     heading = _Heading(title, " · ".join(filter(None, facts)), figure_width)
     figure = Figure(figure_width, heading.height + panel_height + _UNDER)
@@ -184,6 +186,54 @@ def plot_heatmap(heatmap: Heatmap, opacity: float = 0.4, colormap: str | None = 
     ticks = {-1.0: "-1", 0.0: "0", 1.0: "1"} if signed else {0.0: "0", 1.0: "1"}
     _bar(figure, left, colormap, ticks, words)
     return figure
+
+
+def plot_concepts(concepts: Concepts | Sequence[Concepts], opacity: float = 0.6) -> Figure:
+    """The parts of a layer's maps in colours of their own over the photograph, and each part's share.
+
+    Of one picture: beside the photograph. Of several, as a list of pictures gives: all of them side by side, with the
+    shares in all. ``opacity`` in [0, 1] is that of the strongest place.
+    Raises CnnvisError for an opacity outside [0, 1], more parts than can be told apart, another kind of result.
+    """
+    several = list(concepts) if isinstance(concepts, list | tuple) else [concepts]
+    for one in several:
+        _check_kind(one, Concepts, "plot_concepts", "concepts")
+    if not several:
+        raise CnnvisError("There is nothing to draw: no parts are there.")
+    first = several[0]
+    drawn = [one.overlay(opacity) for one in several]
+    pictures = [first.image, *drawn] if len(several) == 1 else drawn
+    shapes = [picture.shape[1] / picture.shape[0] for picture in pictures]
+    height = min((_WIDTH - (len(pictures) + 1) * _MARGIN) / sum(shapes), 0.6 * _WIDTH)
+    figure_width = max(height * sum(shapes) + (len(pictures) + 1) * _MARGIN, _NARROWEST)
+    explained = np.mean([one.explained for one in several])
+    facts = f"{_count(len(first.maps), 'part')}, which give {explained:.0%} of the layer's activity again"
+    heading = _Heading(f"{first.network}  ·  {first.layer.path}", facts, figure_width)
+    figure = Figure(figure_width, heading.height + height + _UNDER)
+    heading.write(figure)
+    left = (figure_width - height * sum(shapes) - (len(pictures) - 1) * _MARGIN) / 2
+    for picture, shape in zip(pictures, shapes, strict=True):
+        axes = _axes(figure, left, _UNDER, height * shape, height)
+        _show(axes, picture)
+        left += height * shape + _MARGIN
+    if first.message:
+        _sentence(axes, first.message, height * shape)
+    _swatches(figure, np.mean([one.share for one in several], axis=0))
+    return figure
+
+
+def _swatches(figure: Figure, shares: np.ndarray) -> None:
+    """Each part's colour, number and share, along the bottom."""
+    room = figure.get_figwidth() - 2 * _MARGIN
+    axes = _axes(figure, _MARGIN, _MARGIN, room, _BAR_HEIGHT)
+    axes.set(xlim=(0, room), ylim=(0, _BAR_HEIGHT))
+    axes.set_axis_off()
+    step = room / len(shares)
+    for part, share in enumerate(shares):
+        colour = tuple(value / 255 for value in parts.colour_of(part))
+        axes.add_patch(Rectangle((part * step, 0), _BAR_HEIGHT, _BAR_HEIGHT, facecolor=colour))
+        words = f"part {part + 1}  {share:.0%}"
+        _text(axes, part * step + 1.5 * _BAR_HEIGHT, _BAR_HEIGHT / 2, words, 10, color=_INK, va="center")
 
 
 class _Picture(AxesImage):
@@ -447,7 +497,12 @@ def _check_kind(result: object, wanted: type, plot: str, made_by: str) -> None:
     """One kind of result given for another: say what it is and what draws it."""
     if isinstance(result, wanted):
         return
-    drawn_by = {FeatureMaps: "plot_feature_maps", FilterPictures: "plot_filters", Heatmap: "plot_heatmap"}
+    drawn_by = {
+        FeatureMaps: "plot_feature_maps",
+        FilterPictures: "plot_filters",
+        Heatmap: "plot_heatmap",
+        Concepts: "plot_concepts",
+    }
     remedy = next(
         (f"; {name} draws these" for kind, name in drawn_by.items() if isinstance(result, kind)), ""
     )

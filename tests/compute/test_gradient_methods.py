@@ -8,9 +8,12 @@ import tensorflow as tf
 from models import BUILDS, SIZE, functional, picture
 
 from cnnvis_widgets.compute import case as cases
+from cnnvis_widgets.compute import gradients
 from cnnvis_widgets.compute.case import Case
 from cnnvis_widgets.compute.explain import explain
 from cnnvis_widgets.errors import MethodError
+from cnnvis_widgets.images import load_image
+from cnnvis_widgets.networks import load_network
 from cnnvis_widgets.networks.network import Network
 
 
@@ -69,12 +72,50 @@ def test_integrated_gradients_are_complete(build):
     network = network_of(halves, preprocess=lambda x: x / 255 if build == "nested" else x / 255 - 0.5)
     case = Case(network, image, network.default_layer, network.target(1))
     last, first = (float(halves.after(halves.up_to(x))[0, 1]) for x in (case.inputs, case.baseline))
-    heat = explain(network, image, "integrated-gradients", target=1, steps=200)
+    heat = explain(network, image, "integrated-gradients", target=1)
     gap = abs(heat.raw.sum(dtype=np.float64) - (last - first)) / abs(last - first)
     assert gap < 0.01
     assert heat.details["completeness gap"] == pytest.approx(gap, abs=1e-4)
-    few = explain(network, image, "integrated-gradients", target=1, steps=2)
-    assert few.details["completeness gap"] > gap
+    few, many = (
+        explain(network, image, "integrated-gradients", target=1, steps=steps).details for steps in (2, 200)
+    )
+    assert (few["steps"], many["steps"]) == (2, 200)
+    assert few["completeness gap"] > many["completeness gap"]
+
+
+def test_integrated_gradients_take_their_steps_where_the_score_changes():
+    """The score rises by 6 within a hundredth of the way: no even spacing of so few steps would meet that."""
+    inputs = keras.Input((4, 4, 3))
+    scale, shift = keras.layers.Rescaling(600.0, -200.0), keras.layers.Rescaling(1.0, 0.0)
+    x = keras.layers.ReLU(max_value=6)(scale(shift(inputs)))
+    model = keras.Model(inputs, keras.layers.Dense(2)(keras.layers.Flatten()(x)))
+    network = Network(model, preprocess=lambda x: (x - np.float32([124, 117, 104])) / 131)
+    image = np.full((4, 4, 3), 255, np.uint8)
+    heat = explain(network, image, "integrated-gradients", target=0)
+    assert heat.details["completeness gap"] < 0.01
+    assert 26 < heat.details["steps"] < 150
+    even = explain(network, image, "integrated-gradients", target=0, steps=50)
+    assert even.details["steps"] == 50 and even.details["completeness gap"] > 0.01
+
+
+def test_integrated_gradients_that_never_get_complete_stop_and_say_so(monkeypatch):
+    monkeypatch.setattr(gradients, "MOST_STEPS", 60)
+    monkeypatch.setattr(gradients, "COMPLETE", -1.0)
+    heat = explain(network_of(functional()), picture(2), "integrated-gradients", target=1)
+    assert heat.details["steps"] == 60 and heat.details["completeness gap"] >= 0
+
+
+def test_integrated_gradients_of_a_trained_network_are_complete_to_a_hundredth(
+    networks_folder, photos_folder
+):
+    mean = np.float32([104, 117, 123])
+    network = load_network(networks_folder / "squeezenet.keras", preprocess=lambda x: x[..., ::-1] - mean)
+    image = load_image(photos_folder / "001_goldfish.jpg")
+    heat = explain(network, image, "integrated-gradients")
+    case = Case(network, image, network.default_layer, heat.target)
+    last, first = case.scores(np.concatenate([case.inputs, case.baseline]))
+    assert heat.raw.sum(dtype=np.float64) == pytest.approx(last - first, rel=0.01)
+    assert heat.details["steps"] < 150
 
 
 def test_integrated_gradients_equal_a_sum_over_many_small_steps():
