@@ -125,6 +125,9 @@ def _parser() -> argparse.ArgumentParser:
     _network_options(layers)
     layers.set_defaults(command=_layers)
     commands.add_parser("methods", help="list the attribution methods").set_defaults(command=_methods)
+    cache = commands.add_parser("cache", help="say where finished pictures are kept, and how many bytes they take")
+    cache.add_argument("--clear", action="store_true", help="remove them")
+    cache.set_defaults(command=_cache)
     return parser
 
 
@@ -180,6 +183,18 @@ def _layers(given: argparse.Namespace) -> None:
 def _methods(given: argparse.Namespace) -> None:
     rows = [(row.name, row.family, row.formula, row.paper, row.costs) for row in cnnvis.methods()]
     _print_table(("method", "family", "formula", "paper", "costs"), rows)
+
+
+def _cache(given: argparse.Namespace) -> None:
+    from cnnvis_widgets.jobs.cache import Cache
+
+    kept = Cache()
+    if kept.folder is None:
+        print("Nothing is kept: CNNVIS_CACHE is off.")
+    elif given.clear:
+        print(f"{kept.folder}: {kept.clear() / 1e6:.1f} MB removed")
+    else:
+        print(f"{kept.folder}: {kept.size() / 1e6:.1f} MB of at most {kept.limit / 1e6:.0f} MB")
 
 
 def _lab(given: argparse.Namespace) -> int:

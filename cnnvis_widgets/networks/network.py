@@ -16,6 +16,7 @@ from cnnvis_widgets.networks.files import reason
 from cnnvis_widgets.networks.graph import Graph
 from cnnvis_widgets.networks.memory import Memory
 from cnnvis_widgets.networks.probe import Probe
+from cnnvis_widgets.networks.signature import signature
 from cnnvis_widgets.results import LayerInfo, Prediction, Target
 
 if TYPE_CHECKING:
@@ -233,6 +234,10 @@ class Network:
         if weights != self._weights_known:
             self.forget()
             self._weights_known = weights
+
+    def signature(self) -> str:
+        """A short text for what this network computes: another one after training, the same in another kernel."""
+        return signature(self)
 
     def seen(self, image: np.ndarray) -> tuple[bytes, np.ndarray]:
         """An RGB uint8 image as the network sees it, resized to ``input_size``, after its key for `memory`.
