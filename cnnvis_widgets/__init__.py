@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from cnnvis_widgets.errors import (
     CnnvisError,
+    CnnvisWarning,
     ImageError,
     MethodError,
     NetworkLoadError,
@@ -92,6 +93,7 @@ _HOMES = {
 __all__ = [
     "Ablation",
     "CnnvisError",
+    "CnnvisWarning",
     "Concepts",
     "Evaluation",
     "Explorer",

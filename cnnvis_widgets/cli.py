@@ -165,6 +165,11 @@ def _parser() -> argparse.ArgumentParser:
     layers.set_defaults(command=_layers)
     commands.add_parser("methods", help="list the attribution methods").set_defaults(command=_methods)
     commands.add_parser("metrics", help="list what 'evaluate' measures").set_defaults(command=_metrics)
+    cache = commands.add_parser(
+        "cache", help="say where finished pictures are kept, and how many bytes they take"
+    )
+    cache.add_argument("--clear", action="store_true", help="remove them")
+    cache.set_defaults(command=_cache)
     return parser
 
 
@@ -308,6 +313,18 @@ def _methods(given: argparse.Namespace) -> None:
 def _metrics(given: argparse.Namespace) -> None:
     rows = [(row.name, row.better, row.formula, row.paper, row.costs) for row in cnnvis.metrics()]
     _print_table(("metric", "better", "formula", "paper", "costs"), rows)
+
+
+def _cache(given: argparse.Namespace) -> None:
+    from cnnvis_widgets.jobs.cache import Cache
+
+    kept = Cache()
+    if kept.folder is None:
+        print("Nothing is kept: CNNVIS_CACHE is off.")
+    elif given.clear:
+        print(f"{kept.folder}: {kept.clear() / 1e6:.1f} MB removed")
+    else:
+        print(f"{kept.folder}: {kept.size() / 1e6:.1f} MB of at most {kept.limit / 1e6:.0f} MB")
 
 
 def _lab(given: argparse.Namespace) -> int:

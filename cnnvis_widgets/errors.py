@@ -10,6 +10,10 @@ class CnnvisError(Exception):
     """Base of all errors of this package."""
 
 
+class CnnvisWarning(UserWarning):
+    """Something that works, but perhaps not as the person thinks."""
+
+
 class UnknownNetworkError(CnnvisError):
     """No network goes by this name."""
 

@@ -13,6 +13,7 @@ from playwright.sync_api import Browser
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+os.environ["CNNVIS_CACHE"] = "off"  # what an earlier run kept must not answer for the code of today
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 

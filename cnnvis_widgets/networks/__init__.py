@@ -5,7 +5,7 @@ Keras and TensorFlow are imported when the first network is loaded, not before.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -34,20 +34,30 @@ def load_network(
     preprocess: Callable[[np.ndarray], np.ndarray] | None = None,
     class_names: Sequence[str] | None = None,
     input_size: tuple[int, int] | None = None,
+    input: str | None = None,
+    output: str | int | None = None,
+    other_inputs: Mapping[str, Any] | None = None,
+    custom_objects: Mapping[str, Any] | None = None,
+    allow_code: bool = False,
     **options: Any,
 ) -> Network:
     """A network made ready to be looked into, from a name, a file or a Keras model.
 
     source: "bundled" (comes with the package, needs no download); a classifier of `keras.applications`, case,
         spaces, "-" and "_" ignored ("vgg16", "Inception V3", "densenet" for DenseNet121); the path of a
-        ``.keras`` or ``.h5`` file; a `keras.Model`, which is used as it is; or a `Network`, which is returned.
+        ``.keras`` or ``.h5`` file, of Keras 2 too, of a ``.json`` file, or of a SavedModel's folder; a `keras.Model`,
+        which is used as it is; or a `Network`, which is returned.
     weights: for a name of `keras.applications`: "imagenet" (the default; Keras downloads them once), the path
-        of a local weights file, or "random" for an untrained network.
+        of a local weights file, or "random" for an untrained network. For a ``.json`` file its weights file.
     preprocess: float32 RGB (n, H, W, 3) in [0, 255] -> the network's input; must not change its argument.
         Names bring their own; files and models get the values 0..255 as they are unless this is given.
     class_names: one for each output. Networks of `keras.applications` with 1000 outputs, from a file too, get
         ImageNet's; others "class 0", "class 1", ...
     input_size: (height, width), where the network leaves it open or another than its own is wanted.
+    input, output: names, where a model has several: the input that takes the picture, the output that is looked at (its
+        place will do). other_inputs: by name, what the others are given for each picture; zeros where nothing is said.
+    custom_objects: by name, layers and functions of one's own that a file needs. allow_code: run Python code that came in
+        a file (a Lambda layer), which is refused otherwise; only for files from people you trust.
     options: further arguments of the Keras constructor of a name, as in
         ``load_network("mobilenet", weights="mobilenet_quarter.h5", alpha=0.25)``.
 
@@ -59,6 +69,7 @@ def load_network(
     start_tensorflow()
     from cnnvis_widgets.networks import files, zoo
     from cnnvis_widgets.networks.network import Network, checked_size
+    from cnnvis_widgets.networks.sides import single
 
     given = {"preprocess": preprocess, "class_names": _names(class_names), "input_size": input_size}
     if isinstance(source, Network):
@@ -76,7 +87,8 @@ def load_network(
     if options:
         raise NetworkLoadError(
             f"{', '.join(options)}: such options are for the names of keras.applications; "
-            "load_network itself takes weights, preprocess, class_names and input_size."
+            "load_network itself takes weights, preprocess, class_names, input_size, input, output, other_inputs, "
+            "custom_objects and allow_code."
         )
     if isinstance(source, str) and zoo.key_of(source) == "bundled":
         return _bundled(weights, **given)
@@ -85,14 +97,16 @@ def load_network(
             f"There is no network {source!r}; {did_you_mean(source, network_names())} "
             "The path of a .keras or .h5 file and a keras.Model work too."
         )
-    if weights is not None:
+    if isinstance(source, (str, Path)):
+        model, name = files.load_model_file(source, weights, custom_objects, allow_code), Path(source).stem
+    elif weights is not None:
         raise NetworkLoadError(
-            "weights= belongs to a name of keras.applications; a file or a keras.Model brings its own "
+            "weights= belongs to a name of keras.applications; a keras.Model brings its own "
             "(model.load_weights puts others into a model)."
         )
-    if isinstance(source, (str, Path)):
-        return _from_model(files.load_model_file(source), Path(source).stem, **given)
-    return _from_model(_keras_model(source), None, **given)
+    else:
+        model, name = _keras_model(source), None
+    return _from_model(single(model, input, output, other_inputs), name, **given)
 
 
 def _bundled(weights, preprocess, class_names, input_size) -> Network:

@@ -1,22 +1,30 @@
-"""Network files of one's own: look at the file first, then let Keras read it.
+"""Network files of one's own: look at the file first, then let Keras read it, or `keras2` what is older.
 
-What is wrong is said in one sentence. Keras's safe mode stays on: opening a file never runs code in it.
+What is wrong is said in one sentence. Keras's safe mode stays on: opening a file never runs code in it, unless
+someone says ``allow_code=True``.
 """
 
 from __future__ import annotations
 
+import io
+import json
+import math
 import os
 import re
 import zipfile
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from cnnvis_widgets.errors import NetworkLoadError
+from cnnvis_widgets.networks import saved_model
 
 if TYPE_CHECKING:
     import keras
 
 _HDF5 = (".h5", ".hdf5")
+_MOST_UNITS = 10_000_000  # of one layer: ten times as many as the largest classifier has
+_MOST_TEXT = 64 * 2**20  # bytes
 _HDF5_MAGIC = b"\x89HDF\r\n\x1a\n"
 _TO_ONNX = "export the model with torch.onnx.export, convert that to a .keras file (onnx2tf does), give it"
 _FOREIGN = {
@@ -32,22 +40,41 @@ _FOREIGN = {
 
 def looks_like_path(source: str) -> bool:
     """Whether a string means a file rather than a network's name."""
-    known = (".keras", *_HDF5, *_FOREIGN)
+    known = (".keras", ".json", *_HDF5, *_FOREIGN)
     return "/" in source or "\\" in source or source.lower().endswith(known) or os.path.exists(source)
 
 
-def load_model_file(path: str | Path) -> keras.Model:
-    """The Keras model in a ``.keras``, ``.h5`` or ``.hdf5`` file, not compiled. Raises `NetworkLoadError`."""
+def load_model_file(
+    path: str | Path,
+    weights: str | Path | None = None,
+    custom_objects: Mapping[str, Any] | None = None,
+    allow_code: bool = False,
+) -> keras.Model:
+    """The Keras model in a ``.keras``, ``.h5``, ``.hdf5`` or ``.json`` file or a SavedModel folder, not compiled.
+
+    weights: of a ``.json`` file, which has none. custom_objects: by name, classes and functions of one's own that the
+    file needs. allow_code: run Python code that came in the file. Raises `NetworkLoadError`.
+    """
+    if saved_model.is_one(path):
+        return saved_model.load(Path(path).expanduser(), allow_code)
     path = _existing_file(path, "network file")
     if path.name.endswith(".weights.h5"):
         raise _only_weights(path)
+    if path.suffix == ".json":
+        return _from_json(path, weights, dict(custom_objects or {}), allow_code)
+    if weights is not None:
+        raise NetworkLoadError(
+            f"weights= belongs to a name of keras.applications or a .json file; {path.name} brings its own "
+            "(model.load_weights puts others into a model)."
+        )
     if path.suffix not in (".keras", *_HDF5):
         raise NetworkLoadError(f"{path.name} is not a Keras file; its name must end in .keras, .h5 or .hdf5.")
     _check_container(path)
     import keras
 
     try:
-        model = keras.models.load_model(path, compile=False, safe_mode=True)
+        check_inside(path)
+        model = _read(path, dict(custom_objects or {}), allow_code)
     except Exception as error:  # a damaged file can raise anything, down to KeyError and MemoryError
         raise _explain(path, error) from error
     if not isinstance(model, keras.Model):  # a file may hold a bare layer, which Keras then returns
@@ -55,6 +82,67 @@ def load_model_file(path: str | Path) -> keras.Model:
             f"{path.name} holds a {type(model).__name__}, not a network; give a keras.Model."
         )
     return model
+
+
+def _read(path: Path, custom_objects: dict[str, Any], allow_code: bool) -> Any:
+    import h5py
+    import keras
+
+    from cnnvis_widgets.networks import hdf5, keras2
+
+    def by_keras() -> Any:
+        return keras.models.load_model(
+            path, custom_objects=custom_objects, compile=False, safe_mode=not allow_code
+        )
+
+    if path.suffix not in _HDF5:
+        return by_keras()
+    with h5py.File(path) as file:
+        version, config = hdf5.text_in(file, "keras_version"), hdf5.text_in(file, "model_config")
+        if config is None or not _is_old(version):
+            return by_keras()
+        try:
+            model, names = keras2.build(json.loads(config), custom_objects)
+        except Exception as error:
+            try:  # what is rare here, such as Bidirectional, Keras 3 may still know
+                return by_keras()
+            except Exception:
+                raise error from None
+        keras2.load_weights(file["model_weights"], model, names)
+        return model
+
+
+def _from_json(
+    path: Path, weights: str | Path | None, custom_objects: dict[str, Any], allow_code: bool
+) -> keras.Model:
+    import h5py
+    import keras
+
+    from cnnvis_widgets.networks import keras2
+
+    if weights is None:
+        raise NetworkLoadError(
+            f"{path.name} holds a network without its weights; say where they are, "
+            f'such as load_network({path.name!r}, weights="{path.stem}.weights.h5").'
+        )
+    stored = check_weights_file(weights, path.name)
+    try:
+        config = json.loads(_small_text(path))
+        _check_config(config)
+        if not _is_old(config.get("keras_version", "3" if "module" in config else "2")):
+            model = keras.saving.deserialize_keras_object(config, custom_objects, safe_mode=not allow_code)
+            model.load_weights(stored)
+            return model
+        model, names = keras2.build(config, custom_objects)
+        with h5py.File(stored) as file:
+            keras2.load_weights(file.get("model_weights", file), model, names)
+        return model
+    except Exception as error:
+        raise _explain(path, error) from error
+
+
+def _is_old(version: str | None) -> bool:
+    return (version or "1").split(".")[0] in ("1", "2")
 
 
 def check_weights_file(path: str | Path, network: str) -> Path:
@@ -66,7 +154,112 @@ def check_weights_file(path: str | Path, network: str) -> Path:
             '(or say weights="imagenet" or weights="random").'
         )
     _check_container(path)
+    try:
+        check_inside(path)
+    except Exception as error:
+        raise _explain(path, error) from error
     return path
+
+
+def check_inside(path: Path) -> None:
+    """Raise `hdf5.UnsafeFile` where a Keras file leads out of itself or declares more than it can hold."""
+    import h5py
+
+    from cnnvis_widgets.networks import hdf5
+
+    size = path.stat().st_size
+    if path.suffix in _HDF5:
+        with h5py.File(path) as file:
+            hdf5.check(file, size)
+            config = hdf5.text_in(file, "model_config")
+            if config is not None:
+                _check_config(json.loads(config))
+        return
+    with zipfile.ZipFile(path) as archive:
+        for entry in archive.infolist():
+            name = entry.filename.replace("\\", "/")
+            if name.startswith("/") or ".." in name.split("/") or ":" in name:
+                raise hdf5.UnsafeFile(f"its entry {entry.filename} leads out of it")
+        declared = sum(entry.file_size for entry in archive.infolist())
+        if declared > max(hdf5.HARMLESS_BYTES, hdf5.MOST_EXPANSION * size):
+            raise hdf5.UnsafeFile(
+                f"it would take {declared >> 20} MB unpacked, far more than the file can hold"
+            )
+        if "config.json" in archive.namelist():
+            _check_config(json.loads(archive.read("config.json")))
+        for entry in archive.infolist():
+            if entry.filename.endswith(_HDF5):
+                with h5py.File(_seekable(archive, entry), "r") as file:
+                    hdf5.check(file, size)
+
+
+def _seekable(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> io.RawIOBase | io.BytesIO:
+    """A file in an archive; where it lies there as it is, nothing of it is read before it is asked for."""
+    if entry.compress_type != zipfile.ZIP_STORED:
+        return io.BytesIO(archive.read(entry))
+    return _Window(archive.fp, entry)  # type: ignore[arg-type]
+
+
+class _Window(io.RawIOBase):
+    """The bytes of an uncompressed entry of an archive: zipfile's own reader starts anew to go back."""
+
+    def __init__(self, file: io.BufferedReader, entry: zipfile.ZipInfo):
+        file.seek(entry.header_offset + 26)
+        lengths = file.read(4)
+        named = int.from_bytes(lengths[:2], "little") + int.from_bytes(lengths[2:], "little")
+        self._file, self._start = file, entry.header_offset + 30 + named
+        self._size, self._place = entry.file_size, 0
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        self._place = offset + (0, self._place, self._size)[whence]
+        return self._place
+
+    def readinto(self, buffer: Any) -> int:
+        self._file.seek(self._start + self._place)
+        found = self._file.read(max(0, min(len(buffer), self._size - self._place)))
+        buffer[: len(found)] = found
+        self._place += len(found)
+        return len(found)
+
+
+def _check_config(config: Any) -> None:
+    """Refuse a description that names files to be read, as a layer of text may, or that is far too large."""
+    from cnnvis_widgets.networks import hdf5
+
+    for entry in _dictionaries(config):
+        if isinstance(entry.get("vocabulary"), str):
+            raise hdf5.UnsafeFile(f"it names another file, {entry['vocabulary']}")
+        settings = entry.get("config")
+        shape = [
+            settings.get(name)
+            for name in ("filters", "units", "kernel_size", "depth_multiplier")
+            if isinstance(settings, dict)
+        ]
+        if any(
+            math.prod(each if isinstance(each, list) else [each]) > _MOST_UNITS
+            for each in shape
+            if isinstance(each, int | list)
+        ):
+            raise hdf5.UnsafeFile(f"its layer {settings.get('name')} declares an absurd size")
+
+
+def _dictionaries(value: Any) -> Iterator[dict]:
+    if isinstance(value, dict):
+        yield value
+    for each in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
+        yield from _dictionaries(each)
+
+
+def _small_text(path: Path) -> str:
+    if path.stat().st_size > _MOST_TEXT:
+        raise ValueError(f"a description of more than {_MOST_TEXT >> 20} MB is no network's")
+    return path.read_text("utf-8")
 
 
 def reason(error: BaseException) -> str:
@@ -93,7 +286,7 @@ def _existing_file(path: str | Path, what: str) -> Path:
         raise NetworkLoadError(f"{path} is an address; download the file first and give its path.")
     path = Path(os.path.expanduser(path))
     if os.path.isdir(path):  # not path.is_dir(), which raises for names that are too long
-        raise NetworkLoadError(f"{path} is a folder, {_what_folder(path)}")
+        raise NetworkLoadError(f"{path} is a folder, not a network file; give the .keras or .h5 file in it.")
     if not os.path.exists(path):
         raise NetworkLoadError(f"There is no {what} at {path}; check the path (it starts at {Path.cwd()}).")
     if path.suffix.lower() in _FOREIGN:
@@ -101,12 +294,6 @@ def _existing_file(path: str | Path, what: str) -> Path:
     if not path.is_file():
         raise NetworkLoadError(f"{path} is not a regular file; give a .keras or .h5 file.")
     return path
-
-
-def _what_folder(folder: Path) -> str:
-    if (folder / "saved_model.pb").exists():
-        return "a SavedModel; open it with tf_keras.models.load_model, save that as an .h5 file and give it."
-    return "not a network file; give the .keras or .h5 file in it."
 
 
 def _check_container(path: Path) -> None:
@@ -130,23 +317,35 @@ def _check_container(path: Path) -> None:
 
 def _explain(path: Path, error: Exception) -> NetworkLoadError:
     """One sentence for what Keras said about a file."""
+    from cnnvis_widgets.networks.hdf5 import UnsafeFile
+
     text = str(error)
+    if isinstance(error, UnsafeFile):
+        return NetworkLoadError(
+            f"{path.name} is not opened: {error}; ask for it from a source that you trust."
+        )
     if "No model config found" in text:
         return _only_weights(path)
     if "ambda" in text and ("unsafe" in text or "arbitrary code" in text):
         return NetworkLoadError(
-            f"{path.name} holds Python code (a Lambda layer), which is not run from a file; if you trust it, "
-            "load it yourself with keras.models.load_model(..., safe_mode=False) and give the model."
+            f"{path.name} holds Python code (a Lambda layer), which is not run from a file; if you trust whoever made "
+            f"it, say load_network({path.name!r}, allow_code=True)."
         )
     if "Could not locate" in text or "Unknown layer" in text:
         return NetworkLoadError(
             f"{path.name} needs a class or function that Keras does not know ({reason(error)}); "
-            "load it yourself with keras.models.load_model(..., custom_objects={...}) and give the model."
+            f"give yours, such as load_network({path.name!r}, custom_objects={{{_wanted(text)!r}: ...}})."
         )
     return NetworkLoadError(
         f"{path.name} cannot be loaded ({reason(error)}); it may be damaged, or saved by a Keras that is "
         "too old or too new: copy it again, or save the model again as .keras."
     )
+
+
+def _wanted(text: str) -> str:
+    """The name of the class or function that is missing."""
+    found = re.search(r"(?:Could not locate \w+|Unknown layer:) '(?:\w+>)?([^']*)'", text)
+    return found[1] if found else "MyLayer"
 
 
 def _only_weights(path: Path) -> NetworkLoadError:

@@ -17,6 +17,7 @@ from cnnvis_widgets.networks.files import reason
 from cnnvis_widgets.networks.graph import Graph
 from cnnvis_widgets.networks.memory import Memory
 from cnnvis_widgets.networks.probe import Probe
+from cnnvis_widgets.networks.signature import signature
 from cnnvis_widgets.networks.targets import read_words
 from cnnvis_widgets.results import LayerInfo, Prediction, Target
 
@@ -83,7 +84,7 @@ class Network:
         self.model = model
         self.name = name or model.name
         self.preprocess = preprocess
-        own_height, own_width, self._channels = _own_input_shape(model)
+        own_height, own_width, self._channels = _own_input_shape(model, preprocess)
         height, width = _completed(model, (own_height, own_width), input_size)
         self.input_size = (height, width)
         self.fixed_size = None not in (own_height, own_width)
@@ -154,8 +155,11 @@ class Network:
         maps = [layer for layer in self._every_map if layer.shape[0] * layer.shape[1] > 1]
         evidence = [layer for layer in maps if layer.kind in _EVIDENCE]
         if not maps:
+            in_one_piece = any(call.type_name == "TFSMLayer" for call in self.probe.calls)
+            remedy = "; a SavedModel has no layers: give the Keras model that it was made from" * in_one_piece
             raise UnknownLayerError(
-                f"{self.name} has no layer that puts out feature maps larger than 1x1, so there is nothing to look at."
+                f"{self.name} has no layer that puts out feature maps larger than 1x1, so there is nothing to look at"
+                f"{remedy}."
             )
         return (evidence or maps)[-1]
 
@@ -254,6 +258,10 @@ class Network:
         if weights != self._weights_known:
             self.forget()
             self._weights_known = weights
+
+    def signature(self) -> str:
+        """A short text for what this network computes: another one after training, the same in another kernel."""
+        return signature(self)
 
     def seen(self, image: np.ndarray) -> tuple[bytes, np.ndarray]:
         """An RGB uint8 image as the network sees it, resized to ``input_size``, after its key for `memory`.
@@ -374,7 +382,7 @@ def _fingerprint(weights: list) -> bytes:
     return digest.digest()
 
 
-def _own_input_shape(model: keras.Model) -> tuple[int | None, int | None, int]:
+def _own_input_shape(model: keras.Model, preprocess: Callable | None) -> tuple[int | None, int | None, int]:
     """(H, W, C) of a model's one input; H and W are None where the model leaves them open."""
     shape = getattr(model, "input_shape", None)
     if isinstance(shape, dict):
@@ -382,7 +390,7 @@ def _own_input_shape(model: keras.Model) -> tuple[int | None, int | None, int]:
     if isinstance(shape, list):
         if len(shape) > 1:
             raise NetworkLoadError(
-                f"{model.name} has {len(shape)} inputs; make a keras.Model with the one image input and load that."
+                f"{model.name} has {len(shape)} inputs; load_network(model, input=NAME) says which takes the picture."
             )
         shape = shape[0]
     if shape is None:  # a subclassed model that was never called says nothing of its input
@@ -398,9 +406,9 @@ def _own_input_shape(model: keras.Model) -> tuple[int | None, int | None, int]:
             "images of shape (batch, height, width, channels) are needed."
         )
     _batch, height, width, channels = shape
-    if channels not in (1, 3, None):
+    if channels not in (1, 3, None) and preprocess is None:
         raise NetworkLoadError(
-            f"{model.name} takes images with {channels} channels; 1 (grey) or 3 (RGB) can be shown."
+            f"{model.name} takes images with {channels} channels; give preprocess=, a function from RGB to those."
         )
     return height, width, channels or 3
 

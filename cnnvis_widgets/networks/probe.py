@@ -115,7 +115,12 @@ class Probe:
     @functools.cached_property
     def graph(self) -> Graph:
         """The layers as a graph, read off the dry run when it is first asked for."""
-        return Graph(self.calls, self._dry_run[3])
+        return Graph(self.calls, self.trace)
+
+    @property
+    def trace(self) -> Trace:
+        """The TensorFlow graph of the dry run."""
+        return self._dry_run[3]
 
     def _trace(self, function: Callable, shape: tuple[int, ...], *further: tf.TensorSpec) -> Callable:
         """A function of images of ``shape``, traced now."""

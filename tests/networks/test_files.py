@@ -223,7 +223,7 @@ class TestRefusedFiles:
         small_model(L.Lambda(lambda x: x * 2)).save(path)
         sentence = refused(path)
         assert "Lambda" in sentence
-        assert "safe_mode=False" in sentence
+        assert "allow_code=True" in sentence
 
     @pytest.mark.parametrize("suffix", [".keras", ".h5"])
     def test_a_custom_layer_is_named_with_the_way_to_load_it(self, suffix: str, tmp_path: Path):

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import functools
+import re
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
 
+import cnnvis_widgets
 from cnnvis_widgets.compute.maximize import AnyRecipe, ascend, find_recipe
+from cnnvis_widgets.jobs.cache import Cache
 from cnnvis_widgets.jobs.worker import Ticket
 from cnnvis_widgets.locale import say
 from cnnvis_widgets.networks.network import Network
@@ -134,7 +137,11 @@ def grow(
     place = shown_unit or (lambda: unit)
     key = ("filter", layer.path, unit, recipe.name)
     network.notice_new_weights()
+    disk = Cache()
+    name = _name_on_disk(network, layer, unit, recipe) if disk.folder else ""
     known = network.memory.get(key)
+    if known is None and (kept := disk.get(name)) and "picture" in kept:
+        known = network.memory.put(key, kept["picture"])
     if known is not None:
         stage.publish(**picture_payload(known, place(), caption()), picture_progress={})
         return
@@ -154,7 +161,16 @@ def grow(
                 )
             yield
         network.memory.put(key, picture)
+        disk.put(name, {"picture": picture})
     finally:
         if step < recipe.steps and cancelled():
             words = say("explorer.cancelled", step=step, steps=recipe.steps)
             stage.publish(picture_progress={"message": words})
+
+
+def _name_on_disk(network: Network, layer: LayerInfo, unit: int, recipe: AnyRecipe) -> str:
+    """All that a filter picture depends on; the version because recipes change with it."""
+    made_by = re.sub(r" at 0x[0-9a-f]+", "", repr(recipe))  # functions show where they lie in this process
+    return repr(
+        ("filter picture", cnnvis_widgets.__version__, network.signature(), layer.path, unit, made_by)
+    )

@@ -1,0 +1,81 @@
+"""HDF5 as far as networks need it, and nothing that leads out of the file or declares more than there is.
+
+The idea: look at every entry before anything is read. A link to another file, a dataset kept elsewhere or put together
+from others, and one far larger than the bytes that are there, are refused.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import h5py
+import numpy as np
+
+# Weights are kept as they are, or hardly compressed. An array of zeros may take no bytes at all, so small ones pass.
+HARMLESS_BYTES = 64 * 2**20
+MOST_EXPANSION = 100
+_MOST_ENTRIES = 200_000
+_MOST_DEPTH = 64
+
+
+class UnsafeFile(ValueError):
+    """What a file holds that is not followed; the text fits the middle of a sentence."""
+
+
+def check(file: Any, size: int) -> None:
+    """Raise `UnsafeFile` where an open HDF5 file of ``size`` bytes is not what it seems."""
+    declared = [0]
+    _check_group(file, max(HARMLESS_BYTES, MOST_EXPANSION * size), declared, set(), 0)
+
+
+def _check_group(group: Any, most: int, declared: list[int], seen: set, depth: int) -> None:
+    if depth > _MOST_DEPTH or len(seen) > _MOST_ENTRIES:
+        raise UnsafeFile("it is nested deeper or has more entries than any network")
+    for name in group:
+        link = group.get(name, getlink=True)
+        if isinstance(link, h5py.ExternalLink):
+            raise UnsafeFile(f"it links to another file, {link.filename}")
+        if isinstance(link, h5py.SoftLink):
+            raise UnsafeFile(f"its entry {name} is only a link")
+        entry = group[name]
+        info = h5py.h5o.get_info(entry.id)
+        if info.addr in seen:  # a hard link: the same thing twice, or a circle
+            continue
+        seen.add(info.addr)
+        if isinstance(entry, h5py.Group):
+            _check_group(entry, most, declared, seen, depth + 1)
+        elif isinstance(entry, h5py.Dataset):
+            if entry.external or entry.is_virtual:
+                raise UnsafeFile(f"its array {name} is kept in other files")
+            declared[0] += _declared_bytes(entry)
+            if declared[0] > most:
+                raise UnsafeFile(
+                    f"its array {name} of shape {entry.shape} is larger than the whole file can hold"
+                )
+
+
+def _declared_bytes(dataset: Any) -> int:
+    return math.prod(dataset.shape or ()) * dataset.dtype.itemsize
+
+
+def names_in(group: Any, name: str) -> list[str]:
+    """A list of names from a group's attributes; long ones are kept in parts, "weight_names0", "weight_names1", ..."""
+    if name in group.attrs:
+        parts = [group.attrs[name]]
+    else:
+        parts = []
+        while f"{name}{len(parts)}" in group.attrs:
+            parts.append(group.attrs[f"{name}{len(parts)}"])
+    return [one.decode("utf-8") if isinstance(one, bytes) else str(one) for part in parts for one in part]
+
+
+def text_in(group: Any, name: str) -> str | None:
+    """A text from a group's attributes; None where there is none."""
+    value = group.attrs.get(name)
+    return value.decode("utf-8") if isinstance(value, bytes) else value
+
+
+def read_array(group: Any, name: str) -> np.ndarray:
+    """The array at a path within a group that was checked."""
+    return np.asarray(group[name])

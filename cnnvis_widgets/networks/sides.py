@@ -1,0 +1,122 @@
+"""Models with several inputs or outputs, made to look like one with a single picture and one set of scores.
+
+The idea: nothing is cut or cloned. A small model calls the whole one, holds the other inputs still and picks an output;
+layers keep the paths that they had.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+from cnnvis_widgets.errors import NetworkLoadError, did_you_mean
+
+
+def single(
+    model: keras.Model,
+    input: str | None = None,
+    output: str | int | None = None,
+    other_inputs: Mapping[str, Any] | None = None,
+) -> keras.Model:
+    """The model itself where it has one of each, else one that takes the picture alone and gives the scores alone.
+
+    other_inputs: by name, what each of the others is given, for one picture, without the batch; zeros where nothing is
+    said. Raises `NetworkLoadError`, also where it is not said which input or output is meant.
+    """
+    inputs = _flat(getattr(model, "inputs", None))
+    outputs = _flat(getattr(model, "outputs", None))
+    if len(inputs) < 2 and len(outputs) < 2 and input is None and output is None and not other_inputs:
+        return model
+    named_inputs = dict(zip(_names(model, "input_names", len(inputs)), inputs, strict=True))
+    chosen = _chosen(model.name, "input", input, list(named_inputs)) if named_inputs else None
+    outputs_named = _names(model, "output_names", len(outputs))
+    place = None
+    if isinstance(output, int) and (not outputs or 0 <= output < len(outputs)):
+        place = output
+    elif outputs:
+        place = outputs_named.index(_chosen(model.name, "output", output, outputs_named))
+    held = {
+        name: _held(model.name, name, tensor, (other_inputs or {}).get(name))
+        for name, tensor in named_inputs.items()
+        if name != chosen
+    }
+    if unknown := set(other_inputs or {}) - set(held):
+        raise NetworkLoadError(
+            f"{model.name} has no other input {sorted(unknown)[0]!r}; {did_you_mean(sorted(unknown)[0], held)}"
+        )
+    return _Single(model, list(named_inputs), chosen, held, place if place is not None else output)
+
+
+class _Single(keras.Model):
+    """Calls ``inner`` with one input and gives one of its outputs; shows its layers as they are."""
+
+    def __init__(
+        self, inner: keras.Model, names: list[str], chosen: str | None, held: dict, place: int | str | None
+    ):
+        super().__init__(name=inner.name)
+        self.inner = inner
+        self._order, self._chosen, self._place = names, chosen, place
+        self._given = held
+        if chosen is not None:
+            self.input_shape = tuple(inner.inputs[names.index(chosen)].shape)
+        self.built = True
+
+    @property
+    def operations(self) -> list:
+        return list(getattr(self.inner, "operations", None) or self.inner.layers)
+
+    def call(self, picture, training=False):
+        outputs = self.inner(self._fed(picture), training=training)
+        if isinstance(outputs, Mapping) and self._place in outputs:
+            return outputs[self._place]
+        flat = keras.tree.flatten(outputs)
+        return flat[self._place if isinstance(self._place, int) else 0]
+
+    def _fed(self, picture):
+        if len(self._order) < 2:
+            return picture
+        tensors = [
+            picture if name == self._chosen else ops.repeat(self._given[name], ops.shape(picture)[0], axis=0)
+            for name in self._order
+        ]
+        return keras.tree.pack_sequence_as(self.inner.input, tensors)
+
+
+def _flat(tensors: Any) -> list:
+    return [] if tensors is None else keras.tree.flatten(tensors)
+
+
+def _names(model: keras.Model, attribute: str, count: int) -> list[str]:
+    names = list(getattr(model, attribute, None) or ())
+    return names if len(names) == count else [str(place) for place in range(count)]
+
+
+def _chosen(network: str, what: str, asked: str | None, names: list[str]) -> str:
+    listed = ", ".join(map(repr, names[:6]))
+    if asked is None and len(names) == 1:
+        return names[0]
+    if asked is None:
+        raise NetworkLoadError(
+            f"{network} has {len(names)} {what}s ({listed}); say which with {what}=, such as {what}={names[0]!r}."
+        )
+    if asked not in names:
+        raise NetworkLoadError(f"{network} has no {what} {asked!r}; {did_you_mean(asked, names)}")
+    return asked
+
+
+def _held(network: str, name: str, tensor: Any, value: Any) -> np.ndarray:
+    shape = tuple(tensor.shape[1:])
+    if value is None:
+        value = np.zeros([side or 1 for side in shape])
+    value = np.asarray(value, keras.backend.standardize_dtype(tensor.dtype))
+    if len(value.shape) != len(shape) or any(
+        want not in (None, have) for want, have in zip(shape, value.shape)
+    ):
+        raise NetworkLoadError(
+            f"The input {name!r} of {network} takes the shape {shape}; {value.shape} was given in other_inputs."
+        )
+    return value[None]
