@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from cnnvis_widgets.compute.maximize import maximize_filters, recipes
     from cnnvis_widgets.compute.receptive_field import effective_field
     from cnnvis_widgets.images import load_image, sample_images
+    from cnnvis_widgets.jobs.atlas import Atlas, atlas, open_atlas
     from cnnvis_widgets.networks import load_network
     from cnnvis_widgets.networks.network import Network
     from cnnvis_widgets.render.figures import plot_feature_maps, plot_filters, plot_heatmap
@@ -61,6 +62,9 @@ _HOMES = {
     "methods": "compute.explain",
     "maximize_filters": "compute.maximize",
     "recipes": "compute.maximize",
+    "Atlas": "jobs.atlas",
+    "atlas": "jobs.atlas",
+    "open_atlas": "jobs.atlas",
     "plot_feature_maps": "render.figures",
     "plot_filters": "render.figures",
     "plot_heatmap": "render.figures",
@@ -72,6 +76,7 @@ _HOMES = {
 
 __all__ = [
     "Ablation",
+    "Atlas",
     "CnnvisError",
     "Explorer",
     "FeatureMapViewer",
@@ -91,6 +96,7 @@ __all__ = [
     "UnknownNetworkError",
     "__version__",
     "ablate",
+    "atlas",
     "effective_field",
     "explain",
     "explain_layers",
@@ -101,6 +107,7 @@ __all__ = [
     "load_network",
     "maximize_filters",
     "methods",
+    "open_atlas",
     "plot_feature_maps",
     "plot_filters",
     "plot_heatmap",
