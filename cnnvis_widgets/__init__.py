@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from cnnvis_widgets.compute.maximize import maximize_filters, recipes
     from cnnvis_widgets.compute.receptive_field import effective_field
     from cnnvis_widgets.images import load_image, sample_images
+    from cnnvis_widgets.jobs.atlas import Atlas, atlas, open_atlas
     from cnnvis_widgets.networks import load_network
     from cnnvis_widgets.networks.network import Network
     from cnnvis_widgets.render.figures import (
@@ -79,6 +80,9 @@ _HOMES = {
     "maximize_filters": "compute.maximize",
     "recipes": "compute.maximize",
     "plot_concepts": "render.figures",
+    "Atlas": "jobs.atlas",
+    "atlas": "jobs.atlas",
+    "open_atlas": "jobs.atlas",
     "plot_feature_maps": "render.figures",
     "plot_filters": "render.figures",
     "plot_heatmap": "render.figures",
@@ -92,6 +96,7 @@ _HOMES = {
 
 __all__ = [
     "Ablation",
+    "Atlas",
     "CnnvisError",
     "CnnvisWarning",
     "Concepts",
@@ -115,6 +120,7 @@ __all__ = [
     "UnknownNetworkError",
     "__version__",
     "ablate",
+    "atlas",
     "concepts",
     "effective_field",
     "evaluate",
@@ -128,6 +134,7 @@ __all__ = [
     "maximize_filters",
     "methods",
     "metrics",
+    "open_atlas",
     "plot_concepts",
     "plot_evaluation",
     "plot_feature_maps",

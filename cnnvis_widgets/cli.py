@@ -157,6 +157,34 @@ def _parser() -> argparse.ArgumentParser:
     concepts.add_argument("--parts", type=_positive, help="how many; default 5")
     concepts.add_argument("--seed", type=int, help="of the start")
     concepts.add_argument("--opacity", type=float, help="share of the parts' colours, 0 to 1")
+    atlas = commands.add_parser(
+        "atlas",
+        help="make the filter pictures of a whole network, on one machine or many; run again to go on",
+        argument_default=argparse.SUPPRESS,
+    )
+    atlas.add_argument(
+        "network", nargs="?", metavar="NETWORK", help="as --network elsewhere; default bundled"
+    )
+    atlas.add_argument("--weights", metavar="FILE", help="a local weights file for a network given by name")
+    atlas.add_argument(
+        "--layers", type=_names, metavar="A,B", help="paths of layers; default all convolutions"
+    )
+    atlas.add_argument(
+        "--store", required=True, metavar="PATH_OR_URL", help="a folder, s3://bucket/name, ..."
+    )
+    atlas.add_argument(
+        "--scheduler", metavar="ADDRESS", help="of Dask, such as tcp://host:8786; default: started here"
+    )
+    atlas.add_argument(
+        "--workers", type=_positive, metavar="N", help="processes, where there is no --scheduler"
+    )
+    atlas.add_argument(
+        "--units", type=_units, metavar="0-35,40", help="which filters of each layer; default all"
+    )
+    atlas.add_argument("--recipe", help="how the pictures are made")
+    atlas.add_argument("--steps", type=_positive, help="of the recipe, in place of its own number")
+    atlas.add_argument("--seed", type=int, help="of the noise")
+    atlas.set_defaults(command=_atlas)
 
     layers = commands.add_parser(
         "layers", help="list the layers of a network", argument_default=argparse.SUPPRESS
@@ -204,6 +232,24 @@ def _filters(given: argparse.Namespace) -> int:
     if done[0] < done[1]:  # Ctrl-C: maximize_filters hands back what it has
         print(f"cnnvis: stopped at step {done[0]}; {given.output} shows what there was", file=sys.stderr)
         return 130
+    return 0
+
+
+def _atlas(given: argparse.Namespace) -> int:
+    asked = ("layers", "store", "scheduler", "workers", "units", "recipe", "steps", "seed")
+    from cnnvis_widgets.jobs.atlas.fill import ProgressLine
+
+    told, line = [0, 0], ProgressLine()
+
+    def progress(there: int, total: int, left: float | None) -> None:
+        told[:] = there, total
+        line(there, total, left)
+
+    cnnvis.atlas(_network(given), progress=progress, **_some(given, *asked))
+    if told[0] < told[1]:  # Ctrl-C: the store keeps what it has
+        print(f"\ncnnvis: stopped at {told[0]} of {told[1]} units; the same line goes on", file=sys.stderr)
+        return 130
+    print(given.store)
     return 0
 
 
@@ -509,6 +555,10 @@ def _names(text: str) -> list[str]:
 
 def _class(text: str) -> int | str:
     return int(text) if text.isdecimal() else text
+
+
+def _names(text: str) -> list[str]:
+    return [name.strip() for name in text.split(",") if name.strip()]
 
 
 def _units(text: str) -> list[int]:

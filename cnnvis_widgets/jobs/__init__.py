@@ -1,1 +1,1 @@
-"""Long work: one thread, latest request wins, progress and cancel. Nothing here knows networks or widgets."""
+"""Long work: `worker`, one thread behind widgets, knows neither networks nor widgets; `atlas` fills a store by many."""

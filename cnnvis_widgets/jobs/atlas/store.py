@@ -1,0 +1,304 @@
+"""Where an atlas lies: a Zarr store (format 2) in a folder or behind any address that fsspec knows, a group a layer.
+
+The idea: nothing counts but what a flag in `done` vouches for, and flags are written last. So whoever is killed leaves
+at worst something that nobody reads, and the next run writes it again. Who makes a batch of units owns the chunk of
+flags that belongs to it, so no two writers ever share a chunk.
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import numpy as np
+
+from cnnvis_widgets.errors import CnnvisError, UnknownLayerError, did_you_mean
+
+FORMAT = 1  # of the layout; another number cannot be read by this version
+BATCH = 16  # units made together, whose flags share a chunk
+REMARK = 240  # bytes of a remark in UTF-8
+_ARRAYS = ("pictures", "activations", "remarks", "done")
+_AT_ONCE = 16  # requests under way to a store behind an address
+
+
+@dataclass(frozen=True)
+class Place:
+    """The path or address of a store, and fsspec's options for it."""
+
+    address: str
+    options: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def in_memory(self) -> bool:
+        """Whether only this process can see it."""
+        return self.address.startswith("memory:")
+
+    def group(self, mode: str, path: str = "") -> Any:
+        """The Zarr group at a path. Raises `CnnvisError` for an address that cannot be opened at all."""
+        zarr = _zarr()
+        version = {"zarr_format": 2} if _is_zarr_3() else {}
+        options = {"storage_options": self.options} if self.options and "://" in self.address else {}
+        return zarr.open_group(self.address, mode=mode, path=path or None, **options, **version)
+
+
+def place_of(store: Any, options: dict[str, Any] | None = None) -> Place:
+    """A `Place` from a path, an address or a `Place`."""
+    if isinstance(store, Place):
+        return store
+    return Place(str(store).removeprefix("file://").rstrip("/"), dict(options or {}))
+
+
+@dataclass(frozen=True)
+class Terms:
+    """What all pictures of a store have in common; it never changes once the store is begun."""
+
+    network: str
+    weights: str  # `weights_hash`
+    recipe: str
+    steps: int
+    seed: int
+    size: tuple[int, int]
+    layers: tuple[
+        tuple[str, int], ...
+    ]  # (path, units) of every layer that may be filled, in the order of the network
+    version: str = ""  # of the package that began it
+
+    def folder(self, layer: str) -> str:
+        """The name of a layer's group: its place in the network, then its path. Raises `UnknownLayerError`."""
+        paths = [path for path, _units in self.layers]
+        if layer not in paths:
+            raise UnknownLayerError(
+                f"The atlas of {self.network} has no layer {layer!r}; {did_you_mean(layer, paths)}"
+            )
+        return f"{paths.index(layer):04d}_{re.sub('[^A-Za-z0-9_]', '_', layer)}"
+
+    def units(self, layer: str) -> int:
+        return dict(self.layers)[layer]
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Some units of a layer as they are written."""
+
+    units: np.ndarray  # (n,) int
+    images: np.ndarray  # (n, H, W, 3) uint8
+    activations: np.ndarray  # (n,) float32
+    remarks: tuple[str, ...]
+
+
+def begin(place: Place, terms: Terms, layers: Iterable[str]) -> None:
+    """Make a store ready for these layers, or go on with one that is. Raises `CnnvisError` for one of other terms."""
+    root = _opened(place, "a")
+    there = _terms(root, place)
+    if there is None:
+        root.attrs.update({"cnnvis_atlas": FORMAT, **asdict(terms)})
+    else:
+        _check_same(there, terms, place)
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        list(pool.map(lambda layer: _begin_layer(place, terms, layer), layers))
+
+
+def _begin_layer(place: Place, terms: Terms, layer: str) -> None:
+    group = place.group("a", terms.folder(layer))
+    units = terms.units(layer)
+    make = group.create_array if _is_zarr_3() else group.create_dataset
+    kinds = (
+        ((units, *terms.size, 3), "uint8", 1),
+        ((units,), "float32", BATCH),
+        ((units, REMARK), "uint8", BATCH),
+        ((units,), "uint8", BATCH),
+    )
+    for name, (shape, dtype, together) in zip(_ARRAYS, kinds, strict=True):
+        if name not in group:
+            make(name, shape=shape, dtype=dtype, chunks=(together, *shape[1:]), fill_value=0)
+
+
+def write(place: Place, terms: Terms, layer: str, batch: Batch) -> None:
+    """Everything about some units of a layer, then their flags."""
+    group = place.group("r+", terms.folder(layer))
+    group["pictures"].oindex[batch.units] = batch.images
+    group["activations"].oindex[batch.units] = batch.activations
+    group["remarks"].oindex[batch.units] = np.stack([_as_bytes(remark) for remark in batch.remarks])
+    group["done"].oindex[batch.units] = np.ones(len(batch.units), np.uint8)
+
+
+def seal(place: Place, terms: Terms, layer: str) -> None:
+    """Note that every unit of a layer is there, so that readers need not look at each flag."""
+    attrs = place.group("r+", terms.folder(layer)).attrs
+    if not attrs.get("complete"):
+        attrs["complete"] = True
+
+
+class Atlas:
+    """Reads an atlas, also while it fills: a unit is there once all of it is.
+
+    store: a folder's path, or an address that fsspec knows ("s3://...", "https://...", "memory://..."). What is said
+    of the whole atlas stands in ``terms``: network, weights, recipe, steps, seed, size, version.
+    Raises `CnnvisError` where there is no atlas.
+    """
+
+    def __init__(self, store: Any, storage_options: dict[str, Any] | None = None):
+        self.place = place_of(store, storage_options)
+        terms = _terms(_opened(self.place, "r"), self.place)
+        if terms is None:
+            raise CnnvisError(f"The store at {self.place.address} holds no atlas of filter pictures.")
+        self.terms = terms
+        self._groups: dict[str, Any] = {}
+        self._flags: dict[str, np.ndarray] = {}  # what was seen: a flag that is set stays set
+
+    def __repr__(self) -> str:
+        about = self.terms
+        return f"<Atlas of {about.network!r}: recipe {about.recipe}, {len(about.layers)} layers, {self.place.address}>"
+
+    @property
+    def layers(self) -> tuple[str, ...]:
+        """The paths of the layers that are being filled, or are full."""
+        paths = [path for path, _units in self.terms.layers]
+        with ThreadPoolExecutor(_AT_ONCE) as pool:
+            begun = list(pool.map(lambda path: self._group(path) is not None, paths))
+        return tuple(path for path, is_begun in zip(paths, begun, strict=True) if is_begun)
+
+    def done(self, layer: str, units: np.ndarray | None = None) -> np.ndarray:
+        """(n,) bool: which units are there; None asks about all of them. Raises `UnknownLayerError`."""
+        flags = self._flags.setdefault(layer, np.zeros(self._units(layer), bool))
+        asked = np.arange(len(flags)) if units is None else units
+        unknown = np.unique(asked[~flags[asked]])
+        if unknown.size and (group := self._group(layer)) is not None:
+            sealed = group.attrs.get("complete", False)
+            flags[unknown] = True if sealed else np.asarray(group["done"].oindex[unknown]) == 1
+        return flags[asked].copy()
+
+    def progress(self) -> tuple[int, int]:
+        """(units there, units of the layers begun)."""
+        layers = self.layers
+        with ThreadPoolExecutor(_AT_ONCE) as pool:
+            there = sum(int(flags.sum()) for flags in pool.map(self.done, layers))
+        return there, sum(self.terms.units(layer) for layer in layers)
+
+    def picture(self, layer: str, unit: int) -> np.ndarray:
+        """A unit's picture: RGB uint8 (H, W, 3). Raises `CnnvisError` where it is not there yet."""
+        return self.pictures(layer, [unit])[0]
+
+    def pictures(self, layer: str, units: Iterable[int] | None = None) -> np.ndarray:
+        """(n, H, W, 3) uint8 of some units; None gives all. Raises `CnnvisError` where one is not there yet."""
+        return np.asarray(self._read(layer, "pictures", units))
+
+    def activations(self, layer: str, units: Iterable[int] | None = None) -> np.ndarray:
+        """(n,) float32: the mean activation that each picture reaches. Raises as `pictures` does."""
+        return np.asarray(self._read(layer, "activations", units))
+
+    def remark(self, layer: str, unit: int) -> str:
+        """Why a unit stayed off, else empty. Raises as `pictures` does."""
+        content = np.asarray(self._read(layer, "remarks", [unit])[0], np.uint8).tobytes()
+        return content.rstrip(b"\0").decode(errors="ignore")
+
+    def _read(self, layer: str, name: str, units: Iterable[int] | None) -> Any:
+        count = self._units(layer)
+        chosen = np.arange(count) if units is None else np.asarray(list(units), int)
+        outside = chosen[(chosen < 0) | (chosen >= count)]
+        if outside.size:
+            raise CnnvisError(f"Layer {layer!r} has units 0 to {count - 1}; {outside[0]} was asked for.")
+        missing = chosen[~self.done(layer, chosen)]
+        if missing.size:
+            raise CnnvisError(
+                f"Unit {int(missing[0])} of {layer!r} is not in the atlas yet; ask again later, or make it with "
+                "maximize_filters."
+            )
+        # Sorted, because Zarr reads each chunk once that way, whatever the order asked for.
+        distinct, places = np.unique(chosen, return_inverse=True)
+        group = self._group(layer)
+        if group is None or not chosen.size:
+            return np.zeros((0, *self.terms.size, 3) if name == "pictures" else (0,), np.uint8)
+        return group[name].oindex[distinct][places]
+
+    def _units(self, layer: str) -> int:
+        self.terms.folder(layer)
+        return self.terms.units(layer)
+
+    def _group(self, layer: str) -> _Layer | None:
+        """A layer's arrays and attributes; None while it is not begun."""
+        if layer not in self._groups:
+            try:
+                group = self.place.group("r", self.terms.folder(layer))
+                self._groups[layer] = _Layer(dict(group.attrs), {name: group[name] for name in _ARRAYS})
+            except (
+                OSError,
+                KeyError,
+                ValueError,
+            ):  # not there, or not yet all of it; Zarr 2 and 3 say so differently
+                return None
+        return self._groups[layer]
+
+
+@dataclass(frozen=True)
+class _Layer:
+    """Opened once: to open again costs a store behind an address some requests each time."""
+
+    attrs: dict[str, Any]
+    arrays: dict[str, Any]
+
+    def __getitem__(self, name: str) -> Any:
+        return self.arrays[name]
+
+
+def open_atlas(store: Any, storage_options: dict[str, Any] | None = None) -> Atlas:
+    """An atlas of filter pictures to read, complete or still filling. Arguments and errors as of `Atlas`."""
+    return store if isinstance(store, Atlas) else Atlas(store, storage_options)
+
+
+def _opened(place: Place, mode: str) -> Any:
+    try:
+        return place.group(mode)
+    except Exception as error:  # of Zarr, fsspec and each protocol's own library
+        words = " ".join(str(error).split()) or type(error).__name__
+        doing = "read" if mode == "r" else "written"
+        raise CnnvisError(f"The atlas at {place.address} cannot be {doing} ({words}).") from error
+
+
+def _terms(root: Any, place: Place) -> Terms | None:
+    about = dict(root.attrs)
+    written = about.pop("cnnvis_atlas", None)
+    if written is None:
+        return None
+    if written != FORMAT:
+        raise CnnvisError(
+            f"The atlas at {place.address} has layout {written}, which this version of cnnvis-widgets cannot read."
+        )
+    about["size"] = tuple(about["size"])
+    about["layers"] = tuple((path, units) for path, units in about["layers"])
+    return Terms(**about)
+
+
+def _check_same(there: Terms, asked: Terms, place: Place) -> None:
+    for name in ("network", "weights", "recipe", "steps", "seed", "size", "layers"):
+        have, want = getattr(there, name), getattr(asked, name)
+        if have != want:
+            which = "other layers" if name == "layers" else f"{name} {have}, not {want}"
+            raise CnnvisError(
+                f"The store at {place.address} holds an atlas with {which}; name another store for this one."
+            )
+
+
+def _as_bytes(remark: str) -> np.ndarray:
+    content = remark.encode()[:REMARK]
+    return np.frombuffer(content.ljust(REMARK, b"\0"), np.uint8)
+
+
+@functools.cache
+def _zarr() -> Any:
+    try:
+        import zarr
+    except ImportError:
+        raise CnnvisError(
+            'An atlas needs Zarr, fsspec and Dask; run: pip install "cnnvis-widgets[cluster]"'
+        ) from None
+    return zarr
+
+
+@functools.cache
+def _is_zarr_3() -> bool:
+    return int(_zarr().__version__.split(".")[0]) >= 3

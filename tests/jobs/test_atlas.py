@@ -1,0 +1,348 @@
+"""The atlas: the same pictures as without it, each unit once, whoever is killed; read while it fills, anywhere."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import http.server
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import fsspec
+import models
+import numpy as np
+import psutil
+import pytest
+from atlas_stub import LARGER, TERMS, Stub, expected
+from distributed import Client
+
+import cnnvis_widgets as cnnvis
+from cnnvis_widgets.cli import main
+from cnnvis_widgets.errors import CnnvisError, UnknownLayerError
+from cnnvis_widgets.jobs.atlas import fill as filling
+from cnnvis_widgets.jobs.atlas import open_atlas
+from cnnvis_widgets.jobs.atlas.pictures import fill_batch
+from cnnvis_widgets.jobs.atlas.store import BATCH, Batch, Place, begin, place_of, write
+from cnnvis_widgets.networks.network import Network
+from cnnvis_widgets.networks.parcel import pack, unpack, weights_hash
+
+RUN = Path(__file__).parents[1] / "atlas_run.py"
+LAYERS = tuple(layer for layer, _units in TERMS.layers)
+WANTED = {layer: np.arange(units) for layer, units in TERMS.layers}
+
+
+def silent(*_progress) -> None:
+    """A progress that says nothing."""
+
+
+@pytest.fixture(scope="module")
+def client() -> Iterator[Client]:
+    """Two workers that are threads of this process: quick to start."""
+    with Client(processes=False, n_workers=2, threads_per_worker=1, dashboard_address=None) as client:
+        yield client
+
+
+@pytest.fixture
+def stub(tmp_path) -> Stub:
+    return Stub(str(tmp_path / "made.txt"))
+
+
+def begun(address: object, options: dict | None = None) -> Place:
+    place = place_of(address, options)
+    begin(place, TERMS, LAYERS)
+    return place
+
+
+def filled_plainly(folder: Path, terms=TERMS) -> Place:
+    """A store filled by nothing but a loop, one batch after the other."""
+    place, stub = place_of(folder / "plain.zarr"), Stub(os.devnull, size=terms.size)
+    begin(place, terms, LAYERS)
+    for layer, count in terms.layers:
+        for start in range(0, count, BATCH):
+            fill_batch(place, layer, tuple(range(start, min(start + BATCH, count))), stub)
+    filling._seal_full(open_atlas(place), LAYERS)
+    return place
+
+
+def content(place: Place) -> dict[str, bytes]:
+    """Every file of a store; what a killed process has left unfinished under another name is none."""
+    root = Path(place.address)
+    files = [file for file in root.rglob("*") if file.is_file() and file.suffix != ".partial"]
+    return {file.relative_to(root).as_posix(): file.read_bytes() for file in files}
+
+
+def all_right(place: Place) -> int:
+    """How many units a reader finds; each of them must be the whole of what it should be."""
+    atlas, found = open_atlas(place), 0
+    for layer in LAYERS:
+        units = np.flatnonzero(atlas.done(layer))
+        for unit, picture in zip(units, atlas.pictures(layer, units), strict=True):
+            np.testing.assert_array_equal(picture, expected(layer, int(unit), atlas.terms.size))
+        np.testing.assert_array_equal(atlas.activations(layer, units), units / 2)
+        found += len(units)
+    return found
+
+
+def test_every_unit_is_made_once_and_a_second_run_makes_nothing(client, stub, tmp_path):
+    place = begun(tmp_path / "a.zarr")
+    told: list[tuple] = []
+    atlas = filling.fill(client, place, WANTED, stub, lambda *progress: told.append(progress))
+    assert sorted(stub.made()) == sorted(
+        (layer, unit) for layer, units in TERMS.layers for unit in range(units)
+    )
+    assert all_right(place) == 61
+    assert atlas.remark("first/conv", 39) == "übrig 39"
+    assert told[0] == (0, 61, None)
+    assert told[-1] == (61, 61, 0.0)
+    filling.fill(client, place, WANTED, stub, silent)
+    assert len(stub.made()) == 61
+    assert content(place) == content(filled_plainly(tmp_path))
+
+
+def test_some_units_first_then_only_the_others(client, stub, tmp_path):
+    place = begun(tmp_path / "a.zarr")
+    some = {"first/conv": np.array([3, 17, 18]), "second-conv": np.array([20])}
+    atlas = filling.fill(client, place, some, stub, silent)
+    assert len(stub.made()) == 4
+    assert np.flatnonzero(atlas.done("first/conv")).tolist() == [3, 17, 18]
+    with pytest.raises(CnnvisError, match="Unit 4 of 'first/conv' is not in the atlas yet"):
+        atlas.pictures("first/conv", [3, 4])
+    filling.fill(client, place, WANTED, stub, silent)
+    assert len(stub.made()) == len(set(stub.made())) == 61
+    assert content(place) == content(filled_plainly(tmp_path))
+
+
+def test_pictures_come_in_the_order_asked_for(stub, tmp_path):
+    place = begun(tmp_path / "a.zarr")
+    fill_batch(place, "first/conv", (0, 1, 2, 3), stub)
+    atlas = open_atlas(place)
+    pictures = atlas.pictures("first/conv", [3, 0, 3])
+    np.testing.assert_array_equal(pictures, [expected("first/conv", unit) for unit in (3, 0, 3)])
+    assert atlas.activations("first/conv", [3, 0]).tolist() == [1.5, 0]
+    assert atlas.pictures("first/conv", []).shape == (0, 12, 10, 3)
+
+
+def test_what_was_written_without_its_flags_is_not_read_and_is_made_anew(stub, tmp_path):
+    """A writer dies after the pictures, before the flags: here, because its remarks cannot be written."""
+    place = begun(tmp_path / "a.zarr")
+    wrong = np.zeros((2, *TERMS.size, 3), np.uint8)
+    broken = Batch(np.array([0, 1]), wrong, np.zeros(2, np.float32), (None, None))  # type: ignore[arg-type]
+    with pytest.raises(AttributeError):
+        write(place, TERMS, "first/conv", broken)
+    assert (tmp_path / "a.zarr").rglob("pictures/*")
+    assert not open_atlas(place).done("first/conv").any()
+    with pytest.raises(CnnvisError, match="Unit 0"):
+        open_atlas(place).picture("first/conv", 0)
+    assert fill_batch(place, "first/conv", (0, 1), stub) == 2
+    assert all_right(place) == 2
+    assert fill_batch(place, "first/conv", (0, 1), stub) == 0  # another client's task for the same units
+
+
+def test_a_batch_that_fails_is_told_at_the_end_and_the_others_are_there(client, stub, tmp_path):
+    place = begun(tmp_path / "a.zarr")
+
+    def make(layer, units):
+        if layer == "first/conv" and 16 in units:
+            raise CnnvisError("No luck here.")
+        return stub(layer, units)
+
+    with pytest.raises(CnnvisError, match=r"16 units .* unit 16 of 'first/conv' \(No luck here\.\)"):
+        filling.fill(client, place, WANTED, make, silent)
+    assert all_right(place) == 61 - 16
+    filling.fill(client, place, WANTED, stub, silent)
+    assert all_right(place) == 61
+
+
+def test_ctrl_c_leaves_a_store_that_goes_on(client, stub, tmp_path):
+    place = begun(tmp_path / "a.zarr")
+
+    def impatient(there, *_rest):
+        if there >= 16:
+            raise KeyboardInterrupt
+
+    atlas = filling.fill(client, place, WANTED, replace(stub, seconds=0.1), impatient)
+    assert 16 <= all_right(place) < 61
+    assert atlas.progress()[1] == 61
+    filling.fill(client, place, WANTED, stub, silent)
+    assert all_right(place) == 61
+
+
+def test_a_store_of_other_terms_is_refused(tmp_path):
+    place = begun(tmp_path / "a.zarr")
+    with pytest.raises(CnnvisError, match="holds an atlas with recipe stub, not maco; name another store"):
+        begin(place, replace(TERMS, recipe="maco"), LAYERS)
+    with pytest.raises(CnnvisError, match="weights 0, not 1"):
+        begin(place, replace(TERMS, weights="1"), LAYERS)
+    with pytest.raises(UnknownLayerError, match="first/conv"):
+        open_atlas(place).done("frist/conv")
+    with pytest.raises(CnnvisError, match="nowhere"):
+        open_atlas(tmp_path / "nowhere")
+
+
+def test_a_store_in_memory_and_one_read_over_http(client, stub, tmp_path):
+    place = begun("memory://atlas-of-the-tests")
+    filling.fill(client, place, WANTED, stub, silent)
+    assert all_right(place) == 61
+
+    folder = begun(tmp_path / "a.zarr")
+    handler = functools.partial(_Quiet, directory=str(tmp_path))
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        web = open_atlas(f"http://127.0.0.1:{server.server_port}/a.zarr")
+        assert not web.done("second-conv").any()
+        fill_batch(folder, "second-conv", tuple(range(16)), stub)
+        assert web.done("second-conv").sum() == 16  # it is read while it fills
+        np.testing.assert_array_equal(web.picture("second-conv", 15), expected("second-conv", 15))
+        assert web.layers == LAYERS
+        server.shutdown()
+
+
+class _Quiet(http.server.SimpleHTTPRequestHandler):
+    def log_message(self, *_args):
+        pass
+
+
+def test_workers_and_client_are_killed_and_another_run_completes_the_store(client, tmp_path):
+    """SIGKILL amid batches, first a worker, then the program itself; the store ends as if nothing had happened."""
+    place, stub = place_of(tmp_path / "a.zarr"), Stub(str(tmp_path / "made.txt"), size=LARGER.size)
+    process = subprocess.Popen([sys.executable, str(RUN), place.address, stub.log], stderr=subprocess.DEVNULL)
+    try:
+        wait_until(lambda: len(stub.made()) >= 64, process)
+        first = stub.pids()[-1]
+        os.kill(first, signal.SIGKILL)
+        wait_until(
+            lambda: len(set(stub.pids()) - {first}) == 2, process
+        )  # the one that took its place works too
+        assert all_right(place) > 0  # while it is being written
+    finally:
+        process.kill()
+        process.wait()
+    wait_until(lambda: not any(map(alive, stub.pids())))
+    there, made = all_right(place), stub.made()
+    assert 0 < there < 1000
+
+    wanted = {layer: np.arange(units) for layer, units in LARGER.layers}
+    filling.fill(client, place, wanted, stub, silent)
+    assert len(stub.made()) - len(made) == 1000 - there  # only what was missing
+    assert all_right(place) == 1000
+    assert content(place) == content(filled_plainly(tmp_path, LARGER))
+
+
+def wait_until(true, process: subprocess.Popen | None = None) -> None:
+    until = time.monotonic() + 60
+    while not true():
+        assert time.monotonic() < until
+        assert process is None or process.poll() is None, "it ended before it could be killed"
+        time.sleep(0.01)
+
+
+def alive(pid: int) -> bool:
+    try:
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
+@pytest.fixture(scope="module")
+def s3(tmp_path_factory) -> Iterator[dict]:
+    """fsspec's options for an S3 server that is a process of its own on this machine."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    server = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
+    process = subprocess.Popen(server, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    options = {"key": "any", "secret": "any", "endpoint_url": f"http://127.0.0.1:{port}"}
+
+    def answers() -> bool:
+        with socket.socket() as knock:
+            return knock.connect_ex(("127.0.0.1", port)) == 0
+
+    try:
+        wait_until(answers, process)
+        fsspec.filesystem("s3", **options).mkdir("atlases")
+        yield options
+    finally:
+        process.kill()
+        process.wait()
+
+
+def test_a_store_on_s3_is_filled_read_meanwhile_and_the_same_as_in_a_folder(client, s3, stub, tmp_path):
+    place = begun("s3://atlases/toy.zarr", s3)
+    reader = open_atlas("s3://atlases/toy.zarr", s3)
+    assert not reader.done("first/conv").any()
+    filling.fill(client, place, {"first/conv": np.arange(20)}, stub, silent)
+    assert reader.done("first/conv").sum() == 20
+    np.testing.assert_array_equal(reader.picture("first/conv", 19), expected("first/conv", 19))
+    filling.fill(client, place, WANTED, stub, silent)
+    assert all_right(place) == len(stub.made()) == 61
+
+    files = fsspec.filesystem("s3", **s3, use_listings_cache=False)
+    there = {
+        name.removeprefix("atlases/toy.zarr/"): files.cat(name) for name in files.find("atlases/toy.zarr")
+    }
+    assert there == content(filled_plainly(tmp_path))
+
+
+@pytest.fixture(scope="module")
+def network():
+    return cnnvis.load_network(models.functional().model)
+
+
+def test_an_atlas_by_worker_processes_holds_what_maximize_filters_makes(network, tmp_path):
+    atlas = cnnvis.atlas(network, store=tmp_path / "a.zarr", steps=2, workers=1, progress=silent)
+    assert atlas.layers == ("conv1", "conv2")  # every convolution
+    assert (atlas.terms.network, atlas.terms.recipe, atlas.terms.size) == (network.name, "fourier", (24, 24))
+    for layer in atlas.layers:
+        plain = cnnvis.maximize_filters(network, layer, steps=2)
+        order = np.argsort(plain.units)
+        np.testing.assert_array_equal(atlas.pictures(layer), plain.images[order])
+        np.testing.assert_allclose(atlas.activations(layer), plain.activations[order], rtol=1e-5)
+
+
+def test_a_network_goes_into_a_parcel_and_comes_out_the_same(network):
+    made = Network(network.model, name="mine", preprocess=_halved, class_names=list("abcde"))
+    again = unpack(pack(made))
+    assert (again.name, again.class_names, again.input_size) == ("mine", tuple("abcde"), (24, 24))
+    picture = models.picture()
+    np.testing.assert_array_equal(again.prepare(picture), made.prepare(picture))
+    np.testing.assert_allclose(again.logits(picture), made.logits(picture), rtol=1e-5)
+    assert weights_hash(again) == weights_hash(made)
+    again.model.weights[0].assign_add(np.full(again.model.weights[0].shape, 1e-6, np.float32))
+    assert weights_hash(again) != weights_hash(made)
+
+
+def _halved(pixels):
+    return pixels / 2
+
+
+def test_the_command_fills_a_store_and_a_second_one_goes_on(tmp_path, capsys, monkeypatch, client):
+    """With threads in the place of processes, which would only take longer to start."""
+    monkeypatch.setattr(filling, "dask_client", lambda *_: contextlib.nullcontext(client))
+    store = str(tmp_path / "a.zarr")
+    line = [
+        "atlas",
+        "bundled",
+        "--layers",
+        "block1_conv1",
+        "--store",
+        store,
+        "--recipe",
+        "fast",
+        "--steps",
+        "1",
+    ]
+    assert main([*line, "--units", "0-2"]) == 0
+    assert capsys.readouterr().out.strip() == store
+    assert np.flatnonzero(open_atlas(store).done("block1_conv1")).tolist() == [0, 1, 2]
+    assert main([*line, "--units", "0-3"]) == 0
+    assert open_atlas(store).done("block1_conv1").sum() == 4
+    assert main([*line, "--units", "0-3", "--seed", "3"]) == 1
+    assert "seed 0, not 3; name another store" in capsys.readouterr().err
