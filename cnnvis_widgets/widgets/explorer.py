@@ -393,11 +393,16 @@ class Explorer(widgets.VBox):
             additions: dict[str, Any] = {}
             for part in self._parts:  # before anything is replaced: one of them may fail
                 additions |= part.changes(shown, before)
+            kept = (self._wanted, self._shown, self._complete)
             self._wanted = shown.state
             self._shown = shown
             self._complete = self._complete if shown.progress else shown
-            self._update_controls(shown)
-            self._publish(shown, before, additions)
+            try:
+                self._update_controls(shown)
+                self._publish(shown, before, additions)
+            except Exception:
+                self._wanted, self._shown, self._complete = kept
+                raise
         for part in self._parts:
             part.after(shown, before)
         if shown.progress is None:

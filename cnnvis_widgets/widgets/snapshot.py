@@ -88,7 +88,7 @@ def _photograph(shown: Shown, state: State, weights: Mapping[int, np.ndarray]) -
     high, words = 1.0, _heatmap_words(shown, heatmap)
     if state.heat_scale == "shared" and not heatmap.signed and not heatmap.message and weights:
         own = _most(heatmap.raw)
-        high = max(own, *(_most(shown.maps.values @ each) for each in weights.values())) / own
+        high = max(own, *(_most(shown.maps.values @ each) for each in weights.values())) / (own or 1)
         words += " · " + _say("shared")
     colours = _colours(heatmap.signed, state)
     return _Part(overlay(image, heatmap.values / high, state.opacity, colours, heatmap.signed), words)

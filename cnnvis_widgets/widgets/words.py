@@ -62,6 +62,7 @@ def heat_message(heatmap: Heatmap | None, language: str) -> str:
     """Said instead of a blank map, else empty."""
     if heatmap is None or not heatmap.message:
         return ""
-    kind = "nothing" if np.isfinite(heatmap.raw).all() else "not_finite"
+    kind = "nothing_signed" if heatmap.signed else "nothing"
+    kind = kind if np.isfinite(heatmap.raw).all() else "not_finite"
     names = {"name": heatmap.target.name, "layer": heatmap.layer.path, "network": heatmap.network}
     return say(f"stage.heat.{kind}", language, **names)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import cv2
 import numpy as np
 import pytest
 from playwright.sync_api import Page, expect
@@ -124,3 +125,26 @@ def test_heatmaps_lie_on_their_own_photographs(page: Page, stage: Stage):
     a, b = (pixels(page, f".cnnvis-compare-heat-{side}")[..., :3].astype(int) for side in "AB")
     assert a.shape == b.shape
     assert np.abs(a[::-1] - b).mean() < 3 < np.abs(a - b).mean()
+
+
+def test_b_shows_the_class_that_is_chosen_in_the_browser(page: Page, stage: Stage):
+    weights = np.array([[1, 0, 0, 0, 0, 0], [0, 0, 0, 1, 0, 0]], np.float32)
+    stage.publish(
+        heat_target=0,
+        weights_from="head",
+        class_names=["dog", "cat"],
+        method="grad-cam",
+        classes=[{"index": i, "name": ["dog", "cat"][i], "probability": 0.5, "logit": 1} for i in (0, 1)],
+        **payloads.head_payload(weights),
+    )
+    open_stage(page, stage)
+    receive(page, **pinned(MAPS[..., 1], np.zeros((8, 8))), opacity=1.0, frame=9)
+    page.wait_for_selector("[data-compared='9']")
+    label = page.locator(".cnnvis-slot-heat .cnnvis-readout").last
+    expect(label).to_contain_text("grad-cam · dog")
+    receive(page, target_choice=2)  # cat; the kernel has not answered yet
+    expect(label).to_contain_text("cat")
+    values = MAPS[..., 3] / MAPS[..., 3].max()
+    got = pixels(page, ".cnnvis-compare-heat-B")[..., :3].astype(int)
+    fine = cv2.resize(values, got.shape[1::-1], interpolation=cv2.INTER_LINEAR)
+    assert np.abs(got - colours(fine, 0, 1, "cividis")).mean() < 2

@@ -12,6 +12,7 @@ from models import functional
 import cnnvis_widgets as cnnvis
 from cnnvis_widgets.networks.network import Network
 from cnnvis_widgets.widgets.controls import TOP
+from cnnvis_widgets.widgets.words import heat_message
 
 
 @pytest.fixture(scope="module")
@@ -478,6 +479,53 @@ def test_no_evidence_is_said_in_the_language_of_the_view(explorer, monkeypatch):
     assert explorer.stage.heat_message == f"No positive evidence for {name} at block3_conv1."
     explorer.update(language="zh")
     assert explorer.stage.heat_message == f"在 block3_conv1 没有支持“{name}”的正向证据。"
+    signed = dataclasses.replace(explorer.heatmap, signed=True)  # there evidence against would be seen, too
+    assert heat_message(signed, "en") == f"No evidence for {name} at block3_conv1, neither for nor against."
+
+
+def test_a_wish_never_waits_while_the_graph_is_read(explorer, monkeypatch):
+    from cnnvis_widgets.widgets.parts import classes
+
+    settled(explorer)
+    reading, go_on, real = threading.Event(), threading.Event(), classes.is_linear_head
+
+    def slow(*arguments):
+        reading.set()
+        go_on.wait()
+        return real(*arguments)
+
+    monkeypatch.setattr(classes, "is_linear_head", slow)
+    explorer.wish(layer="block2_conv1")
+    assert reading.wait(20)
+    wishing = threading.Thread(target=lambda: explorer.wish(layer="block3_conv1"), daemon=True)
+    wishing.start()
+    wishing.join(5)
+    waits = wishing.is_alive()
+    go_on.set()
+    assert not waits and explorer.state["layer"] == "block3_conv1"
+
+
+def test_weights_of_a_head_never_stand_beside_the_maps_of_another(explorer, monkeypatch):
+    settled(explorer)
+    wait_until(lambda: explorer.stage.head_weights)
+    publish, other = explorer.stage.publish, Network(functional().model, name="tiny")
+
+    def once_broken(**changes):
+        if changes.get("network") == "tiny":
+            monkeypatch.setattr(explorer.stage, "publish", publish)
+            raise OSError("The connection is gone.")
+        publish(**changes)
+
+    monkeypatch.setattr(explorer.stage, "publish", once_broken)
+    with pytest.raises(OSError, match="gone"):
+        explorer.update(network=other)
+    sizes = []
+    explorer.stage.observe(
+        lambda _: sizes.append((explorer.stage.network, len(explorer.stage.head_weights))), "frame"
+    )
+    explorer.update(network=other)
+    wait_until(lambda: ("tiny", 2 * 5 * 8) in sizes)
+    assert {size for name, size in sizes if name == "tiny"} == {0, 2 * 5 * 8}
 
 
 def test_closing_takes_every_widget_away(network):

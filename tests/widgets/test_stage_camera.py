@@ -133,6 +133,16 @@ def test_the_heatmap_and_the_classes_are_those_of_the_frame(page, explorer):
     best = network.predict(np.ascontiguousarray(sent), top=1)[0]
     expect(page.locator(".cnnvis-class").first).to_contain_text(best.name)
     expect(page.locator(".cnnvis-panel-photo .cnnvis-caption")).to_contain_text(f"{best.name} (logit")
+    says = page.locator(".cnnvis-status").inner_text()
+    of_frame, of_photograph = says.split(" On cat, as before: ")
+    share = f"{100 * best.probability:.1f}%"
+    assert of_frame.startswith(
+        f"On the camera's picture: {network.name} says {best.name} ({share}). grad-cam"
+    )
+    assert of_photograph.startswith("Layer ") and "peaks at" in of_photograph
+    page.get_by_role("button", name="Stop").click()
+    settle(page)
+    assert "camera" not in page.locator(".cnnvis-status").inner_text()
 
 
 def test_a_chosen_class_travels_with_the_frame(page, explorer):

@@ -50,6 +50,8 @@ class Camera(Part):
         heatmap, best = live_heatmap(shown.network, load_image(picture), shown.maps.layer, target)
         live = {
             "target": heatmap.target.index,
+            "method": heatmap.method,
+            "layer": heatmap.layer.path,
             "classes": payloads.listed_classes(best),
             "caption": heat_caption(heatmap, shown.state.language),
             "message": heat_message(heatmap, shown.state.language),

@@ -47,6 +47,10 @@ class Classes(Part):
         every = stage.weights_from == "head" and bool(stage.head_weights)
         return about[0] == about[1] and (target == stage.heat_target or (whole and (every or target in here)))
 
+    def prepare(self, shown: Shown, before: Shown | None) -> None:
+        if shown.heatmap is not None:
+            is_linear_head(shown.network, shown.maps.layer)  # reads the graph, which is then known
+
     def changes(self, shown: Shown, before: Shown | None) -> dict[str, Any]:
         if shown.heatmap is None:
             return {}
@@ -63,7 +67,6 @@ class Classes(Part):
             changes["class_names"] = list(network.class_names)
         at_head = is_linear_head(network, layer)
         if at_head and self._head_of != (network, layer):
-            self._head, self._head_of = None, (network, layer)
             changes["head_weights"] = b""
         changes["weights_from"] = _weights_from(heatmap.method, at_head)
         target = heatmap.target.index
@@ -74,8 +77,12 @@ class Classes(Part):
         return changes
 
     def after(self, shown: Shown, before: Shown | None) -> None:
-        if shown.heatmap is not None:
-            self.submit(lambda ticket: self._send_weights(ticket, shown))
+        if shown.heatmap is None:
+            return
+        here = (shown.network, shown.maps.layer)
+        if self._head_of != here and is_linear_head(*here):
+            self._head, self._head_of = None, here
+        self.submit(lambda ticket: self._send_weights(ticket, shown))
 
     def _listed(self, shown: Shown) -> list[Prediction]:
         """The top classes, and the chosen one where it is not among them."""

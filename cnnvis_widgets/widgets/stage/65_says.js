@@ -15,8 +15,9 @@ function createDescription(view) {
   return () => {
     const { model, unit, t } = view;
     const { maps, detail } = view.data;
-    const heat = view.classes.heat(); // of the class that is painted: the kernel may not have heard of it yet
-    const { name, share, target: told, method, layer: explained } = model.get("facts") ?? {};
+    const live = view.camera.frame();
+    const heat = live?.heat ?? view.classes.heat(); // of the class that is painted: the kernel may not have heard of it yet
+    const { name, share, target: told, method, layer: explained } = live ? liveFacts(live) : model.get("facts") ?? {};
     const target = told && (model.get("class_names")?.[heat?.target ?? -1] ?? told);
     const names = { network: model.get("network"), layer: model.get("layer")?.path ?? "", target, method };
     if (newHeat(heat?.values)) strongest = heat && heatPlace(heat);
@@ -28,7 +29,9 @@ function createDescription(view) {
       const area = `${Math.round(100 * strongest.share)}%`;
       words.push(t("stage.says.heat", { ...names, layer: explained ?? names.layer, place: t(`stage.place.${strongest.place}`), area }));
     }
+    if (live) words.unshift(t("stage.says.camera"));
     if (!maps) return words.join(" ");
+    if (live) words.push(t("stage.says.photo", { name: model.get("photo_name") || t("stage.photo.unnamed") }));
     words.push(t("stage.says.layer", { ...names, count: maps.c, height: maps.fullH, width: maps.fullW }));
     const value = formatNumber(maps.stats[3 * unit + 1]);
     if (maps.state[unit] === NOT_FINITE) words.push(t("stage.says.not_finite", { unit }));
@@ -38,6 +41,12 @@ function createDescription(view) {
     }
     return words.join(" ");
   };
+}
+
+/** What the network says of a camera's frame. @param {LiveFrame} live */
+function liveFacts({ classes, heat, method, layer }) {
+  const [best] = classes;
+  return { name: best?.name, share: formatShare(best?.probability), target: best?.name, method, layer };
 }
 
 /** Where the most evidence is, in ninths of the picture, and the share of the picture with at least half as much; null

@@ -7,7 +7,8 @@ const FRAME_LEAST = 33; // ms between two frames: no camera is faster
 const FIRST_FRAME = 1000; // ms that the first one is waited for
 const RATE_FRAMES = 20; // over which pictures per second are counted
 
-/** @typedef {{picture: HTMLCanvasElement, number: number, heat: ShownHeat | null, classes: Prediction[], caption: string}} LiveFrame */
+/** @typedef {{picture: HTMLCanvasElement, number: number, heat: ShownHeat,
+ * classes: Prediction[], method: string, layer: string}} LiveFrame what was answered to a frame */
 
 /** @param {View} view */
 function createCamera(view) {
@@ -120,7 +121,8 @@ function createCamera(view) {
     const values = floatsOf(model.get("live_heat"));
     const message = live.message || "";
     const heat = { h, w, values, signed: false, target: live.target, most: 1, high: 1, caption: live.caption, message };
-    shown = { picture: pictures[waiting % 2], number: waiting, heat, classes: live.classes, caption: live.caption };
+    const { classes, method, layer } = live;
+    shown = { picture: pictures[waiting % 2], number: waiting, heat, classes, method, layer };
     waiting = 0;
     times = [...times.slice(1 - RATE_FRAMES), performance.now()];
     pump();

@@ -31,15 +31,18 @@ function createComparePanel(view) {
     };
   }
 
-  /** What is shown now, as planes. @returns {{map: Plane | null, heat: Plane | null}} */
+  /** What is shown now, as planes; of the class that is chosen here, of which the kernel may not have heard yet.
+   * @returns {{map: Plane | null, heat: Plane | null, words: string}} */
   function current() {
-    const { maps, heat, detail } = view.data;
+    const { maps, detail } = view.data;
+    const heat = view.classes.heat();
     const full = maps?.reduced && detail?.unit === view.unit ? detail : null;
     const [h, w] = full ? [full.h, full.w] : [maps?.h ?? 0, maps?.w ?? 0];
     const values = full?.values ?? maps?.values.subarray(view.unit * h * w, (view.unit + 1) * h * w) ?? new Float32Array(0);
     return {
       map: maps && planeOf(values, [h, w], maps.signed, maps.stats[3 * view.unit], maps.stats[3 * view.unit + 1]),
       heat: heat && planeOf(heat.values, [heat.h, heat.w], heat.signed, heat.signed ? -1 : 0, 1),
+      words: heat?.message || heat?.caption || "",
     };
   }
 
@@ -73,8 +76,8 @@ function createComparePanel(view) {
     context.putImageData(picture, 0, 0);
   }
 
-  /** @param {"heat" | "map"} kind @param {Plane | null} a @param {Plane | null} b */
-  function paintPair(kind, a, b) {
+  /** @param {"heat" | "map"} kind @param {Plane | null} a @param {Plane | null} b @param {string} wordsB of b */
+  function paintPair(kind, a, b, wordsB) {
     const about = model.get("pinned");
     const layer = model.get("layer")?.path ?? "";
     const alike = kind === "heat" || (about.network === model.get("network") && about.layer === layer);
@@ -83,8 +86,6 @@ function createComparePanel(view) {
     const [slotA, slotB] = slots.filter((slot) => slot.kind === kind);
     const wordsA = kind === "heat" ? about.heat_message || about.heat_caption
       : t("stage.compare.map", { network: about.network, layer: about.layer, unit: about.unit });
-    const wordsB = kind === "heat" ? model.get("heat_message") || model.get("heat_caption")
-      : t("stage.compare.map", { network: model.get("network"), layer, unit: view.unit });
     // Values of one layer are on one scale, so they share their colours; those of two layers are not, and do not.
     /** @type {(plane: Plane | null) => [number, number]} */
     const range = (plane) => comparable && a && b ? [Math.min(a.low, b.low), Math.max(a.high, b.high)] : [plane?.low ?? 0, plane?.high ?? 1];
@@ -112,19 +113,21 @@ function createComparePanel(view) {
       difference.setAttribute("aria-pressed", String(!!model.get("difference")));
       slots.forEach((slot) => setText(slot.note, t("stage.compare.none")));
       if (ready.includes(false)) return; // one of the photographs is being decoded: the last picture stays
-      const { heat, map } = current();
+      const { heat, map, words: heatWords } = current();
       const withHeat = !!(pinned.heat || heat);
       slots.filter((slot) => slot.kind === "heat").forEach((slot) => show(slot.element, withHeat));
       element.dataset.pairs = withHeat ? "2" : "1";
-      const keys = [pinned, view.data.maps, view.data.heat, view.data.detail, view.unit, model.get("difference"), model.get("opacity"),
-        model.get("colormap"), model.get("texts"), view_.clientWidth, view_.clientHeight, model.get("photo"), model.get("heat_caption")];
+      const keys = [pinned, view.data.maps, heat?.values, heatWords, view.data.detail, view.unit, model.get("difference"), model.get("opacity"),
+        model.get("colormap"), model.get("texts"), view_.clientWidth, view_.clientHeight, model.get("photo")];
       if (!newPaint(...keys)) return;
       const words = [];
       if (withHeat) {
-        paintPair("heat", pinned.heat, heat);
+        paintPair("heat", pinned.heat, heat, heatWords);
         words.push(t("stage.compare.heat_words"));
       }
-      const { alike, low, high } = paintPair("map", pinned.map, map);
+      const layer = model.get("layer")?.path ?? "";
+      const mapWords = t("stage.compare.map", { network: model.get("network"), layer, unit: view.unit });
+      const { alike, low, high } = paintPair("map", pinned.map, map, mapWords);
       words.push(alike ? t("stage.compare.map_shared", { low: formatNumber(Math.min(low, 0)), high: formatNumber(Math.max(high, 0)) }) : t("stage.compare.map_apart"));
       setText(caption, words.join(" "));
       view.root.dataset.compared = String(view.data.frame);
