@@ -9,7 +9,7 @@ BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help lab test check format clean test-lowest test-kernels
+.PHONY: help lab test check format clean test-lowest test-kernels types
 
 help:
 	@echo "make lab      open JupyterLab on the first notebook (installs what it needs into $(VENV))"
@@ -49,6 +49,11 @@ test-kernels: $(VENV)/.installed-test
 	done
 	$(BIN)/python tools/setup_browser.py
 	CNNVIS_KERNELS="$$(printf 'build/ipykernel-%s:' $(KERNELS))" $(BIN)/python -m pytest tests/lab/test_kernels.py
+
+# Whether the JSDoc types of the browser's side hold, by TypeScript's own word.
+types: $(VENV)/.installed-test
+	npm install --silent --no-save --prefix build/tsc typescript@5
+	PATH="$(CURDIR)/build/tsc/node_modules/.bin:$$PATH" $(BIN)/python -m pytest tests/widgets/test_types.py
 
 clean:
 	rm -rf $(VENV) build dist .pytest_cache .ruff_cache .mypy_cache .hypothesis

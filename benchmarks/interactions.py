@@ -88,10 +88,9 @@ PAGE = r"""
     },
     hover(selector, i) {
       const canvas = stage().querySelector(selector), box = canvas.getBoundingClientRect();
-      const [x, y] = [(0.5 + i * 0.618) % 1, (0.3 + i * 0.755) % 1];
-      canvas.dispatchEvent(new PointerEvent("pointermove", {
-        bubbles: true, clientX: box.left + x * Math.min(box.width, 250), clientY: box.top + y * Math.min(box.height, 250),
-      }));
+      const clientX = box.left + ((0.5 + i * 0.618) % 1) * Math.min(box.width, 250);
+      const clientY = box.top + ((0.3 + i * 0.755) % 1) * Math.min(box.height, 250);
+      canvas.dispatchEvent(new PointerEvent("pointermove", { bubbles: true, clientX, clientY }));
     },
     button: (text) => [...document.querySelectorAll(".cnnvis-explorer button")]
       .find((one) => one.textContent.includes(text)).click(),
@@ -170,6 +169,7 @@ LAYER = Interaction(
     kernel=True,
 )
 IN_THE_BROWSER = (
+    Interaction("nothing: a frame of this page as it is", "", "() => {}", "() => performance.now()"),
     TILE,
     Interaction(
         "hover the large map",
@@ -208,7 +208,7 @@ STEPS = Interaction(
 LISTED = Interaction(
     "class of the list, at any layer",
     "16 ms",
-    "(i) => bench.press('.cnnvis-class', i)",
+    "(i) => bench.press('.cnnvis-class', i + 1)",
     "() => bench.stage().dataset.target",
     times=20,
 )

@@ -1,4 +1,5 @@
-"""Take the pictures of the README: the Explorer in real JupyterLab, light and dark, 900 pixels wide.
+"""Take the pictures of README and docs: the Explorer in real JupyterLab, light and dark, 900 pixels wide, and in a
+column as wide as a phone.
 
 python tools/take_screenshots.py
 """
@@ -16,6 +17,7 @@ from browser import chromium  # noqa: E402
 from lab.lab import Lab, serve  # noqa: E402
 
 START = "import cnnvis_widgets as cnnvis\nexplorer = cnnvis.Explorer(layer='block4_add')\nexplorer"
+PHONE = 480  # pixels
 PICTURES = ROOT / "docs" / "images"
 
 
@@ -37,6 +39,11 @@ def main() -> None:
             notebook.theme(theme)
             page.wait_for_timeout(500)
             page.locator(".cnnvis-explorer").first.screenshot(path=PICTURES / f"explorer-{theme}.png")
+        notebook.theme("light")
+        around = 1080 - page.locator(".cnnvis-explorer").first.evaluate("(element) => element.clientWidth")
+        page.set_viewport_size({"width": PHONE + around, "height": 3600})
+        page.wait_for_timeout(1500)
+        page.locator(".cnnvis-explorer").first.screenshot(path=PICTURES / "explorer-phone.png")
         lab.close()
 
 

@@ -50,7 +50,7 @@ class Server:
         return json.loads(body) if body else None
 
     def add_kernel(self, name: str, packages: Path) -> None:
-        """Offer notebooks the same interpreter, with the packages of a folder (``pip install --target``) before its own."""
+        """Offer notebooks the same interpreter, a folder's packages (``pip install --target``) before its own."""
         write_kernel(self.root, name, [str(packages), *filter(None, [os.environ.get("PYTHONPATH")])])
 
     def shut_down_kernel(self, file: str) -> None:

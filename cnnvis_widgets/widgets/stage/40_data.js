@@ -5,8 +5,8 @@
  * @typedef {object} Model what anywidget hands to a view; a page without a kernel brings its own
  * @property {(name: string) => any} get
  * @property {(name: string, value: unknown) => void} set
- * @property {(event: string, handler: () => void) => void} on
- * @property {(event: string, handler: () => void) => void} off
+ * @property {(event: string, handler: (...all: any[]) => void) => void} on
+ * @property {(event: string, handler: (...all: any[]) => void) => void} off
  * @property {() => void} save_changes
  * @property {(content: unknown, callbacks?: unknown, buffers?: (ArrayBuffer | ArrayBufferView)[]) => void} send
  *

@@ -102,7 +102,7 @@ function pen(canvas, read = false) {
   return /** @type {CanvasRenderingContext2D} */ (canvas.getContext("2d", { willReadFrequently: read }));
 }
 
-/** The pointer as a share of an element's width and height. @param {PointerEvent} event @returns {[number, number]} x, y in 0..1 */
+/** The pointer as a share of an element's width and height. @param {MouseEvent} event @returns {[number, number]} x, y in 0..1 */
 function pointerShare(event) {
   const box = /** @type {HTMLElement} */ (event.currentTarget).getBoundingClientRect();
   const share = (/** @type {number} */ at, /** @type {number} */ size) => clamp(at / size, 0, 1 - 1e-9);

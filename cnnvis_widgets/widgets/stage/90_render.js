@@ -88,6 +88,7 @@ function createView(ownModel, el, signal) {
     },
     classes: /** @type {any} */ (null),
     camera: /** @type {any} */ (null),
+    help: /** @type {any} */ (null),
   };
   view.classes = createClasses(view);
   view.camera = createCamera(view);
