@@ -7,8 +7,8 @@ FOLDER of networks: mobilenet_v2.weights.h5, googlenet.keras, squeezenet.keras. 
 the index of the ImageNet class, and the same in the folders of ten_classes. It takes hours, so each result is written
 down as a line of JSON as soon as it is there (one for each network, photograph and method), and what is there already
 is not computed again: stop it and go on whenever you like; two processes with different --only may share a folder.
-All methods get a photograph before the next one's turn comes, and the networks take turns, so the tables are balanced at
-any time. --table prints them from what there is.
+All methods get a photograph before the next one's turn comes, and the networks take turns, so the tables are balanced
+at any time. --table prints them from what there is.
 """
 
 from __future__ import annotations
