@@ -7,14 +7,15 @@ FOLDER of networks: mobilenet_v2.weights.h5, googlenet.keras, squeezenet.keras. 
 the index of the ImageNet class, and the same in the folders of ten_classes. It takes hours, so each result is written
 down as a line of JSON as soon as it is there (one for each network, photograph and method), and what is there already
 is not computed again: stop it and go on whenever you like; two processes with different --only may share a folder.
-All methods get a photograph before the next one's turn comes, so the tables are balanced at any time. --table prints
-them from what there is.
+All methods get a photograph before the next one's turn comes, and the networks take turns, so the tables are balanced
+at any time. --table prints them from what there is.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -35,10 +36,11 @@ QUICK = (
 REPEATED = (
     *("cascading-ssim", "cascading-spearman", "independent-ssim", "independent-spearman", "sensitivity"),
 )
-# Methods of hundreds of runs a heatmap: their map is made once and in two mosaics, not 17 times more, nor everywhere.
+# Methods of hundreds of runs a heatmap: theirs is made twice, once of a mosaic, not 20 times, nor of every photograph.
 SLOW = ("score-cam", "ablation-cam", "rise", "lime", "kernel-shap", "occlusion", "smoothgrad", "vargrad")
-SLOW_PHOTOGRAPHS = 30
-REPEATED_PHOTOGRAPHS = 30
+SLOW_PHOTOGRAPHS = 20
+REPEATED_PHOTOGRAPHS = 20
+ROUND = 10  # photographs of one network, then as many of the next
 
 
 def caffe(pixels: np.ndarray) -> np.ndarray:
@@ -88,23 +90,28 @@ def lines_of(file: Path) -> list[dict]:
 def metrics_for(method: str, which: int) -> list[str]:
     """What is computed of a method on the photograph of this number; nothing where it is too dear."""
     if method in SLOW:
-        return list(QUICK) if which < SLOW_PHOTOGRAPHS else []
+        return [name for name in QUICK if name != "pointing-3x3"] if which < SLOW_PHOTOGRAPHS else []
     if method in CONTROLS:  # which follow no weights, and the picture in plain ways
         return list(QUICK)
     return [*QUICK, *(REPEATED if which < REPEATED_PHOTOGRAPHS else ())]
 
 
-def measure(name: str, network, photographs: list[Photograph], methods: list[str], file: Path) -> None:
+def measure(
+    name: str, network, photographs: list[Photograph], upto: int, methods: list[str], file: Path, until: float
+) -> None:
+    """The first ``upto`` photographs; the others are there for mosaics. Ends soon after the time ``until``."""
     done = {(line["image"], line["method"]) for line in lines_of(file)}
     aside, layer = network.aside(), network.default_layer
     todo = [
         (which, method)
-        for which, photograph in enumerate(photographs)
+        for which, photograph in enumerate(photographs[:upto])
         for method in methods
         if (photograph.name, method) not in done and metrics_for(method, which)
     ]
     started = time.monotonic()
     for count, (which, method) in enumerate(todo, 1):
+        if time.monotonic() > until:
+            break
         values: dict[str, float] = {}
         rows = [find_metric(metric) for metric in metrics_for(method, which)]
         for found in judge(aside, photographs, which, method, rows, layer):
@@ -113,8 +120,8 @@ def measure(name: str, network, photographs: list[Photograph], methods: list[str
         with file.open("a", encoding="utf-8") as out:
             out.write(json.dumps(line) + "\n")
         left = (time.monotonic() - started) / count * (len(todo) - count)
-        print(f"{name}: {count} of {len(todo)}, about {left / 60:.0f} min left", end="\r", flush=True)
-    print()
+        words = f"{name}, {upto} photographs: {count} of {len(todo)}, about {left / 60:.0f} min left"
+        print(words, end="\r", file=sys.stderr, flush=True)
 
 
 def evaluation_of(name: str, methods: list[str], file: Path):
@@ -163,17 +170,22 @@ def main() -> None:
     parser.add_argument("--limit", type=int, help="so many photographs of each network")
     parser.add_argument("--only", default=",".join(NETWORKS), help="some of: " + ", ".join(NETWORKS))
     parser.add_argument("--methods", help="some of the methods, with commas; default all")
+    parser.add_argument("--minutes", type=float, default=float("inf"), help="stop after so many; go on later")
     parser.add_argument("--table", action="store_true", help="compute nothing, print what there is")
     given = parser.parse_args()
     every = [row.name for row in cnnvis.methods()]
     methods = [*(given.methods.split(",") if given.methods else every), *CONTROLS]
     given.output.mkdir(parents=True, exist_ok=True)
-    for name in given.only.split(","):
-        file = given.output / f"{name}.jsonl"
-        if not given.table:
-            network = load(name, given.networks)
-            photographs = rightly_classified(network, given.photos, given.limit)
-            measure(name, network, photographs, methods, file)
+    files = {name: given.output / f"{name}.jsonl" for name in given.only.split(",")}
+    until = time.monotonic() + 60 * given.minutes
+    if not given.table:
+        networks = {name: load(name, given.networks) for name in files}
+        there = {name: rightly_classified(one, given.photos, given.limit) for name, one in networks.items()}
+        most = max(map(len, there.values()))
+        for upto in range(ROUND, most + ROUND, ROUND):
+            for name, file in files.items():
+                measure(name, networks[name], there[name], upto, methods, file, until)
+    for name, file in files.items():
         print(report(evaluation_of(name, methods, file)), "\n", flush=True)
 
 

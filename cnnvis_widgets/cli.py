@@ -135,9 +135,7 @@ def _parser() -> argparse.ArgumentParser:
     evaluate = commands.add_parser(
         "evaluate", help="measure how far methods can be trusted", argument_default=argparse.SUPPRESS
     )
-    evaluate.add_argument(
-        "images", nargs="?", type=Path, metavar="FOLDER", help="of photographs; default the samples"
-    )
+    evaluate.add_argument("images", nargs="?", metavar="FOLDER", help="of photographs; default the samples")
     _network_options(evaluate)
     evaluate.add_argument("--layer", help="path of a layer, as 'cnnvis layers' prints it")
     evaluate.add_argument("--methods", type=_names, metavar="A,B", help="as 'cnnvis methods' prints them")
@@ -266,7 +264,7 @@ def _evaluate(given: argparse.Namespace) -> int:
     if given.output.suffix.lower() not in _EVALUATION_FILES:
         raise CnnvisError(f"{given.output} does not say what to write; end it in .md, .json or .csv.")
     _check_folder(given.output)
-    images = _photographs(given.images) if "images" in given else cnnvis.sample_images()
+    images = _photographs(Path(given.images)) if "images" in given else cnnvis.sample_images()
     done, started = [0, 0], time.monotonic()
 
     def progress(step: int, steps: int) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import os
 import subprocess
 import sys
@@ -430,3 +431,79 @@ def test_the_real_thing_names_the_closest_layer_in_one_line(tmp_path):
     assert done.stderr.startswith("cnnvis: ")
     assert "block1_conv" in done.stderr.partition("block1_conv9")[2]
     assert done.stderr.count("\n") == 1
+
+
+def evaluated():
+    """Two methods by two metrics over three photographs, of which one has no value for the second metric."""
+    from cnnvis_widgets.compute.faithfulness import find_metric
+    from cnnvis_widgets.compute.faithfulness.evaluation import summary
+
+    values = np.array([[[0.1, 0.2, 0.3], [0.9, 0.8, np.nan]], [[0.5, 0.6, 0.7], [np.nan] * 3]])
+    metrics = [find_metric("deletion"), find_metric("pointing-2x2")]
+    return summary(values, np.ones((2, 3)), ["grad-cam", "random"], metrics, ["a.jpg", "b.jpg", "c.jpg"], "n")
+
+
+def test_evaluate_writes_what_was_measured_and_prints_it(calls, capsys, monkeypatch):
+    given = {}
+
+    def measure(network, images, *, progress, **options):
+        given.update(options, images=images)
+        for step in range(1, 21):
+            progress(step, 20)
+        return evaluated()
+
+    monkeypatch.setitem(vars(cnnvis), "evaluate", measure)
+    Path("photos").mkdir()
+    for name in ("b.jpg", "a.PNG", "notes.txt"):
+        Path("photos", name).touch()
+    line = "evaluate photos --network vgg16 --methods grad-cam,rise --metrics deletion --seed 3 --output e."
+    for suffix in ("md", "json", "csv"):
+        assert run(line + suffix) == 0
+    assert given.pop("images") == {"a.PNG": Path("photos/a.PNG"), "b.jpg": Path("photos/b.jpg")}
+    assert given == {"methods": ["grad-cam", "rise"], "metrics": ["deletion"], "seed": 3}
+    captured = capsys.readouterr()
+    assert captured.out.count(evaluated().table()) == 3 and captured.out.endswith("e.csv\n")
+    assert captured.err.splitlines()[-1] == "cnnvis: step 20 of 20, about 0 s left"
+    assert evaluated().table("markdown") in Path("e.md").read_text(encoding="utf-8")
+    rows = json.loads(Path("e.json").read_text())["rows"]
+    assert [row["mean"] for row in rows] == [
+        pytest.approx(0.2),
+        pytest.approx(0.85),
+        pytest.approx(0.6),
+        None,
+    ]
+    assert rows[0]["beats"] == ["random"] and rows[1]["n"] == 2
+    lines = Path("e.csv").read_text().splitlines()
+    assert lines[0].startswith("method,metric,mean,low,high,n,beats") and len(lines) == 5
+
+
+def test_evaluate_stopped_by_ctrl_c_writes_what_there_is_and_ends_in_130(calls, capsys, monkeypatch):
+    def stopped(network, images, *, progress):
+        progress(7, 20)
+        return evaluated()
+
+    monkeypatch.setitem(vars(cnnvis), "evaluate", stopped)
+    assert run("evaluate") == 130
+    assert "stopped at step 7; evaluation.md holds what there was" in capsys.readouterr().err
+    assert Path("evaluation.md").exists()
+
+
+@pytest.mark.parametrize(
+    ("line", "sentence"),
+    [
+        ("evaluate --output a.png", "a.png does not say what to write; end it in .md, .json or .csv"),
+        ("evaluate nowhere", "There is no folder nowhere"),
+        ("evaluate .", "There are no photographs in ."),
+        ("evaluate --output nowhere/a.md", "There is no folder"),
+    ],
+)
+def test_evaluate_says_what_is_wrong_before_the_work(calls, capsys, line, sentence):
+    assert run(line) == 1
+    assert sentence in capsys.readouterr().err and calls == {}
+
+
+def test_metrics_prints_the_table_that_evaluate_reads(capsys):
+    assert run("metrics") == 0
+    out = capsys.readouterr().out
+    for metric in cnnvis.metrics():
+        assert metric.name in out and metric.formula in out

@@ -92,6 +92,33 @@ def test_look_inside_runs_offline_and_shows_its_pictures(kernel, tmp_path, monke
     assert "Warning" not in said
 
 
+def test_can_i_trust_it_shows_what_it_claims(kernel, tmp_path):
+    notebook = executed(FOLDER / "04_can_i_trust_it.ipynb", kernel, tmp_path)
+    assert len(shown(notebook, "image/png")) == 6
+    assert all(len(json.dumps(cell.get("outputs", []))) < 1_000_000 for cell in notebook.cells)
+    said = "".join(
+        output.text
+        for cell in notebook.cells
+        for output in cell.get("outputs", [])
+        if output.output_type == "stream"
+    )
+    areas = {line.split()[0]: float(line.split()[2]) for line in said.splitlines() if " hidden " in line}
+    assert areas["grad-cam"] < min(areas["random"], areas["edges"], areas["centre"])
+    likeness = [
+        [float(part.split(":")[1]) for part in line.split("random: ")[1].split(", ")]
+        for line in said.splitlines()
+        if "rank correlation" in line
+    ]
+    assert max(likeness[0][1:]) < 0.5 < min(likeness[1][:3]), (
+        "Grad-CAM changes, guided backpropagation hardly"
+    )
+    shares = {
+        line.split()[0]: int(line.split()[1][:-1]) for line in said.splitlines() if "lies on the cat" in line
+    }
+    assert shares["grad-cam"] > 60 and shares["eigen-cam"] < 30
+    assert "Error" not in said and "Warning" not in said
+
+
 def test_an_executed_notebook_is_small_and_its_page_shows_the_explorer_as_a_picture(kernel, tmp_path):
     cell = "import cnnvis_widgets as cnnvis\nexplorer = cnnvis.Explorer(layer='block1_conv1')\nexplorer"
     path = tmp_path / "one.ipynb"

@@ -16,9 +16,9 @@ from typing import Any
 import numpy as np
 
 from cnnvis_widgets.networks.network import Network
-from cnnvis_widgets.networks.probe import _operations, keras, tf
+from cnnvis_widgets.networks.probe import Probe, _operations, keras, tf
 
-_AT_REST: weakref.WeakKeyDictionary[Network, Randomized] = weakref.WeakKeyDictionary()
+_AT_REST: weakref.WeakKeyDictionary[Probe, Randomized] = weakref.WeakKeyDictionary()
 _LENDING = threading.Lock()
 
 
@@ -76,14 +76,14 @@ class Randomized:
 def randomized(network: Network) -> Iterator[Randomized]:
     """A `Randomized` of a network, for one user at a time; kept for the next, because tracing it takes seconds."""
     with _LENDING:
-        one = _AT_REST.pop(network, None)
+        one = _AT_REST.pop(network.probe, None)
     one = one or Randomized(network)
     try:
         yield one
     finally:
         one.network.forget()
         with _LENDING:
-            _AT_REST[network] = one
+            _AT_REST[network.probe] = one
 
 
 def _floats(operation: Any) -> list[Any]:

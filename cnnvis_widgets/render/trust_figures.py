@@ -21,12 +21,12 @@ from cnnvis_widgets.render.figures import (
     _text,
 )
 from cnnvis_widgets.render.pictures import overlay
-from cnnvis_widgets.results import Evaluation, EvaluationRow, Randomization, Trust
+from cnnvis_widgets.results import Evaluation, EvaluationRow, Trust
 
 _METHOD, _CONTROL = "#0b5cad", "#777777"
 # How each control's line is broken, so that colour is not all that tells.
 _DASHES = {"random": (0, (1, 2)), "edges": (0, (5, 2)), "centre": (0, (6, 2, 1, 2))}
-_CURVES_HEIGHT, _STRIP_HEIGHT = 2.6, 1.9
+_CURVES_HEIGHT, _STRIP_HEIGHT = 2.6, 1.7
 
 
 def plot_evaluation(evaluation: Evaluation, columns: int = 3) -> Figure:
@@ -78,12 +78,14 @@ def plot_trust(trust: Trust) -> Figure:
     heatmap = trust.heatmap
     facts = f"{heatmap.network} · {heatmap.method} at {heatmap.layer.path} · {heatmap.target.name}"
     heading = _Heading(trust.sentence or "not judged yet", facts, _WIDTH)
-    figure = Figure(_WIDTH, heading.height + _CURVES_HEIGHT + _STRIP_HEIGHT + 1.7)
+    shape = heatmap.image.shape[0] / heatmap.image.shape[1]
+    tile = _tile_width(trust, shape)
+    bottom = tile * shape + 1.25  # of the curves: below them their axis, the strip, and its words
+    figure = Figure(_WIDTH, heading.height + 0.35 + _CURVES_HEIGHT + bottom)
     heading.write(figure)
-    bottom = _STRIP_HEIGHT + 1.2
-    height, width = heatmap.image.shape[:2]
-    panel = min(3.4, _CURVES_HEIGHT * width / height)
-    _show(_axes(figure, _MARGIN, bottom, panel, panel * height / width), heatmap.overlay())
+    panel = min(3.4, _CURVES_HEIGHT / shape)
+    top = bottom + _CURVES_HEIGHT
+    _show(_axes(figure, _MARGIN, top - panel * shape, panel, panel * shape), heatmap.overlay())
     left = _MARGIN + panel + 0.7
     each = (_WIDTH - left - _MARGIN - 0.6) / 2
     for place, (curves, areas, title) in enumerate(
@@ -95,7 +97,7 @@ def plot_trust(trust: Trust) -> Figure:
         axes = _axes(figure, left + place * (each + 0.6), bottom, each, _CURVES_HEIGHT)
         _draw_curves(axes, trust.fractions, curves, areas, heatmap.method)
         _text(axes, 0, 1.02, title, 10, color=_INK, va="bottom", transform=axes.transAxes)
-    _draw_strip(figure, trust)
+    _draw_strip(figure, trust, tile, shape)
     return figure
 
 
@@ -149,20 +151,21 @@ def _draw_curves(
         axes.legend(fontsize=8, frameon=False)
 
 
-def _draw_strip(figure: Figure, trust: Trust) -> None:
+def _tile_width(trust: Trust, shape: float) -> float:
+    count = 1 + len(trust.randomization)
+    return min((_WIDTH - 2 * _MARGIN - 0.15 * (count - 1)) / count, _STRIP_HEIGHT / shape)
+
+
+def _draw_strip(figure: Figure, trust: Trust, tile: float, shape: float) -> None:
     """The real heatmap and those of random weights, each on its own scale."""
-    stages: Sequence[Randomization] = trust.randomization
     heatmap = trust.heatmap
-    count = 1 + len(stages)
-    height, width = heatmap.image.shape[:2]
-    tile = min((_WIDTH - 2 * _MARGIN - 0.15 * (count - 1)) / count, (_STRIP_HEIGHT - 0.2) * width / height)
     colormap = colormaps.default(heatmap.signed)
     words = ["trained"] + [
         f"{stage.layers} of {trust.layers} layers random\ncorrelation {stage.spearman:.2f}"
-        for stage in stages
+        for stage in trust.randomization
     ]
-    for place, values in enumerate([heatmap.values, *(stage.values for stage in stages)]):
-        axes = _axes(figure, _MARGIN + place * (tile + 0.15), 0.65, tile, tile * height / width)
+    for place, values in enumerate([heatmap.values, *(stage.values for stage in trust.randomization)]):
+        axes = _axes(figure, _MARGIN + place * (tile + 0.15), 0.6, tile, tile * shape)
         _show(axes, overlay(heatmap.image, values, 0.7, colormap, heatmap.signed))
         _text(axes, 0, -0.05, words[place], 8, color=_INK, va="top", transform=axes.transAxes)
 

@@ -97,7 +97,7 @@ def test_the_panel_shows_curves_strip_and_verdict_and_asks_the_kernel(page: Page
     assert [name.strip() for name in names] == [
         "trained",
         "1 of 3 layers random: 0.12",
-        "3 of 3 layers random: -0.05",
+        "3 of 3 layers random: −0.05",
     ]
     table = colormaps.table("cividis").astype(int)
     for place, values in enumerate((HEAT, HEAT[::-1], HEAT.T), 1):

@@ -45,7 +45,7 @@ def deletion(
     steps: int = STEPS,
     batch: int = 16,
 ) -> np.ndarray:
-    """(steps + 1,) the score while the picture is hidden, highest places first (Petsiuk et al. 2018, alg. 1).
+    """(steps + 1,) the score while the picture is hidden, highest places first (Petsiuk et al. 2018).
 
     A heatmap that marks what counts lets it fall early: the `area` below is small.
     """
@@ -70,11 +70,11 @@ def blurred(image: np.ndarray) -> np.ndarray:
 
 
 def drop(score: Score, image: np.ndarray, heat: np.ndarray, background: np.ndarray) -> tuple[float, bool]:
-    """The share of the score that is lost where only what is hot shows, and whether it rises instead.
+    r"""The share of the score that is lost where only what is hot shows, and whether it rises instead.
 
-    .. math:: \\max(0, y - o) / y, \\quad o < y, \\quad o = f(b + L (x - b)), \\; L = \\mathrm{ReLU}(M) / \\max M
+    .. math:: \max(0, y - o) / y, \quad o < y, \quad o = f(b + L (x - b)), \; L = \mathrm{ReLU}(M) / \max M
 
-    (Chattopadhyay et al. 2018, sec. 4.1; there what is not hot is black, here it is the background.)
+    (Chattopadhyay et al. 2018; there what is not hot is black, here it is the background.)
     """
     shown = np.nan_to_num(np.maximum(heat, 0))
     shown = shown / shown.max() if shown.max() > 0 else shown

@@ -1,5 +1,5 @@
 """The grid pointing game: a mosaic of photographs of different classes; how much of the heat for one of the classes
-lies in its photograph (Böhle et al. 2021, sec. 4.1; Rao et al. 2022). A map that knows nothing gets 1 of n * n.
+lies in its photograph (Böhle et al. 2021; Rao et al. 2022). A map that knows nothing gets 1 of n * n.
 
 There the mosaic is n times as large as a photograph; here the photographs are made smaller, so that any network takes
 it.

@@ -33,9 +33,9 @@ def road_curves(
 
 
 def imputed(image: np.ndarray, missing: np.ndarray, random: np.random.Generator | None = None) -> np.ndarray:
-    """A picture (H, W, C) whose ``missing`` pixels are the weighted mean of their eight neighbours (sec. 4.2).
+    r"""A picture (H, W, C) whose ``missing`` pixels are the weighted mean of their eight neighbours.
 
-    .. math:: x_i = \\sum_j w_{ij} x_j, \\quad w = \\tfrac16 \\text{ beside}, \\tfrac1{12} \\text{ diagonally}
+    .. math:: x_i = \sum_j w_{ij} x_j, \quad w = \tfrac16 \text{ beside}, \tfrac1{12} \text{ diagonally}
 
     At the border the weights of the neighbours that are there sum to 1. random: where the noise comes from; None adds
     none.

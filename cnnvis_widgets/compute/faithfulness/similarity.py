@@ -33,9 +33,9 @@ def ssim(one: np.ndarray, other: np.ndarray) -> float:
 
 
 def sensitivity(whole: np.ndarray, moved: Sequence[np.ndarray]) -> float:
-    """The most that a map moves, as a share of its size (Yeh et al. 2019, def. 1); NaN for a map of zeros.
+    r"""The most that a map moves, as a share of its size (Yeh et al. 2019); NaN for a map of zeros.
 
-    .. math:: \\max_r \\|M(x + r) - M(x)\\| / \\|M(x)\\|
+    .. math:: \max_r \|M(x + r) - M(x)\| / \|M(x)\|
     """
     size = float(np.linalg.norm(whole))
     if size == 0:

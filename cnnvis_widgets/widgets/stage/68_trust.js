@@ -20,6 +20,11 @@ function makeSvg(tag, attributes = {}, ...children) {
   return element;
 }
 
+/** Two decimals, with a real minus. @param {number} value */
+function signedNumber(value) {
+  return value.toFixed(2).replace("-", "−");
+}
+
 /** The axes of a plot of probabilities. */
 function plotFrame() {
   const [left, right, top, bottom] = [PLOT_LEFT, PLOT_WIDE - PLOT_RIGHT, PLOT_TOP, PLOT_TALL - PLOT_BOTTOM];
@@ -92,7 +97,7 @@ function makeStrip(view) {
       const { table, symmetric } = view.palette(!!about.signed);
       tiles.forEach(({ canvas, label }, i) => {
         const stage = i ? about.strip[i - 1] : null;
-        const numbers = stage && { layers: stage.layers, layer: stage.layer, similarity: stage.spearman.toFixed(2), ssim: stage.ssim.toFixed(2), count: about.layers };
+        const numbers = stage && { layers: stage.layers, layer: stage.layer, similarity: signedNumber(stage.spearman), ssim: signedNumber(stage.ssim), count: about.layers };
         setText(label, numbers ? t("stage.trust.stage", numbers) : t("stage.trust.real"));
         canvas.setAttribute("aria-label", numbers ? t("stage.trust.stage_alt", numbers) : t("stage.trust.real"));
         [canvas.width, canvas.height] = [w, h];
