@@ -48,15 +48,15 @@ def explain(
 ) -> Heatmap | list[Heatmap]:
     """Where in the image the evidence for a target lies.
 
-    image: anything `load_image` takes; of a list of them, or an array (n, H, W, 3), each gets a heatmap, and those that
-    take one pass each go through the network together. layer: a path; None gives ``network.default_layer``; methods that explain the
-    input's pixels take no notice of it. target: the class whose logit (the score before softmax or sigmoid) is
-    explained, by index or name, or anything else that `Network.target` takes; None gives the top class.
+    image: anything `load_image` takes; of a list of them, or an array (n, H, W, 3), each gets a heatmap; where a method
+    takes one pass, they go through the network together. layer: a path; None gives ``network.default_layer``; methods
+    that explain the input's pixels take no notice of it. target: the class whose logit (the score before softmax or
+    sigmoid) is explained, by index or name, or anything else that `Network.target` takes; None gives the top class.
     seed: of methods that draw at random. augment: the mean over six versions of the image (see `VERSIONS`), which takes
     six times as long. progress: called with (done, total) while a method runs.
     options: keywords of the method's own function, such as ``steps=100`` for integrated-gradients.
-    Returns a `Heatmap`, or a list of them, of (h, w) float32 at the layer's resolution, or at the input's, divided by its own largest
-    magnitude: in [0, 1], or in [-1, 1] where ``.signed``. Where there is no evidence it is all zero and ``.message``
+    Returns a `Heatmap`, or a list of them, of (h, w) float32 at the layer's resolution, or at the input's, divided by
+    its own largest magnitude: in [0, 1], or in [-1, 1] where ``.signed``. Where there is no evidence it is all zero and ``.message``
     says so. A network whose ``head`` is "none" is explained by its outputs as they are.
     Raises `MethodError`, `UnknownLayerError`, `ImageError`, or `CnnvisError` for an unknown target.
     """
@@ -71,7 +71,7 @@ def explain(
             part = images[place : place + together]
             runs.record_several(network, part, about, network.layer(layer).path, row.rule, together)
         steps = explain_steps(network, one, method, layer, target, seed=seed, augment=augment, **options)
-        for done, total, heatmap in steps:
+        for done, total, heatmap in steps:  # noqa: B007 - the last one is complete
             if progress is not None:
                 progress(place * total + done, len(images) * total)
         heatmaps.append(heatmap)

@@ -91,7 +91,8 @@ function createView(ownModel, el, signal) {
   const help = (view.help = createHelp(view));
   const language = makeLanguageChoice(view);
   const pin = makePinButton(view);
-  footer.append(make("div", { class: "cnnvis-tools" }, pin.element, help.opener, language.element));
+  const tools = make("div", { class: "cnnvis-tools" }, pin.element, help.opener, language.element);
+  footer.append(tools);
   root.append(errorBox, still.element, above, grid, below, footer, announcer.element, dropHint, help.sheet);
 
   view.links = createLinks(view);
@@ -109,7 +110,9 @@ function createView(ownModel, el, signal) {
   }
 
   const compare = createComparePanel(view);
-  below.append(compare.element);
+  const concepts = createConceptsPanel(view);
+  tools.prepend(concepts.opener);
+  below.append(concepts.element, compare.element);
 
   const steps = createStepsPanel(view); // stands below the others while it is open
   /** @type {Panel[]} */
@@ -123,7 +126,7 @@ function createView(ownModel, el, signal) {
     above.replaceChildren(...panels.filter((panel) => !inGrid.includes(panel)).map((panel) => panel.element));
     grid.replaceChildren(...inGrid.map((panel) => panel.element));
     steps.attach(grid);
-    panels.push(steps, compare);
+    panels.push(steps, concepts, compare);
     panels.forEach((panel) => sizes.observe(/** @type {Element} */ (panel.element.querySelector(".cnnvis-view, .cnnvis-strip"))));
   }
 
