@@ -147,4 +147,5 @@ def batch_size(network: Network, backward: bool = False) -> int:
 def enlarged(maps: np.ndarray, height: int, width: int) -> np.ndarray:
     """(h, w, n) maps, at most 32 of them, bilinear between cell centres: (n, height, width) float32."""
     large = cv2.resize(np.asarray(maps, np.float32), (width, height), interpolation=cv2.INTER_LINEAR)
-    return np.moveaxis(large.reshape(height, width, -1), -1, 0)
+    # Contiguous: whatever is made of it would else be laid out as strangely, and slow to copy.
+    return np.ascontiguousarray(np.moveaxis(large.reshape(height, width, -1), -1, 0))

@@ -56,8 +56,8 @@ def explain(
     six times as long. progress: called with (done, total) while a method runs.
     options: keywords of the method's own function, such as ``steps=100`` for integrated-gradients.
     Returns a `Heatmap`, or a list of them, of (h, w) float32 at the layer's resolution, or at the input's, divided by
-    its own largest magnitude: in [0, 1], or in [-1, 1] where ``.signed``. Where there is no evidence it is all zero and ``.message``
-    says so. A network whose ``head`` is "none" is explained by its outputs as they are.
+    its own largest magnitude: in [0, 1], or in [-1, 1] where ``.signed``. Where there is no evidence it is all zero
+    and ``.message`` says so. A network whose ``head`` is "none" is explained by its outputs as they are.
     Raises `MethodError`, `UnknownLayerError`, `ImageError`, or `CnnvisError` for an unknown target.
     """
     check_network(network, "explain")
@@ -166,17 +166,18 @@ def _augmented(
     explained = network.target(int(np.argmax(logits)) if target is None else target)
     row, info = find_method(method), network.layer(layer)
     case = Case(network, image, info, explained)
-    score, total_raw, details = _score(case, logits), 0.0, {}
+    score, before = _score(case, logits), np.zeros(())
+    details: dict[str, float] = {}
     for number, (mirrored, brightness) in enumerate(VERSIONS):
         version = np.rint(np.minimum(np.arange(256) * brightness, 255)).astype(np.uint8)[image]
         version = np.ascontiguousarray(version[:, ::-1]) if mirrored else version
         for done, total, heatmap in explain_steps(network, version, method, info, explained, **options):
             raw = heatmap.raw[:, ::-1] if mirrored else heatmap.raw
-            mean = (total_raw + raw) / np.float32(number + 1)
+            mean = (before + raw) / np.float32(number + 1)
             said = {name: max(value, details.get(name, value)) for name, value in heatmap.details.items()}
             said["versions averaged"] = number + 1
             yield number * total + done, len(VERSIONS) * total, _heatmap(row, case, score, mean, said)
-        total_raw, details = total_raw + raw, said
+        before, details = before + raw, said
 
 
 def fuse_heatmaps(heatmaps: Sequence[Heatmap], shallow: int | None = None) -> Heatmap:

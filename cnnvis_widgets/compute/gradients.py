@@ -76,7 +76,7 @@ def _by_quadrature(case: Case, steps: int) -> Iterator[Partial]:
     slope = np.zeros_like(case.way[0])
     for part in case.batches(steps, backward=True):
         _, _, slopes = case.slopes(case.on_the_way(points[part]))
-        slope += np.tensordot(weights[part], slopes, axes=1)
+        slope += np.einsum("n,nhwc->hwc", weights[part], slopes)
         raw = (slope * case.way[0]).sum(axis=-1)
         yield Partial(part.stop, steps, raw)
     last, first = case.scores(np.concatenate([case.inputs, case.baseline]))
@@ -102,7 +102,7 @@ def _where_needed(case: Case) -> Iterator[Partial]:
         shares = np.concatenate([shares, (slopes * way).sum(axis=-1)])[order]
         widths = np.diff(places)
         weights = (np.append(widths, 0) + np.insert(widths, 0, 0)) / 2
-        raw = np.tensordot(weights.astype(np.float32), shares, axes=1)
+        raw = np.einsum("n,nhw->hw", weights.astype(np.float32), shares)
         gap = _gap(float(raw.sum(dtype=np.float64)), float(scores[-1] - scores[0]))
         if not len(coming) and gap > COMPLETE:
             rates = shares.sum(axis=(1, 2), dtype=np.float64)
