@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 import sys
+import types
 import urllib.parse
 from pathlib import Path
 
@@ -17,7 +18,7 @@ import pytest
 import cnnvis_widgets as cnnvis
 from cnnvis_widgets import cli, images
 from cnnvis_widgets.errors import MethodError, UnknownLayerError
-from cnnvis_widgets.results import FeatureMaps, FilterPictures, Heatmap, LayerInfo, Target
+from cnnvis_widgets.results import Concepts, FeatureMaps, FilterPictures, Heatmap, LayerInfo, Target
 
 LAYER = LayerInfo("block1_conv1", "convolution", (4, 4, 8), 8)
 PHOTOGRAPH = np.zeros((16, 16, 3), np.uint8)
@@ -27,6 +28,10 @@ PICTURES = FilterPictures(
 )
 HEATMAP = Heatmap(
     MAPS.values[..., 0], MAPS.values[..., 0], LAYER, Target(3, "cat"), "grad-cam", 1.0, "n", PHOTOGRAPH
+)
+
+CONCEPTS = Concepts(
+    np.ones((2, 4, 4), np.float32), np.full((2, 8), 0.125, np.float32), 0.9, LAYER, "n", PHOTOGRAPH
 )
 
 
@@ -47,11 +52,14 @@ def calls(monkeypatch, tmp_path):
         "feature_maps": MAPS,
         "maximize_filters": PICTURES,
         "explain": HEATMAP,
+        "concepts": CONCEPTS,
     }
 
     def fake(name):
         def function(*arguments, **options):
             recorded[name] = arguments, options
+            if name == "explain":  # an object of each run's own
+                assert callable(options.pop("progress"))
             return results[name]
 
         return function
@@ -142,6 +150,8 @@ def test_the_dpi_reaches_the_file(calls):
 def test_a_class_may_be_a_name_or_an_index(calls):
     assert cli.main(["explain", "--class", "tabby cat"]) == 0
     assert calls["explain"][1] == {"target": "tabby cat"}
+    assert cli.main(["explain", "--target", "tabby cat - dog", "--augment", "--seed", "3"]) == 0
+    assert calls["explain"][1] == {"target": "tabby cat - dog", "augment": True, "seed": 3}
     run("explain --class 7")
     assert calls["explain"][1] == {"target": 7}
 
@@ -266,6 +276,37 @@ def test_progress_goes_to_stderr_a_line_for_each_tenth(calls, capsys, monkeypatc
     lines = captured.err.splitlines()
     assert len(lines) == 10
     assert lines[-1] == "cnnvis: step 50 of 50"
+
+
+def test_long_work_says_how_long_it_will_take_and_quick_work_nothing(calls, capsys, monkeypatch):
+    now = iter(range(100))
+    monkeypatch.setattr(cli, "time", types.SimpleNamespace(monotonic=lambda: next(now)))
+
+    def slow(*arguments, progress, **options):
+        for done in (1, 11, 12):  # a second each
+            progress(done, 12)
+        return HEATMAP
+
+    monkeypatch.setitem(vars(cnnvis), "explain", slow)
+    assert run("explain --method score-cam") == 0
+    lines = capsys.readouterr().err.splitlines()
+    assert lines == ["cnnvis: run 11 of 12", "cnnvis: run 12 of 12"]
+    now = iter(range(0, 1000, 60))
+    assert run("explain --method score-cam") == 0
+    assert capsys.readouterr().err.splitlines()[0] == "cnnvis: run 11 of 12, about 11 s left"
+    monkeypatch.setitem(vars(cnnvis), "explain", lambda *_, progress, **__: progress(1, 1) or HEATMAP)
+    assert run("explain") == 0
+    assert capsys.readouterr().err == ""
+
+
+def test_concepts_are_drawn_and_told_where_there_are_none(calls, capsys, monkeypatch):
+    assert run("concepts my.jpg --layer conv --parts 3 --seed 1 --opacity 0.5") == 0
+    assert calls["concepts"][1] == {"layer": "conv", "parts": 3, "seed": 1}
+    assert Path("concepts.png").exists()
+    dead = dataclasses.replace(CONCEPTS, maps=np.zeros((2, 4, 4), np.float32))
+    monkeypatch.setitem(vars(cnnvis), "concepts", lambda *_, **__: dead)
+    assert run("concepts") == 0
+    assert "nothing above 0 at" in capsys.readouterr().err
 
 
 def test_no_evidence_is_said_and_the_picture_still_written(calls, capsys, monkeypatch):

@@ -82,9 +82,11 @@ def _by_masks(case: Case, units: np.ndarray) -> Iterator[Partial]:
     for part in _parts(case.batches(len(alive))):
         chosen = alive[part]
         if len(chosen):
-            large = enlarged(values[..., chosen], *case.inputs.shape[1:3])
-            low, high = (extreme(large, axis=(1, 2), keepdims=True) for extreme in (np.min, np.max))
-            weights[chosen] = case.chances(case.blended((large - low) / (high - low))) - nothing
+            masks = enlarged(values[..., chosen], *case.inputs.shape[1:3])
+            low, high = (extreme(masks, axis=(1, 2), keepdims=True) for extreme in (np.min, np.max))
+            masks -= low
+            masks /= high - low
+            weights[chosen] = case.chances(case.blended(masks)) - nothing
         yield Partial(part.stop, len(alive), relu(values @ weights))
 
 

@@ -66,6 +66,11 @@ class Case:
             flat = self.network.prepare(np.full(self.pixels.shape, MEAN_COLOUR, np.uint8))
         return np.where(np.isfinite(flat), flat, np.float32(0))
 
+    @functools.cached_property
+    def way(self) -> np.ndarray:
+        """(1, H, W, C) float32: from the baseline to the input."""
+        return self.inputs - self.baseline
+
     def scores(self, inputs: np.ndarray) -> np.ndarray:
         """(n,) float32: the target's score of each input (n, H, W, C)."""
         of = (self.target.of, self.target.layer)
@@ -112,7 +117,15 @@ class Case:
 
     def blended(self, masks: np.ndarray) -> np.ndarray:
         """(n, H, W, C): the input where a mask (n, H, W) is 1, the baseline where it is 0."""
-        return self.baseline + masks[..., None] * (self.inputs - self.baseline)
+        mixed = masks[..., None] * self.way
+        mixed += self.baseline  # in place: for a batch of pictures memory is what takes the time
+        return mixed
+
+    def on_the_way(self, places: np.ndarray) -> np.ndarray:
+        """(n, H, W, C): from the baseline, 0, to the input, 1."""
+        mixed = places[:, None, None, None].astype(np.float32) * self.way
+        mixed += self.baseline
+        return mixed
 
     def batches(self, count: int, backward: bool = False) -> Iterator[slice]:
         """Parts of ``range(count)``, each for one run, forward or backward too."""
@@ -134,4 +147,5 @@ def batch_size(network: Network, backward: bool = False) -> int:
 def enlarged(maps: np.ndarray, height: int, width: int) -> np.ndarray:
     """(h, w, n) maps, at most 32 of them, bilinear between cell centres: (n, height, width) float32."""
     large = cv2.resize(np.asarray(maps, np.float32), (width, height), interpolation=cv2.INTER_LINEAR)
-    return np.moveaxis(large.reshape(height, width, -1), -1, 0)
+    # Contiguous: whatever is made of it would else be laid out as strangely, and slow to copy.
+    return np.ascontiguousarray(np.moveaxis(large.reshape(height, width, -1), -1, 0))

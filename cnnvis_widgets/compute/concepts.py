@@ -52,7 +52,7 @@ def concepts(
     return results if is_several(image) else results[0]
 
 
-def _checked(parts: int, found: Sequence[FeatureMaps]) -> int:
+def _checked(parts: object, found: Sequence[FeatureMaps]) -> int:
     height, width, units = found[0].layer.shape
     most = min(units, height * width * len(found))
     if isinstance(parts, bool) or not isinstance(parts, int | np.integer) or not 1 <= parts <= most:

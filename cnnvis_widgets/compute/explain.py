@@ -48,16 +48,16 @@ def explain(
 ) -> Heatmap | list[Heatmap]:
     """Where in the image the evidence for a target lies.
 
-    image: anything `load_image` takes; of a list of them, or an array (n, H, W, 3), each gets a heatmap, and those that
-    take one pass each go through the network together. layer: a path; None gives ``network.default_layer``; methods that explain the
-    input's pixels take no notice of it. target: the class whose logit (the score before softmax or sigmoid) is
-    explained, by index or name, or anything else that `Network.target` takes; None gives the top class.
+    image: anything `load_image` takes; of a list of them, or an array (n, H, W, 3), each gets a heatmap; where a method
+    takes one pass, they go through the network together. layer: a path; None gives ``network.default_layer``; methods
+    that explain the input's pixels take no notice of it. target: the class whose logit (the score before softmax or
+    sigmoid) is explained, by index or name, or anything else that `Network.target` takes; None gives the top class.
     seed: of methods that draw at random. augment: the mean over six versions of the image (see `VERSIONS`), which takes
     six times as long. progress: called with (done, total) while a method runs.
     options: keywords of the method's own function, such as ``steps=100`` for integrated-gradients.
-    Returns a `Heatmap`, or a list of them, of (h, w) float32 at the layer's resolution, or at the input's, divided by its own largest
-    magnitude: in [0, 1], or in [-1, 1] where ``.signed``. Where there is no evidence it is all zero and ``.message``
-    says so. A network whose ``head`` is "none" is explained by its outputs as they are.
+    Returns a `Heatmap`, or a list of them, of (h, w) float32 at the layer's resolution, or at the input's, divided by
+    its own largest magnitude: in [0, 1], or in [-1, 1] where ``.signed``. Where there is no evidence it is all zero
+    and ``.message`` says so. A network whose ``head`` is "none" is explained by its outputs as they are.
     Raises `MethodError`, `UnknownLayerError`, `ImageError`, or `CnnvisError` for an unknown target.
     """
     check_network(network, "explain")
@@ -71,7 +71,7 @@ def explain(
             part = images[place : place + together]
             runs.record_several(network, part, about, network.layer(layer).path, row.rule, together)
         steps = explain_steps(network, one, method, layer, target, seed=seed, augment=augment, **options)
-        for done, total, heatmap in steps:
+        for done, total, heatmap in steps:  # noqa: B007 - the last one is complete
             if progress is not None:
                 progress(place * total + done, len(images) * total)
         heatmaps.append(heatmap)
@@ -166,17 +166,18 @@ def _augmented(
     explained = network.target(int(np.argmax(logits)) if target is None else target)
     row, info = find_method(method), network.layer(layer)
     case = Case(network, image, info, explained)
-    score, total_raw, details = _score(case, logits), 0.0, {}
+    score, before = _score(case, logits), np.zeros(())
+    details: dict[str, float] = {}
     for number, (mirrored, brightness) in enumerate(VERSIONS):
         version = np.rint(np.minimum(np.arange(256) * brightness, 255)).astype(np.uint8)[image]
         version = np.ascontiguousarray(version[:, ::-1]) if mirrored else version
         for done, total, heatmap in explain_steps(network, version, method, info, explained, **options):
             raw = heatmap.raw[:, ::-1] if mirrored else heatmap.raw
-            mean = (total_raw + raw) / np.float32(number + 1)
+            mean = (before + raw) / np.float32(number + 1)
             said = {name: max(value, details.get(name, value)) for name, value in heatmap.details.items()}
             said["versions averaged"] = number + 1
             yield number * total + done, len(VERSIONS) * total, _heatmap(row, case, score, mean, said)
-        total_raw, details = total_raw + raw, said
+        before, details = before + raw, said
 
 
 def fuse_heatmaps(heatmaps: Sequence[Heatmap], shallow: int | None = None) -> Heatmap:

@@ -40,7 +40,7 @@ def read_words(text: str, names: Sequence[str]) -> Words | None:
 
 
 def _terms(text: str, names: Sequence[str]) -> list[tuple[str | int, float]] | None:
-    """Names hold "-" themselves: the last sign with a class behind it and something that can be read before it counts."""
+    """Names may hold "-": what counts is the last sign with a class behind it and what can be read before it."""
     if (one := _class(text, names)) is not None:
         return [(one, 1.0)]
     if (match := _FACTOR.fullmatch(text)) and (one := _class(match[2], names)) is not None:

@@ -195,7 +195,7 @@ def plot_concepts(concepts: Concepts | Sequence[Concepts], opacity: float = 0.6)
     shares in all. ``opacity`` in [0, 1] is that of the strongest place.
     Raises CnnvisError for an opacity outside [0, 1], more parts than can be told apart, another kind of result.
     """
-    several = list(concepts) if isinstance(concepts, list | tuple) else [concepts]
+    several: list[Any] = list(concepts) if isinstance(concepts, list | tuple) else [concepts]
     for one in several:
         _check_kind(one, Concepts, "plot_concepts", "concepts")
     if not several:

@@ -31,7 +31,8 @@ def chosen_parts(maps: np.ndarray, parts: Iterable[int] | None) -> list[int]:
         raise CnnvisError(f"There are parts 0 to {len(maps) - 1}; {unknown[0]} was asked for.")
     if len({colour_of(part) for part in chosen}) < len(chosen):
         raise CnnvisError(
-            f"{len(COLOURS)} parts can be told apart by colour; say which of the {len(maps)} to draw, as in parts=[0, 1]."
+            f"{len(COLOURS)} parts can be told apart by colour; "
+            f"say which of the {len(maps)} to draw, as in parts=[0, 1]."
         )
     return chosen
 

@@ -82,6 +82,7 @@ class Explorer(widgets.VBox):
             texts=payloads.stage_texts(language),
             language=language,
             languages=language_names(),
+            methods=[method.name for method in methods()] if "photo" in self.panels else [],
         )
         self.controls = Controls(self.stage, [method.name for method in methods()], language)
         super().__init__(list(self._children()), layout=widgets.Layout(width="100%"))

@@ -114,6 +114,7 @@ class Stage(anywidget.AnyWidget):
     class_names = traitlets.List(traitlets.Unicode()).tag(sync=True)  # all
     logits = traitlets.Bytes().tag(sync=True)  # float32 (classes,)
     method = traitlets.Unicode().tag(sync=True)
+    methods = traitlets.List(traitlets.Unicode()).tag(sync=True)  # to compare with; empty: none is offered
     weights_from = traitlets.Enum(("", "head", "slopes"), "").tag(sync=True)  # "": other methods
     head_weights = traitlets.Bytes().tag(sync=True)  # float16 (classes, c), times head_scale: for every image
     head_scale = traitlets.Float(1.0).tag(sync=True)
@@ -174,6 +175,9 @@ class Stage(anywidget.AnyWidget):
     # heatmaps of its strip, float32 (n, h, w), the real one first.
     trust = traitlets.Dict().tag(sync=True)
     trust_maps = traitlets.Bytes().tag(sync=True)
+    # The layer's parts: empty, or names, shape, shares and colours (`parts.concepts.concepts_payload`).
+    concepts = traitlets.Dict().tag(sync=True)
+    concept_maps = traitlets.Bytes().tag(sync=True)  # float32 (parts, h, w), >= 0
 
     facts = traitlets.Dict().tag(sync=True)  # of the network's answer: name, share, target, method
     status = traitlets.Unicode().tag(sync=True)  # said instead of the browser's own description of the view
@@ -264,10 +268,11 @@ class Stage(anywidget.AnyWidget):
 
         "image": a person opened, dropped or pasted a picture: its ``name``, its content as the only buffer.
         "camera": a frame, JPEG as the only buffer; answer by publishing ``live`` with its ``number`` and ``view``.
-        "pin": the view is to be pinned; "unpin": no more.
+        "pin": the view is to be pinned, and compared with another ``method`` where one is named; "unpin": no more.
         "detail": the ``unit`` whose map is wanted in full resolution; answer by publishing `detail_payload`.
         "convolution": the ``unit`` to show step by step; answer by publishing `convolution_payload`.
         "trust": the heatmap shown is to be tested; "trust-cancel": no further; "trust-close": no more shown.
+        "concepts": the view of the layer's parts was opened or closed (``open``).
         "layer": the ``path`` of the layer that a person chose on the network strip.
         "field": ``unit``, ``y``, ``x``: a position whose effective receptive field is wanted; answer by publishing
         `field_payload`.

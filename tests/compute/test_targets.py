@@ -8,6 +8,8 @@ from models import SIZE, functional, picture, sequential
 
 from cnnvis_widgets.compute.explain import explain
 from cnnvis_widgets.errors import CnnvisError, UnknownLayerError
+from cnnvis_widgets.images import load_image
+from cnnvis_widgets.networks import load_network
 from cnnvis_widgets.networks.network import Network
 from cnnvis_widgets.results import Target
 
@@ -105,6 +107,63 @@ def test_methods_with_runs_of_their_own_take_any_target(method):
     maps = [share(network, target, method) for target in targets]
     assert all(np.isfinite(heat.raw).all() for heat in maps)
     assert not np.allclose(maps[0].values, maps[2].values)
+
+
+@pytest.mark.parametrize(
+    ("words", "meant"),
+    [
+        ("class 1", 1),
+        ("1", 1),
+        ("class 1 - class 2", {1: 1, 2: -1}),
+        ("class 1-class 2", {1: 1, 2: -1}),
+        ("1 + 2 - 3", {1: 1, 2: 1, 3: -1}),
+        ("2 class 1 - 0.5 class 0", {1: 2, 0: -0.5}),
+        ("!class 4", {4: -1}),
+        ("not class 4", {4: -1}),
+    ],
+)
+def test_targets_in_words(words, meant):
+    network = network_of(functional())
+    assert network.target(words) == network.target(meant)
+
+
+def test_a_targets_name_can_be_said_again():
+    network = network_of(functional())
+    targets = [network.target({0: 1, 3: -1}), network.target(2).probability, network.unit("conv2", 5)]
+    targets += [network.target({1: -1}), network.target([0, 1]).probability]
+    assert [network.target(target.name) for target in targets] == targets
+
+
+def test_names_that_hold_signs_and_numbers_are_themselves():
+    names = ["T-shirt", "shirt", "7", "hen-of-the-woods", "not a dog"]
+    network = network_of(functional(), class_names=names)
+    assert network.target("T-shirt") == Target(0, "T-shirt") and network.target("7") == Target(2, "7")
+    assert network.target("not a dog") == Target(4, "not a dog")
+    assert network.target("T-shirt-shirt") == network.target({0: 1, 1: -1})
+    assert network.target("hen-of-the-woods - T-shirt") == network.target({3: 1, 0: -1})
+    with pytest.raises(CnnvisError, match="no class 'T-coat'"):
+        network.target("T-coat")
+    with pytest.raises(CnnvisError, match="9 was asked for"):
+        network.target("9")
+    with pytest.raises(UnknownLayerError, match="no layer 'nowhere'"):
+        network.target("unit 5 of nowhere")
+
+
+def test_a_probabilitys_map_is_that_of_a_class_rather_than_the_top_one(networks_folder, photos_folder):
+    """What the first recipe differentiated, the softmax's output p: its slope is p_c (g_c - sum of p_k g_k)."""
+    network = load_network("mobilenet_v2", weights=networks_folder / "mobilenet_v2.weights.h5")
+    image = load_image(photos_folder / "340_zebra.jpg")
+    top, *others = (prediction.index for prediction in network.predict(image, top=4))
+
+    def alike(one, other):
+        maps = [explain(network, image, "hires-cam", target=target).values.ravel() for target in (one, other)]
+        return np.corrcoef(maps)[0, 1]
+
+    assert alike(network.target(top), network.target(top).probability) > 0.9
+    for other in others:
+        probability = network.target(other).probability
+        assert alike(network.target(other), probability) < 0.5
+        assert alike(network.target({other: 1, top: -1}), probability) > 0.9
 
 
 def test_errors_name_what_there_is():

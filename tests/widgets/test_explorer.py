@@ -568,6 +568,33 @@ def test_a_pinned_view_stays_beside_whatever_is_shown_and_is_part_of_the_state(e
     assert explorer.state["pinned"] is None
 
 
+def test_another_method_is_shown_beside_the_one_shown(explorer):
+    explorer.update(method="grad-cam", target="dog")
+    shown = explorer.heatmap.values
+    message = {"type": "pin", "unit": 3, "choice": 6, "method": "eigen-cam"}
+    explorer.stage._receive(explorer.stage, message, [])
+    wait_until(lambda: explorer.stage.pinned and explorer.state["method"] == "eigen-cam")
+    assert explorer.stage.methods == [method.name for method in cnnvis.methods()]
+    beside = np.frombuffer(explorer.stage.pinned_heat, "<f4").reshape(shown.shape)
+    np.testing.assert_allclose(beside, shown, atol=1e-6)
+    assert "grad-cam" in explorer.stage.pinned["heat_caption"] and "dog" in explorer.stage.heat_caption
+    assert explorer.state["pinned"]["method"] == "grad-cam" and explorer.heatmap.method == "eigen-cam"
+
+
+def test_parts_follow_the_layer_while_their_view_is_open(explorer, network):
+    explorer.update(layer="block3_conv1")
+    explorer.stage._receive(explorer.stage, {"type": "concepts", "open": True}, [])
+    wait_until(lambda: explorer.stage.concepts.get("layer") == "block3_conv1")
+    expected = cnnvis.concepts(network, cnnvis.sample_images()["cat"], "block3_conv1")
+    sent = np.frombuffer(explorer.stage.concept_maps, "<f4").reshape(explorer.stage.concepts["shape"])
+    np.testing.assert_allclose(sent, expected.maps, rtol=1e-3, atol=1e-3 * expected.maps.max())
+    explorer.update(layer="block2_conv1")
+    wait_until(lambda: explorer.stage.concepts.get("layer") == "block2_conv1")
+    explorer.stage._receive(explorer.stage, {"type": "concepts", "open": False}, [])
+    explorer.update(layer="block3_conv1")
+    assert explorer.stage.concepts == {} and explorer.stage.concept_maps == b""
+
+
 def test_a_pinned_view_that_cannot_be_made_is_refused_and_the_view_stays(explorer):
     before = explorer.state
     with pytest.raises(cnnvis.UnknownLayerError, match="nowhere"):

@@ -6,6 +6,7 @@ from cnnvis_widgets.widgets.parts.ablation import Ablating
 from cnnvis_widgets.widgets.parts.camera import Camera
 from cnnvis_widgets.widgets.parts.classes import Classes
 from cnnvis_widgets.widgets.parts.compare import Compare
+from cnnvis_widgets.widgets.parts.concepts import LayerParts
 from cnnvis_widgets.widgets.parts.detail import Detail
 from cnnvis_widgets.widgets.parts.effective_field import EffectiveField
 from cnnvis_widgets.widgets.parts.filter_picture import FilterPicture
@@ -26,6 +27,7 @@ PARTS: tuple[type[Part], ...] = (
     FilterPicture,
     Steps,
     Compare,
+    LayerParts,
     Keys,
     Places,
     Told,

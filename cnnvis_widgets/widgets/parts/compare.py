@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
+from cnnvis_widgets.compute.methods import find_method
 from cnnvis_widgets.jobs.worker import Ticket
 from cnnvis_widgets.widgets import payloads, views
 from cnnvis_widgets.widgets.parts.part import Part
@@ -29,6 +30,7 @@ class Compare(Part):
         self._pinned: Shown | None = None  # the view of that state
         self._growing: tuple[dict[str, Any] | None, Ticket | None] = (None, None)  # which state, its work
         self.stage.on("pin", lambda pin, _buffers: self._pin(int(pin["unit"]), int(pin["choice"])))
+        self.stage.on("pin", self._pin_asked)
         self.stage.on("unpin", lambda _content, _buffers: explorer.wish(pinned=None))
 
     def prepare(self, shown: Shown, before: Shown | None) -> None:
@@ -76,6 +78,15 @@ class Compare(Part):
 
     def _pin(self, unit: int, choice: int) -> None:
         """What the person sees: unit and class (its number + 1, 0 for the top one) may be newer than the kernel's."""
+
+    def _pin_asked(self, pin: dict[str, Any], _buffers: object) -> None:
+        self._pin(int(pin["unit"]), int(pin["choice"]), str(pin.get("method", "")))
+
+    def _pin(self, unit: int, choice: int, method: str = "") -> None:
+        """What the person sees: unit and class (its number + 1, 0 for the top one) may be newer than the kernel's.
+
+        method: what to show beside it, on the same image, layer and class; "" leaves that to the person.
+        """
         shown = self.explorer.shown
         if shown is not None:
             target = None if choice == 0 else choice - 1
@@ -87,4 +98,5 @@ class Compare(Part):
                     replace(shown, state=state),
                     state.to_dict() | {"pinned": None},
                 )
-            self.explorer.wish(pinned=state.to_dict())
+            other = {"method": find_method(method).name, "target": target} if method else {}
+            self.explorer.wish(pinned=state.to_dict(), **other)

@@ -124,6 +124,8 @@ function createComparePanel(view) {
       if (withHeat) {
         paintPair("heat", pinned.heat, heat, heatWords);
         words.push(t("stage.compare.heat_words"));
+        const scale = paintPair("heat", pinned.heat, heat);
+        words.push(t("stage.compare.heat_words", { low: formatNumber(scale.low), high: formatNumber(scale.high) }));
       }
       const layer = model.get("layer")?.path ?? "";
       const mapWords = t("stage.compare.map", { network: model.get("network"), layer, unit: view.unit });
@@ -135,20 +137,36 @@ function createComparePanel(view) {
   };
 }
 
-/** @param {View} view */
-function pinView(view) {
-  view.model.send({ type: "pin", unit: view.unit, choice: view.model.get("target_choice") ?? 0 });
+/** @param {View} view @param {string} [method] to show beside what is pinned */
+function pinView(view, method) {
+  view.model.send({ type: "pin", unit: view.unit, choice: view.model.get("target_choice") ?? 0, ...(method ? { method } : {}) });
 }
 
-/** A button that pins the view. @param {View} view */
+/** A button that pins the view, and a list of methods to show beside it. @param {View} view */
 function makePinButton(view) {
+  const { model, signal, t } = view;
   const button = make("button", { type: "button", class: "cnnvis-button", "data-choice": "pin" });
-  button.addEventListener("click", () => pinView(view), { signal: view.signal });
+  const select = /** @type {HTMLSelectElement} */ (make("select", { class: "cnnvis-button cnnvis-method", "data-choice": "other-method" }));
+  button.addEventListener("click", () => pinView(view), { signal });
+  select.addEventListener("change", () => {
+    if (select.value) pinView(view, select.value);
+    select.value = "";
+  }, { signal });
+  const fresh = createMemo();
   return {
-    element: button,
+    element: make("span", { class: "cnnvis-tools" }, select, button),
     paint() {
-      setText(button, view.t("stage.compare.pin"));
-      button.title = view.t("stage.compare.pin_hint");
+      const methods = model.get("methods") ?? [];
+      show(select, methods.length > 0 && !!view.data.heat);
+      if (fresh(methods, model.get("method"), model.get("texts"))) {
+        const others = methods.filter((/** @type {string} */ name) => name !== model.get("method"));
+        select.replaceChildren(...["", ...others].map((name) => make("option", { value: name }, name || t("stage.compare.method"))));
+        select.value = "";
+        select.title = t("stage.compare.method_hint");
+        select.setAttribute("aria-label", t("stage.compare.method_hint"));
+      }
+      setText(button, t("stage.compare.pin"));
+      button.title = t("stage.compare.pin_hint");
     },
   };
 }

@@ -118,6 +118,9 @@ function createView(ownModel, el, signal) {
   const trust = createTrustPanel(view);
   below.append(compare.element, trust.element);
   tools.prepend(trust.opener);
+  const concepts = createConceptsPanel(view);
+  tools.prepend(concepts.opener);
+  below.append(concepts.element, compare.element);
 
   const steps = createStepsPanel(view); // stands below the others while it is open
   /** @type {Panel[]} */
@@ -132,6 +135,7 @@ function createView(ownModel, el, signal) {
     grid.replaceChildren(...inGrid.map((panel) => panel.element));
     steps.attach(grid);
     panels.push(steps, compare, trust);
+    panels.push(steps, concepts, compare);
     panels.forEach((panel) => sizes.observe(/** @type {Element} */ (panel.element.querySelector(".cnnvis-view, .cnnvis-strip"))));
   }
 
