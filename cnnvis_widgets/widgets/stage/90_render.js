@@ -109,7 +109,8 @@ function createView(ownModel, el, signal) {
   }
 
   const compare = createComparePanel(view);
-  below.append(compare.element);
+  const atlas = createAtlasPanel(view);
+  below.append(atlas.element, compare.element);
 
   const steps = createStepsPanel(view); // stands below the others while it is open
   /** @type {Panel[]} */
@@ -123,7 +124,7 @@ function createView(ownModel, el, signal) {
     above.replaceChildren(...panels.filter((panel) => !inGrid.includes(panel)).map((panel) => panel.element));
     grid.replaceChildren(...inGrid.map((panel) => panel.element));
     steps.attach(grid);
-    panels.push(steps, compare);
+    panels.push(steps, compare, atlas);
     panels.forEach((panel) => sizes.observe(/** @type {Element} */ (panel.element.querySelector(".cnnvis-view, .cnnvis-strip"))));
   }
 
