@@ -1,10 +1,10 @@
 """The atlas at scale: 100,000 units that cost nothing to make, and real units by one worker and by two.
 
-    python benchmarks/atlas_scale.py [--units 100000] [--layers 100] [--side 16] [--real 64] [--skip-scale] [--skip-real]
+    python benchmarks/atlas_scale.py [--units 100000] [--layers 100] [--side 16] [--skip-scale] [--skip-real]
 
 The first part shows what scheduler, store and reader add to the work itself: seconds to begin, fill, open and count,
-to read the last page of the last layer as the Explorer does, size and number of files. The second one fills units of the
-bundled network.
+to read the last page of the last layer as the Explorer does, size and number of files. The second one fills units of
+the bundled network.
 """
 
 from __future__ import annotations

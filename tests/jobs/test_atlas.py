@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import http.server
+import json
 import os
 import signal
 import socket
@@ -277,18 +278,20 @@ def s3(tmp_path_factory) -> Iterator[dict]:
 def test_a_store_on_s3_is_filled_read_meanwhile_and_the_same_as_in_a_folder(client, s3, stub, tmp_path):
     place = begun("s3://atlases/toy.zarr", s3)
     reader = open_atlas("s3://atlases/toy.zarr", s3)
-    assert not reader.done("first/conv").any()
-    filling.fill(client, place, {"first/conv": np.arange(20)}, stub, silent)
-    assert reader.done("first/conv").sum() == 20
-    np.testing.assert_array_equal(reader.picture("first/conv", 19), expected("first/conv", 19))
-    filling.fill(client, place, WANTED, stub, silent)
-    assert all_right(place) == len(stub.made()) == 61
+    assert not reader.done("second-conv").any()
+    filling.fill(client, place, {"second-conv": np.arange(18)}, stub, silent)
+    assert reader.done("second-conv").sum() == 18
+    np.testing.assert_array_equal(reader.picture("second-conv", 17), expected("second-conv", 17))
+    filling.fill(client, place, {"second-conv": np.arange(21)}, stub, silent)
+    assert all_right(place) == len(stub.made()) == 21
 
+    folder = begun(tmp_path / "a.zarr")
+    filling.fill(client, folder, {"second-conv": np.arange(21)}, stub, silent)
     files = fsspec.filesystem("s3", **s3, use_listings_cache=False)
-    there = {
-        name.removeprefix("atlases/toy.zarr/"): files.cat(name) for name in files.find("atlases/toy.zarr")
-    }
-    assert there == content(filled_plainly(tmp_path))
+    there = files.cat("atlases/toy.zarr", recursive=True)
+    assert {name.removeprefix("atlases/toy.zarr/"): bytes_ for name, bytes_ in there.items()} == content(
+        folder
+    )
 
 
 @pytest.fixture(scope="module")
@@ -346,3 +349,38 @@ def test_the_command_fills_a_store_and_a_second_one_goes_on(tmp_path, capsys, mo
     assert open_atlas(store).done("block1_conv1").sum() == 4
     assert main([*line, "--units", "0-3", "--seed", "3"]) == 1
     assert "seed 0, not 3; name another store" in capsys.readouterr().err
+
+
+def test_a_scheduler_elsewhere_is_used_and_may_be_killed(client, stub, tmp_path, monkeypatch):
+    """Scheduler and worker as programs of their own, as on a cluster."""
+    told, place = tmp_path / "scheduler.json", begun(tmp_path / "a.zarr")
+    environment = os.environ | {
+        "PYTHONPATH": os.pathsep.join([str(RUN.parent), os.environ.get("PYTHONPATH", "")])
+    }
+    dask = [sys.executable, "-m", "dask"]
+    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "env": environment}
+    host = ["--host", "127.0.0.1", "--scheduler-file", str(told), "--no-dashboard"]
+    scheduler = subprocess.Popen([*dask, "scheduler", *host, "--port", "0"], **quiet)
+    worker = subprocess.Popen([*dask, "worker", *host, "--nthreads", "1", "--no-nanny"], **quiet)
+
+    def kill(there, *_rest):
+        if there >= 16:
+            scheduler.kill()
+
+    try:
+        wait_until(told.exists, scheduler)
+        address = json.loads(told.read_text())["address"]
+        with (
+            filling.dask_client(address, None, place) as elsewhere,
+            pytest.raises(CnnvisError, match="another run"),
+        ):
+            filling.fill(elsewhere, place, WANTED, replace(stub, seconds=0.2), kill)
+        assert 16 <= all_right(place) < 61
+        monkeypatch.setattr(filling, "_REACHED_WITHIN", 0.5)
+        with pytest.raises(CnnvisError, match=f"No Dask scheduler answers at {address}"):
+            filling.dask_client(address, None, place).__enter__()
+    finally:
+        scheduler.kill()
+        worker.kill()
+    filling.fill(client, place, WANTED, stub, silent)
+    assert all_right(place) == 61

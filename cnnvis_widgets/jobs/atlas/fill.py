@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from cnnvis_widgets.networks.network import Network
 
 Progress = Callable[[int, int, float | None], object]
+_REACHED_WITHIN = 10  # seconds, a scheduler that is named
 _RETRIES = 2  # of a batch whose worker met an error, such as a store that was busy
 
 
@@ -120,17 +121,26 @@ def fill(
                 if not left[layer]:
                     _seal_full(store, [layer])
             else:
-                failed.append((layer, units, future.exception()))
+                failed.append((layer, units, _error_of(future)))
                 if isinstance(failed[-1][-1], NetworkLoadError):  # the same for all of them
                     break
             future.release()
     except (KeyboardInterrupt, Cancelled):
-        client.cancel(list(of))
+        _drop(client, list(of))
         return store
     if failed:
-        client.cancel(list(of))
+        _drop(client, list(of))
         raise _failure(failed)
     return store
+
+
+def _error_of(future: Any) -> BaseException:
+    return future.exception() if future.status == "error" else ConnectionError("the scheduler was lost")
+
+
+def _drop(client: Any, futures: list[Any]) -> None:
+    with contextlib.suppress(Exception):  # the scheduler itself may be gone
+        client.cancel(futures)
 
 
 def _terms(
@@ -233,7 +243,7 @@ def _environment(threads: str) -> dict[str, str]:
 
 def _reached(scheduler: str, client: Callable[..., Any]) -> Any:
     try:
-        return client(scheduler)
+        return client(scheduler, timeout=_REACHED_WITHIN)
     except (OSError, ValueError) as error:
         raise CnnvisError(f"No Dask scheduler answers at {scheduler} ({error}).") from error
 
