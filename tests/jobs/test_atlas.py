@@ -22,7 +22,7 @@ import models
 import numpy as np
 import psutil
 import pytest
-from atlas_stub import LARGER, TERMS, Stub, expected
+from atlas_stub import LARGER, TERMS, Stub, StubPatches, expected
 from distributed import Client
 
 import cnnvis_widgets as cnnvis
@@ -174,6 +174,35 @@ def test_ctrl_c_leaves_a_store_that_goes_on(client, stub, tmp_path):
     assert atlas.progress()[1] == 61
     filling.fill(client, place, WANTED, stub, silent)
     assert all_right(place) == 61
+
+
+def test_patches_of_a_layer_are_there_all_at_once_or_not_at_all(client, stub, tmp_path):
+    place = begun(tmp_path / "a.zarr")
+    with pytest.raises(CnnvisError, match=r"The patches of 'first/conv' could not be found \(gone\)"):
+        filling.fill(client, place, WANTED, stub, silent, StubPatches(break_after=32))
+    atlas = open_atlas(place)
+    assert all_right(place) == 61
+    assert [atlas.has_patches(layer) for layer in LAYERS] == [False, True]  # the second one has but 21 units
+    with pytest.raises(CnnvisError, match="patches of 'first/conv' are not in the atlas yet"):
+        atlas.patches("first/conv", 0)
+    filling.fill(client, place, WANTED, stub, silent, StubPatches())
+    assert len(stub.made()) == 61  # no picture was made anew
+    for layer, unit in (("first/conv", 39), ("second-conv", 20)):
+        images, values = atlas.patches(layer, unit)
+        assert images.shape == (2, 4, 6, 3) and (images == unit).all()
+        assert values.tolist() == [unit, unit / 2]
+
+
+def test_patches_are_those_of_top_patches(network, client, tmp_path, monkeypatch):
+    patches = pytest.importorskip("cnnvis_widgets.compute.patches")
+    monkeypatch.setattr(filling, "dask_client", lambda *_: contextlib.nullcontext(client))
+    atlas = cnnvis.atlas(
+        network, "conv2", tmp_path / "a.zarr", units=[1], steps=1, patches=4, progress=silent
+    )
+    images, values = atlas.patches("conv2", 5)
+    plain = patches.top_patches(network, "conv2", units=[5], count=4)
+    np.testing.assert_array_equal(images, plain.images[0])
+    np.testing.assert_array_equal(values, plain.values[0])
 
 
 def test_a_store_of_other_terms_is_refused(tmp_path):
