@@ -182,6 +182,12 @@ def _parser() -> argparse.ArgumentParser:
     atlas.add_argument("--recipe", help="how the pictures are made")
     atlas.add_argument("--steps", type=_positive, help="of the recipe, in place of its own number")
     atlas.add_argument("--seed", type=int, help="of the noise")
+    atlas.add_argument(
+        "--patches", type=int, metavar="N", help="photograph patches of each filter; default 9, 0: none"
+    )
+    atlas.add_argument(
+        "--images", metavar="FOLDER", help="of photographs for the patches; default the samples"
+    )
     atlas.set_defaults(command=_atlas)
 
     layers = commands.add_parser(
@@ -234,7 +240,18 @@ def _filters(given: argparse.Namespace) -> int:
 
 
 def _atlas(given: argparse.Namespace) -> int:
-    asked = ("layers", "store", "scheduler", "workers", "units", "recipe", "steps", "seed")
+    asked = (
+        "layers",
+        "store",
+        "scheduler",
+        "workers",
+        "units",
+        "recipe",
+        "steps",
+        "seed",
+        "patches",
+        "images",
+    )
     from cnnvis_widgets.jobs.atlas.fill import ProgressLine
 
     told, line = [0, 0], ProgressLine()

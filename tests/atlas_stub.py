@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 import time
 import zlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from cnnvis_widgets.jobs.atlas.store import Batch, Terms
+from cnnvis_widgets.jobs.atlas.store import Batch, Patches, Terms
 
 TERMS = Terms("toy", "0", "stub", 1, 0, (12, 10), (("first/conv", 40), ("second-conv", 21)), "0")
 
@@ -49,3 +50,21 @@ class Stub:
     def _rows(self) -> list[list[str]]:
         log = Path(self.log)
         return [line.split() for line in log.read_text().splitlines()] if log.exists() else []
+
+
+@dataclass(frozen=True)
+class StubPatches:
+    """Called as an atlas's ``find``: two patches for each unit, in a grey of its own."""
+
+    count: int = 3
+    break_after: int | None = None
+
+    def __call__(self, layer: str, units: int) -> Iterator[Patches]:
+        for start in range(0, units, 16):
+            if start == self.break_after:
+                raise OSError("gone")
+            some = np.arange(start, min(start + 16, units))
+            values = np.stack([some, some / 2], axis=1).astype(np.float32)
+            yield Patches(
+                some, np.tile(some[:, None, None, None, None], (1, 2, 4, 6, 3)).astype(np.uint8), values
+            )

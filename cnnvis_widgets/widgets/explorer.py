@@ -19,6 +19,7 @@ from PIL import Image
 
 from cnnvis_widgets.compute.explain import find_method, methods
 from cnnvis_widgets.errors import Cancelled, CnnvisError
+from cnnvis_widgets.jobs.atlas.store import open_atlas
 from cnnvis_widgets.jobs.worker import Ticket, worker
 from cnnvis_widgets.locale import LANGUAGES, language_names, say
 from cnnvis_widgets.networks.network import Network
@@ -46,6 +47,7 @@ class Explorer(widgets.VBox):
     network: a name, a path, a `keras.Model` or a `Network` (anything `load_network` takes), or an address of what to
         look at: "mobilenet_v2/block_8_expand/137@5,6" is network/layer/unit@y,x (see `widgets.address`).
     image: anything `load_image` takes; None gives the sample cat.
+    atlas: the path or address of an atlas of this network, or an `Atlas`: its pictures are shown where it has them.
     state: where to begin: layer="block2_conv1", unit=7, target=3 or "dog", method=, colormap=, opacity=, ...
 
     ``state``, ``feature_map``, ``heatmap`` and ``image`` read what is shown (they wait for a running computation);
@@ -62,8 +64,9 @@ class Explorer(widgets.VBox):
         ("layer", "unit", "method", "colormap", "opacity"),
     )
 
-    def __init__(self, network: Any = "bundled", image: Any = None, **state: Any):
+    def __init__(self, network: Any = "bundled", image: Any = None, atlas: Any = None, **state: Any):
         self.shelf = Shelf()
+        self.atlas = None if atlas is None else open_atlas(atlas)
         self._shown: Shown | None = None
         self._complete: Shown | None = None  # the last one whose heatmap does not grow any more
         self._failure: BaseException | None = None

@@ -8,6 +8,7 @@ from typing import Any
 import cv2
 import numpy as np
 
+from cnnvis_widgets.jobs.atlas.store import Terms
 from cnnvis_widgets.locale import sentences
 from cnnvis_widgets.networks.fields import ReceptiveField
 from cnnvis_widgets.networks.graph import PICTURE
@@ -18,6 +19,7 @@ from cnnvis_widgets.widgets.words import heat_words
 
 PHOTO_SIDE = 1024  # pixels; no screen shows more of a photograph in one panel
 MAPS_VALUES = 1_500_000  # float16 values a layer may send (3 MB: 20 to 40 ms to a local browser)
+ATLAS_SIDE = 96  # pixels of the longer side of an atlas's tile
 TILE_SIDE = 28  # maps are not sent smaller than this
 
 
@@ -155,6 +157,40 @@ def picture_payload(image: np.ndarray, unit: int, caption: str = "") -> dict[str
         "picture_unit": unit,
         "picture_caption": caption,
     }
+
+
+def atlas_payload(
+    terms: Terms,
+    layer: str,
+    flags: np.ndarray,
+    units: Sequence[int] = (),
+    pictures: np.ndarray | None = None,
+    about: dict[str, Any] | None = None,
+) -> dict[str, Any]:
+    """Traits that show which units of a layer an atlas holds, and the pictures (n, H, W, 3) of some as small tiles.
+
+    about: what goes with it unchanged: the ``number`` and ``view`` of the question, a ``note``.
+    """
+    height, width = terms.size
+    told = {
+        "network": terms.network,
+        "recipe": terms.recipe,
+        "layer": layer,
+        "count": len(flags),
+        "done": int(flags.sum()),
+        "aspect": height / width,
+    }
+    payload: dict[str, Any] = {
+        "atlas": told | {"tiles_of": layer if len(units) else ""} | (about or {}),
+        "atlas_flags": flags.astype(np.uint8).tobytes(),
+    }
+    if pictures is not None and len(units):
+        # Sides of whole JPEG blocks, so that no tile shows a trace of its neighbour.
+        size = [-(-side * ATLAS_SIDE // (16 * max(terms.size))) * 16 for side in (width, height)]
+        small = [cv2.resize(picture, size, interpolation=cv2.INTER_AREA)[..., ::-1] for picture in pictures]
+        _, content = cv2.imencode(".jpg", np.concatenate(small), [cv2.IMWRITE_JPEG_QUALITY, 90])
+        payload |= {"atlas_tiles": content.tobytes(), "atlas_units": list(units)}
+    return payload
 
 
 def pinned_payload(shown: Shown, language: str) -> dict[str, Any]:

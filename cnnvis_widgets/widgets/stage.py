@@ -163,6 +163,11 @@ class Stage(anywidget.AnyWidget):
     picture_unit = traitlets.Int(-1).tag(sync=True)
     picture_progress = traitlets.Dict().tag(sync=True)  # step, steps, seconds_left, message; or empty
 
+    atlas = traitlets.Dict().tag(sync=True)  # `atlas_payload` makes these four; empty: there is none
+    atlas_flags = traitlets.Bytes().tag(sync=True)  # uint8 (c,): whether a unit's picture is there
+    atlas_tiles = traitlets.Bytes().tag(sync=True)  # a JPEG: pictures of the same size, one below the other
+    atlas_units = traitlets.List(traitlets.Int()).tag(sync=True)  # which units those are
+
     # What was pinned, to compare with: empty, or names, captions, signs and ranges (`payloads.pinned_payload`); then
     # its arrays in the encodings of ``photo``, ``heat`` and ``detail_map``.
     pinned = traitlets.Dict().tag(sync=True)
@@ -274,6 +279,8 @@ class Stage(anywidget.AnyWidget):
         "trust": the heatmap shown is to be tested; "trust-cancel": no further; "trust-close": no more shown.
         "concepts": the view of the layer's parts was opened or closed (``open``).
         "layer": the ``path`` of the layer that a person chose on the network strip.
+        "atlas": ``units`` of a ``layer`` whose tiles a view lacks, a ``number`` and the ``view`` that asks; answer by
+        publishing `atlas_payload`.
         "field": ``unit``, ``y``, ``x``: a position whose effective receptive field is wanted; answer by publishing
         `field_payload`.
         """

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import http.server
+import json
 import os
 import signal
 import socket
@@ -21,7 +22,7 @@ import models
 import numpy as np
 import psutil
 import pytest
-from atlas_stub import LARGER, TERMS, Stub, expected
+from atlas_stub import LARGER, TERMS, Stub, StubPatches, expected
 from distributed import Client
 
 import cnnvis_widgets as cnnvis
@@ -175,6 +176,35 @@ def test_ctrl_c_leaves_a_store_that_goes_on(client, stub, tmp_path):
     assert all_right(place) == 61
 
 
+def test_patches_of_a_layer_are_there_all_at_once_or_not_at_all(client, stub, tmp_path):
+    place = begun(tmp_path / "a.zarr")
+    with pytest.raises(CnnvisError, match=r"The patches of 'first/conv' could not be found \(gone\)"):
+        filling.fill(client, place, WANTED, stub, silent, StubPatches(break_after=32))
+    atlas = open_atlas(place)
+    assert all_right(place) == 61
+    assert [atlas.has_patches(layer) for layer in LAYERS] == [False, True]  # the second one has but 21 units
+    with pytest.raises(CnnvisError, match="patches of 'first/conv' are not in the atlas yet"):
+        atlas.patches("first/conv", 0)
+    filling.fill(client, place, WANTED, stub, silent, StubPatches())
+    assert len(stub.made()) == 61  # no picture was made anew
+    for layer, unit in (("first/conv", 39), ("second-conv", 20)):
+        images, values = atlas.patches(layer, unit)
+        assert images.shape == (2, 4, 6, 3) and (images == unit).all()
+        assert values.tolist() == [unit, unit / 2]
+
+
+def test_patches_are_those_of_top_patches(network, client, tmp_path, monkeypatch):
+    patches = pytest.importorskip("cnnvis_widgets.compute.patches")
+    monkeypatch.setattr(filling, "dask_client", lambda *_: contextlib.nullcontext(client))
+    atlas = cnnvis.atlas(
+        network, "conv2", tmp_path / "a.zarr", units=[1], steps=1, patches=4, progress=silent
+    )
+    images, values = atlas.patches("conv2", 5)
+    plain = patches.top_patches(network, "conv2", units=[5], count=4)
+    np.testing.assert_array_equal(images, plain.images[0])
+    np.testing.assert_array_equal(values, plain.values[0])
+
+
 def test_a_store_of_other_terms_is_refused(tmp_path):
     place = begun(tmp_path / "a.zarr")
     with pytest.raises(CnnvisError, match="holds an atlas with recipe stub, not maco; name another store"):
@@ -277,18 +307,20 @@ def s3(tmp_path_factory) -> Iterator[dict]:
 def test_a_store_on_s3_is_filled_read_meanwhile_and_the_same_as_in_a_folder(client, s3, stub, tmp_path):
     place = begun("s3://atlases/toy.zarr", s3)
     reader = open_atlas("s3://atlases/toy.zarr", s3)
-    assert not reader.done("first/conv").any()
-    filling.fill(client, place, {"first/conv": np.arange(20)}, stub, silent)
-    assert reader.done("first/conv").sum() == 20
-    np.testing.assert_array_equal(reader.picture("first/conv", 19), expected("first/conv", 19))
-    filling.fill(client, place, WANTED, stub, silent)
-    assert all_right(place) == len(stub.made()) == 61
+    assert not reader.done("second-conv").any()
+    filling.fill(client, place, {"second-conv": np.arange(18)}, stub, silent)
+    assert reader.done("second-conv").sum() == 18
+    np.testing.assert_array_equal(reader.picture("second-conv", 17), expected("second-conv", 17))
+    filling.fill(client, place, {"second-conv": np.arange(21)}, stub, silent)
+    assert all_right(place) == len(stub.made()) == 21
 
+    folder = begun(tmp_path / "a.zarr")
+    filling.fill(client, folder, {"second-conv": np.arange(21)}, stub, silent)
     files = fsspec.filesystem("s3", **s3, use_listings_cache=False)
-    there = {
-        name.removeprefix("atlases/toy.zarr/"): files.cat(name) for name in files.find("atlases/toy.zarr")
-    }
-    assert there == content(filled_plainly(tmp_path))
+    there = files.cat("atlases/toy.zarr", recursive=True)
+    assert {name.removeprefix("atlases/toy.zarr/"): bytes_ for name, bytes_ in there.items()} == content(
+        folder
+    )
 
 
 @pytest.fixture(scope="module")
@@ -346,3 +378,38 @@ def test_the_command_fills_a_store_and_a_second_one_goes_on(tmp_path, capsys, mo
     assert open_atlas(store).done("block1_conv1").sum() == 4
     assert main([*line, "--units", "0-3", "--seed", "3"]) == 1
     assert "seed 0, not 3; name another store" in capsys.readouterr().err
+
+
+def test_a_scheduler_elsewhere_is_used_and_may_be_killed(client, stub, tmp_path, monkeypatch):
+    """Scheduler and worker as programs of their own, as on a cluster."""
+    told, place = tmp_path / "scheduler.json", begun(tmp_path / "a.zarr")
+    environment = os.environ | {
+        "PYTHONPATH": os.pathsep.join([str(RUN.parent), os.environ.get("PYTHONPATH", "")])
+    }
+    dask = [sys.executable, "-m", "dask"]
+    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "env": environment}
+    host = ["--host", "127.0.0.1", "--scheduler-file", str(told), "--no-dashboard"]
+    scheduler = subprocess.Popen([*dask, "scheduler", *host, "--port", "0"], **quiet)
+    worker = subprocess.Popen([*dask, "worker", *host, "--nthreads", "1", "--no-nanny"], **quiet)
+
+    def kill(there, *_rest):
+        if there >= 16:
+            scheduler.kill()
+
+    try:
+        wait_until(told.exists, scheduler)
+        address = json.loads(told.read_text())["address"]
+        with (
+            filling.dask_client(address, None, place) as elsewhere,
+            pytest.raises(CnnvisError, match="another run"),
+        ):
+            filling.fill(elsewhere, place, WANTED, replace(stub, seconds=0.2), kill)
+        assert 16 <= all_right(place) < 61
+        monkeypatch.setattr(filling, "_REACHED_WITHIN", 0.5)
+        with pytest.raises(CnnvisError, match=f"No Dask scheduler answers at {address}"):
+            filling.dask_client(address, None, place).__enter__()
+    finally:
+        scheduler.kill()
+        worker.kill()
+    filling.fill(client, place, WANTED, stub, silent)
+    assert all_right(place) == 61

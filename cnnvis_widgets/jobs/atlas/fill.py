@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from cnnvis_widgets.networks.network import Network
 
 Progress = Callable[[int, int, float | None], object]
+_REACHED_WITHIN = 10  # seconds, a scheduler that is named
 _RETRIES = 2  # of a batch whose worker met an error, such as a store that was busy
 
 
@@ -39,6 +40,8 @@ def atlas(
     steps: int | None = None,
     scheduler: str | None = None,
     workers: int | None = None,
+    patches: int = 9,
+    images: Any = None,
     progress: Progress | None = None,
     storage_options: dict[str, Any] | None = None,
 ) -> Atlas:
@@ -51,8 +54,10 @@ def atlas(
     convolution. store: a folder's path, or an address that fsspec knows, such as "s3://bucket/name.zarr";
     storage_options are fsspec's. units: indices, taken of each layer that has them; None gives all. recipe, seed,
     size, steps: as of `maximize_filters`. scheduler: the address of a Dask scheduler; None starts ``workers`` processes
-    on this machine (by default one for two processor cores). progress: called with (units there, units wanted, seconds
-    left or None); None writes one line to standard error.
+    on this machine (by default one for two processor cores). patches: so many photograph patches of each unit, as
+    `top_patches` finds them in ``images``, a folder that every worker can read; None gives the samples; 0 patches:
+    none. progress: called with (units there, units wanted, seconds left or None); None writes one line to standard
+    error.
 
     Returns the `Atlas`. Raises `CnnvisError` where the store holds another atlas, or units could not be made.
     """
@@ -61,10 +66,12 @@ def atlas(
 
     network = load_network(network)  # starts TensorFlow quietly; what follows imports it
     from cnnvis_widgets.compute.maximize import find_recipe
-    from cnnvis_widgets.jobs.atlas.pictures import Maximized, NetworkAtWorker
+    from cnnvis_widgets.jobs.atlas.pictures import Maximized, NetworkAtWorker, Searched
     from cnnvis_widgets.networks.network import checked_size
     from cnnvis_widgets.networks.parcel import pack, weights_hash
 
+    if importlib.util.find_spec("cnnvis_widgets.compute.patches") is None:
+        patches = 0  # a package without that module
     how = find_recipe(recipe)
     shown = network.input_size if size is None else checked_size(size, "size", MethodError)
     terms = _terms(network, weights_hash(network), how.name, steps or how.steps, seed, shown)
@@ -74,10 +81,11 @@ def atlas(
     with dask_client(scheduler, workers, place) as client:
         plugin = f"cnnvis-{uuid.uuid4().hex[:8]}"
         make = Maximized(plugin, recipe, seed, shown, terms.steps)
-        if any(not Atlas(place).done(layer, chosen).all() for layer, chosen in wanted.items()):
+        find = Searched(plugin, None if images is None else str(images), patches) if patches else None
+        if next(_missing(Atlas(place), wanted, patches > 0), None) is not None:
             client.register_plugin(NetworkAtWorker(plugin, _pickled(pack(network))))
         try:
-            return fill(client, place, wanted, make, progress or ProgressLine())
+            return fill(client, place, wanted, make, progress or ProgressLine(), find)
         finally:
             with contextlib.suppress(Exception):  # the scheduler itself may be gone
                 client.unregister_worker_plugin(plugin)
@@ -89,20 +97,22 @@ def fill(
     wanted: dict[str, np.ndarray],
     make: Callable[[str, np.ndarray], Any],
     progress: Progress,
+    find: Any = None,
 ) -> Atlas:
-    """Have ``make`` make every batch of the units wanted that is not in the store; it runs on the workers."""
+    """Have ``make`` make every batch of the units wanted that is not in the store, and ``find``, where it is given,
+    the patches of every layer; both run on the workers."""
     from distributed import as_completed
 
-    from cnnvis_widgets.jobs.atlas.pictures import fill_batch
+    from cnnvis_widgets.jobs.atlas.pictures import fill_part
 
     store = Atlas(place)
-    batches = list(_missing(store, wanted))
+    batches = list(_missing(store, wanted, find is not None))
     total = sum(len(units) for units in wanted.values())
     count = _Count(total - sum(len(units) for _layer, units in batches), total, progress)
     left = {layer: sum(name == layer for name, _units in batches) for layer in wanted}
     _seal_full(store, [layer for layer, missing in left.items() if not missing])
     futures = client.map(
-        functools.partial(fill_batch, place, make=make),
+        functools.partial(fill_part, place, make=make, find=find),
         [layer for layer, _units in batches],
         [units for _layer, units in batches],
         key=_keys(store.terms.network, batches),
@@ -120,17 +130,26 @@ def fill(
                 if not left[layer]:
                     _seal_full(store, [layer])
             else:
-                failed.append((layer, units, future.exception()))
+                failed.append((layer, units, _error_of(future)))
                 if isinstance(failed[-1][-1], NetworkLoadError):  # the same for all of them
                     break
             future.release()
     except (KeyboardInterrupt, Cancelled):
-        client.cancel(list(of))
+        _drop(client, list(of))
         return store
     if failed:
-        client.cancel(list(of))
+        _drop(client, list(of))
         raise _failure(failed)
     return store
+
+
+def _error_of(future: Any) -> BaseException:
+    return future.exception() if future.status == "error" else ConnectionError("the scheduler was lost")
+
+
+def _drop(client: Any, futures: list[Any]) -> None:
+    with contextlib.suppress(Exception):  # the scheduler itself may be gone
+        client.cancel(futures)
 
 
 def _terms(
@@ -160,20 +179,24 @@ def _wanted(terms: Terms, layers: Sequence[str], units: Iterable[int] | None) ->
     return wanted
 
 
-def _missing(store: Atlas, wanted: dict[str, np.ndarray]) -> Iterator[tuple[str, tuple[int, ...]]]:
-    """(layer, units) of every task. Units of one chunk of flags are never in two tasks."""
+def _missing(
+    store: Atlas, wanted: dict[str, np.ndarray], patches: bool
+) -> Iterator[tuple[str, tuple[int, ...]]]:
+    """(layer, units) of every task; no units: the layer's patches. No chunk of flags belongs to two tasks."""
     for layer, units in wanted.items():
         missing = units[~store.done(layer, units)]
         for chunk in np.unique(missing // BATCH):
             yield layer, tuple(int(unit) for unit in missing[missing // BATCH == chunk])
+        if patches and not store.has_patches(layer):
+            yield layer, ()
 
 
 def _keys(network: str, batches: Sequence[tuple[str, tuple[int, ...]]]) -> list[str]:
     """Names of tasks: the dashboard takes what stands before the first "-" for the kind."""
     run = uuid.uuid4().hex[:8]
-    return [
-        f"{network} {layer}".replace("-", "_") + f"-{units[0]}-{units[-1]}-{run}" for layer, units in batches
-    ]
+    names = [f"{network} {layer}".replace("-", "_") for layer, _units in batches]
+    parts = [f"-{units[0]}-{units[-1]}" if units else " patches" for _layer, units in batches]
+    return [f"{name}{part}-{run}" for name, part in zip(names, parts, strict=True)]
 
 
 def _seal_full(store: Atlas, layers: Iterable[str]) -> None:
@@ -186,9 +209,10 @@ def _failure(failed: Sequence[tuple[str, tuple[int, ...], BaseException]]) -> Cn
     layer, units, error = failed[0]
     count = sum(len(units) for _layer, units, _error in failed)
     words = " ".join(str(error).split()) or type(error).__name__
+    what = f"{count} units could not be made, the first of them unit {units[0]}" if units else "The patches"
     return CnnvisError(
-        f"{count} units could not be made, the first of them unit {units[0]} of {layer!r} ({words}); "
-        "what could is in the store, and another run tries only those."
+        f"{what} of {layer!r}{'' if units else ' could not be found'} ({words}); "
+        "what could is in the store, and another run tries only the rest."
     )
 
 
@@ -233,7 +257,7 @@ def _environment(threads: str) -> dict[str, str]:
 
 def _reached(scheduler: str, client: Callable[..., Any]) -> Any:
     try:
-        return client(scheduler)
+        return client(scheduler, timeout=_REACHED_WITHIN)
     except (OSError, ValueError) as error:
         raise CnnvisError(f"No Dask scheduler answers at {scheduler} ({error}).") from error
 
@@ -255,7 +279,7 @@ class _Count:
     def add(self, units: int) -> None:
         self.there += units
         self._made += units
-        left = (time.monotonic() - self._begun) / self._made * (self.total - self.there)
+        left = (time.monotonic() - self._begun) / max(self._made, 1) * (self.total - self.there)
         self._progress(self.there, self.total, left)
 
 

@@ -1,17 +1,23 @@
-"""What a worker does for an atlas: the filter pictures of a batch of units, with the network that it was sent once."""
+"""What a worker does for an atlas, with the network that it was sent once.
+
+Either the filter pictures of a batch of units, or the photograph patches of a whole layer: the photographs cost the
+same for one unit as for all.
+"""
 
 from __future__ import annotations
 
 import pickle
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from distributed import WorkerPlugin, get_worker
 
-from cnnvis_widgets.jobs.atlas.store import Atlas, Batch, Place, write
+from cnnvis_widgets.jobs.atlas.store import Atlas, Batch, Patches, Place, write, write_patches
+
+_AT_ONCE = 512  # units whose patches are cut out together
 
 
 class NetworkAtWorker(WorkerPlugin):
@@ -61,6 +67,40 @@ class Maximized:
         return Batch(
             made.units[order], made.images[order], made.activations[order], tuple(remarks[i] for i in order)
         )
+
+
+@dataclass(frozen=True)
+class Searched:
+    """Finds the photograph patches of a layer by `top_patches`; ``images`` is a folder that every worker can read."""
+
+    plugin: str
+    images: str | None
+    count: int
+
+    def __call__(self, layer: str, units: int) -> Iterator[Patches]:
+        from cnnvis_widgets.compute.patches import top_patches  # type: ignore[import-not-found]
+
+        network = get_worker().plugins[self.plugin].network()
+        for start in range(0, units, _AT_ONCE):  # those of all units of a wide layer would take a gigabyte
+            some = np.arange(start, min(start + _AT_ONCE, units))
+            found = top_patches(network, layer, self.images, some, self.count)
+            yield Patches(found.units, found.images, found.values)
+
+
+def fill_part(
+    place: Place,
+    layer: str,
+    units: tuple[int, ...],
+    make: Callable[[str, np.ndarray], Batch],
+    find: Any = None,
+) -> int:
+    """What one task does: some units' pictures or, where no units are named, a layer's patches."""
+    if units:
+        return fill_batch(place, layer, units, make)
+    store = Atlas(place)
+    if not store.has_patches(layer):
+        write_patches(place, store.terms, layer, find.count, find(layer, store.terms.units(layer)))
+    return 0
 
 
 def fill_batch(

@@ -22,6 +22,7 @@ FORMAT = 1  # of the layout; another number cannot be read by this version
 BATCH = 16  # units made together, whose flags share a chunk
 REMARK = 240  # bytes of a remark in UTF-8
 _ARRAYS = ("pictures", "activations", "remarks", "done")
+_GREY = 128  # of a patch that is not there
 _AT_ONCE = 16  # requests under way to a store behind an address
 
 
@@ -105,7 +106,6 @@ def begin(place: Place, terms: Terms, layers: Iterable[str]) -> None:
 def _begin_layer(place: Place, terms: Terms, layer: str) -> None:
     group = place.group("a", terms.folder(layer))
     units = terms.units(layer)
-    make = group.create_array if _is_zarr_3() else group.create_dataset
     kinds = (
         ((units, *terms.size, 3), "uint8", 1),
         ((units,), "float32", BATCH),
@@ -114,7 +114,13 @@ def _begin_layer(place: Place, terms: Terms, layer: str) -> None:
     )
     for name, (shape, dtype, together) in zip(_ARRAYS, kinds, strict=True):
         if name not in group:
-            make(name, shape=shape, dtype=dtype, chunks=(together, *shape[1:]), fill_value=0)
+            _make(group, name, shape, dtype, together)
+
+
+def _make(group: Any, name: str, shape: tuple[int, ...], dtype: str, together: int) -> None:
+    """An array in whose chunks ``together`` units lie; in the place of one that a killed writer has left."""
+    make = group.create_array if _is_zarr_3() else group.create_dataset
+    make(name, shape=shape, dtype=dtype, chunks=(together, *shape[1:]), fill_value=0, overwrite=True)
 
 
 def write(place: Place, terms: Terms, layer: str, batch: Batch) -> None:
@@ -124,6 +130,33 @@ def write(place: Place, terms: Terms, layer: str, batch: Batch) -> None:
     group["activations"].oindex[batch.units] = batch.activations
     group["remarks"].oindex[batch.units] = np.stack([_as_bytes(remark) for remark in batch.remarks])
     group["done"].oindex[batch.units] = np.ones(len(batch.units), np.uint8)
+
+
+def write_patches(place: Place, terms: Terms, layer: str, count: int, found: Iterable[Patches]) -> None:
+    """``count`` patches of each unit of a layer, some units after the other, then the flag that vouches for all."""
+    group = place.group("r+", terms.folder(layer))
+    units = terms.units(layer)
+    for some in found:
+        if some.units[0] == 0:  # the first ones tell how large patches of this layer are
+            _make(group, "patches", (units, count, *some.images.shape[2:]), "uint8", 1)
+            _make(group, "patch_values", (units, count), "float32", units)
+        values = np.full((len(some.units), count), np.nan, np.float32)
+        values[:, : some.values.shape[1]] = some.values
+        images = np.full((len(some.units), count, *some.images.shape[2:]), _GREY, np.uint8)
+        images[:, : some.images.shape[1]] = some.images
+        group["patches"].oindex[some.units] = images
+        group["patch_values"].oindex[some.units] = values
+    _make(group, "patched", (1,), "uint8", 1)
+    group["patched"][:] = 1
+
+
+@dataclass(frozen=True)
+class Patches:
+    """The photograph patches of some units, strongest first, at most as many as there shall be."""
+
+    units: np.ndarray  # (n,) int
+    images: np.ndarray  # (n, k, h, w, 3) uint8
+    values: np.ndarray  # (n, k) float32: the activation there; NaN where there is no k-th patch
 
 
 def seal(place: Place, terms: Terms, layer: str) -> None:
@@ -148,6 +181,7 @@ class Atlas:
             raise CnnvisError(f"The store at {self.place.address} holds no atlas of filter pictures.")
         self.terms = terms
         self._groups: dict[str, Any] = {}
+        self._patches: dict[str, Any] = {}  # groups of layers that have them
         self._flags: dict[str, np.ndarray] = {}  # what was seen: a flag that is set stays set
 
     def __repr__(self) -> str:
@@ -195,6 +229,30 @@ class Atlas:
         """Why a unit stayed off, else empty. Raises as `pictures` does."""
         content = np.asarray(self._read(layer, "remarks", [unit])[0], np.uint8).tobytes()
         return content.rstrip(b"\0").decode(errors="ignore")
+
+    def has_patches(self, layer: str) -> bool:
+        """Whether the photograph patches of a layer are there: all units' come at once."""
+        if layer not in self._patches and self._group(layer) is not None:
+            group = self.place.group("r", self.terms.folder(layer))
+            if "patched" in group and group["patched"][0] == 1:
+                self._patches[layer] = group
+        return layer in self._patches
+
+    def patches(self, layer: str, unit: int) -> tuple[np.ndarray, np.ndarray]:
+        """The photograph patches that excite a unit most, strongest first: (k, h, w, 3) uint8, and activations (k,).
+
+        Raises `CnnvisError` where they are not there yet.
+        """
+        if not 0 <= unit < self._units(layer):
+            raise CnnvisError(
+                f"Layer {layer!r} has units 0 to {self._units(layer) - 1}; {unit} was asked for."
+            )
+        if not self.has_patches(layer):
+            raise CnnvisError(
+                f"The photograph patches of {layer!r} are not in the atlas yet; ask again later."
+            )
+        values = np.asarray(self._patches[layer]["patch_values"][unit])
+        return np.asarray(self._patches[layer]["patches"][unit])[~np.isnan(values)], values[~np.isnan(values)]
 
     def _read(self, layer: str, name: str, units: Iterable[int] | None) -> Any:
         count = self._units(layer)

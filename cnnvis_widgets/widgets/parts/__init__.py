@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from cnnvis_widgets.widgets.parts.ablation import Ablating
+from cnnvis_widgets.widgets.parts.atlas import FromAtlas
 from cnnvis_widgets.widgets.parts.camera import Camera
 from cnnvis_widgets.widgets.parts.classes import Classes
 from cnnvis_widgets.widgets.parts.compare import Compare
@@ -25,6 +26,7 @@ PARTS: tuple[type[Part], ...] = (
     Detail,
     EffectiveField,
     FilterPicture,
+    FromAtlas,
     Steps,
     Compare,
     LayerParts,

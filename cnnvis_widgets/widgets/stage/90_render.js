@@ -121,6 +121,8 @@ function createView(ownModel, el, signal) {
   const concepts = createConceptsPanel(view);
   tools.prepend(concepts.opener);
   below.append(concepts.element, compare.element);
+  const atlas = createAtlasPanel(view);
+  below.append(atlas.element, compare.element);
 
   const steps = createStepsPanel(view); // stands below the others while it is open
   /** @type {Panel[]} */
@@ -136,6 +138,7 @@ function createView(ownModel, el, signal) {
     steps.attach(grid);
     panels.push(steps, compare, trust);
     panels.push(steps, concepts, compare);
+    panels.push(steps, compare, atlas);
     panels.forEach((panel) => sizes.observe(/** @type {Element} */ (panel.element.querySelector(".cnnvis-view, .cnnvis-strip"))));
   }
 

@@ -1,0 +1,187 @@
+// @ts-check
+// All pictures of a layer that an atlas holds, as tiles that come as one scrolls; more appear while the atlas fills.
+
+const ATLAS_TILE = 72; // CSS pixels
+const ATLAS_ASKED = 64; // tiles asked for at once
+const ATLAS_SHEETS = 24; // answers kept; a tile whose sheet has gone is asked for again
+const ATLAS_AGAIN = 3000; // ms until a store that still fills is looked at again
+
+/**
+ * The units to ask for: those in sight first, then a page beyond, only what is there and not yet here.
+ * @param {number} first @param {number} end places in sight @param {number} count
+ * @param {(unit: number) => boolean} lacking @returns {number[]}
+ */
+function unitsToAsk(first, end, count, lacking) {
+  const asked = [];
+  for (let unit = first; unit < Math.min(count, end + (end - first)) && asked.length < ATLAS_ASKED; unit++) {
+    if (lacking(unit)) asked.push(unit);
+  }
+  return asked;
+}
+
+/** @param {View} view @returns {Panel} */
+function createAtlasPanel(view) {
+  const { model, signal, t } = view;
+  const panel = makePanel("atlas", "presentation");
+  const { canvas } = panel;
+  const spacer = make("div", { class: "cnnvis-spacer" }, canvas);
+  const cell = make("span", { role: "gridcell", id: `${view.root.id}-atlas-cell`, "aria-selected": "true" });
+  const caption = make("p", { class: "cnnvis-caption" });
+  const readout = make("p", { class: "cnnvis-readout" });
+  panel.view.classList.add("cnnvis-scroll");
+  panel.view.replaceChildren(spacer, make("div", { role: "row", class: "cnnvis-hidden" }, cell));
+  panel.view.tabIndex = 0;
+  panel.view.setAttribute("role", "grid");
+  panel.view.setAttribute("aria-activedescendant", cell.id);
+  panel.element.append(readout, caption);
+  panel.element.hidden = true;
+
+  /** @typedef {{picture: ImageBitmap | null, units: number[]}} Sheet pictures of units, one below the other */
+  /** @type {Sheet[]} */
+  let sheets = [];
+  /** @type {Map<number, [Sheet, number]>} by unit */
+  const tiles = new Map();
+  let layer = "";
+  let number = 0; // of the last question
+  let waiting = false;
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  let timer;
+  /** @type {number | null} */
+  let hover = null;
+  let layout = gridLayout(0, 1, 1, 1);
+  const [newSheet, newPlace] = [createMemo(), createMemo()];
+  signal.addEventListener("abort", forget);
+
+  function forget() {
+    sheets.forEach((sheet) => sheet.picture?.close());
+    sheets = [];
+    tiles.clear();
+    clearTimeout(timer);
+    waiting = false;
+  }
+
+  const locate = (/** @type {MouseEvent} */ event) => {
+    const box = canvas.getBoundingClientRect();
+    const y = event.clientY - box.top + panel.view.scrollTop;
+    return tileAt(layout, model.get("atlas").count, event.clientX - box.left, y)?.place ?? null;
+  };
+  canvas.addEventListener("pointermove", (event) => { hover = locate(event); view.schedule(); }, { signal });
+  canvas.addEventListener("pointerleave", () => { hover = null; view.schedule(); }, { signal });
+  canvas.addEventListener("click", (event) => {
+    const unit = locate(event);
+    if (unit !== null) view.select(unit);
+  }, { signal });
+  panel.view.addEventListener("scroll", () => view.schedule(), { signal, passive: true });
+  panel.view.addEventListener("keydown", (event) => {
+    if (event.altKey || event.ctrlKey || event.metaKey) return;
+    const page = Math.max(1, Math.floor(panel.view.clientHeight / (layout.height + layout.gap)));
+    const unit = keyMove(event.key, view.unit, model.get("atlas").count, layout.columns, page);
+    if (unit === null) return;
+    event.preventDefault();
+    event.stopPropagation(); // JupyterLab would move to the next cell
+    view.select(unit);
+  }, { signal });
+
+  /** The answer to a question of this or another view. @param {any} about */
+  function receive(about) {
+    if (about.view === view.root.id && about.number === number) waiting = false;
+    const content = model.get("atlas_tiles");
+    if (!newSheet(content, about.number, about.view) || about.tiles_of !== layer) return;
+    /** @type {Sheet} */
+    const sheet = { picture: null, units: model.get("atlas_units") ?? [] };
+    if (!bytesOf(content).length || !sheet.units.length) return;
+    sheet.units.forEach((unit, i) => tiles.set(unit, [sheet, i]));
+    sheets.push(sheet);
+    createImageBitmap(new Blob([/** @type {BlobPart} */ (bytesOf(content))], { type: "image/jpeg" })).then((picture) => {
+      if (!sheets.includes(sheet)) return picture.close();
+      sheet.picture = picture;
+      view.schedule();
+    }).catch((error) => view.complain(String(error)));
+    if (sheets.length > ATLAS_SHEETS) {
+      const old = /** @type {Sheet} */ (sheets.shift());
+      for (const unit of old.units) if (tiles.get(unit)?.[0] === old) tiles.delete(unit);
+      old.picture?.close();
+    }
+  }
+
+  /** @param {number[]} units none: only what is there by now */
+  function ask(units) {
+    clearTimeout(timer);
+    timer = undefined;
+    waiting = true;
+    model.send({ type: "atlas", layer, units, number: ++number, view: view.root.id });
+  }
+
+  /** @param {Uint8Array} flags @param {number} first @param {number} end units in sight */
+  function paintTiles(flags, first, end) {
+    const context = pen(canvas);
+    const ratio = canvas.width / panel.view.clientWidth;
+    const top = panel.view.scrollTop;
+    const [wide, tall] = [Math.round(layout.width * ratio), Math.round(layout.height * ratio)];
+    const line = Math.max(1, Math.round(ratio));
+    context.clearRect(0, 0, canvas.width, canvas.height);
+    context.imageSmoothingQuality = "high";
+    for (let unit = first; unit < end; unit++) {
+      const corner = tileCorner(layout, unit);
+      const [x, y] = [Math.round(corner[0] * ratio), Math.round((corner[1] - top) * ratio)];
+      const [sheet, row] = tiles.get(unit) ?? [null, 0];
+      if (sheet?.picture) {
+        const height = sheet.picture.height / sheet.units.length;
+        context.drawImage(sheet.picture, 0, row * height, sheet.picture.width, height, x, y, wide, tall);
+      }
+      context.lineWidth = line;
+      context.strokeStyle = "#808080";
+      context.setLineDash(flags[unit] ? [] : [3 * line, 4 * line]); // dashed: not there yet
+      context.strokeRect(x - line / 2, y - line / 2, wide + line, tall + line);
+      context.setLineDash([]);
+      if (unit === view.unit) outline(context, x, y, wide, tall, Math.max(1, Math.round(1.5 * ratio)));
+      else if (unit === hover) outline(context, x, y, wide, tall, Math.max(1, ratio / 2));
+    }
+  }
+
+  return {
+    element: panel.element,
+    paint() {
+      const about = model.get("atlas") ?? {};
+      const here = (model.get("panels") ?? []).includes("filter");
+      show(panel.element, here && !!about.layer && about.layer === model.get("layer")?.path);
+      if (panel.element.hidden) return;
+      if (about.layer !== layer) {
+        forget();
+        layer = about.layer;
+        panel.view.scrollTop = 0;
+      }
+      receive(about);
+      const flags = bytesOf(model.get("atlas_flags"));
+      const { count = 0, done = 0 } = about;
+      setText(panel.title, t("stage.atlas.title"));
+      setText(caption, t("stage.atlas.caption", { network: about.network, layer, recipe: about.recipe, done, count }));
+      const pointed = hover ?? view.unit;
+      const words = t(flags[pointed] ? "stage.atlas.unit" : "stage.atlas.missing", { unit: pointed });
+      setText(readout, about.note || words);
+      setText(cell, words);
+      panel.view.setAttribute("aria-label", t("stage.atlas.label", { layer }));
+      const { clientWidth: width, clientHeight: height } = panel.view;
+      if (!width || !height) return;
+      layout = tileLayout(count, Math.max(1, width - 2 * TILE_GAP), about.aspect || 1, ATLAS_TILE);
+      spacer.style.height = `${Math.max(layout.total, height)}px`;
+      sizeCanvas(canvas, width, height);
+      if (newPlace(view.unit, layer, layout.columns)) scrollIntoSight(panel.view, layout, view.unit);
+      const pitch = layout.height + layout.gap;
+      const first = Math.max(0, Math.floor((panel.view.scrollTop - layout.top) / pitch) * layout.columns);
+      const end = Math.min(count, Math.ceil((panel.view.scrollTop + height) / pitch) * layout.columns);
+      paintTiles(flags, first, end);
+      if (waiting || document.visibilityState === "hidden") return;
+      const wanted = unitsToAsk(first, end, count, (unit) => !!flags[unit] && !tiles.has(unit));
+      if (wanted.length) ask(wanted);
+      else if (done < count && !about.other) timer ??= setTimeout(() => { timer = undefined; if (!panel.element.hidden) ask([]); }, ATLAS_AGAIN);
+    },
+  };
+}
+
+/** @param {HTMLElement} place that scrolls @param {GridLayout} layout @param {number} unit */
+function scrollIntoSight(place, layout, unit) {
+  const y = tileCorner(layout, unit)[1];
+  if (y < place.scrollTop) place.scrollTop = y - layout.gap;
+  else if (y + layout.height > place.scrollTop + place.clientHeight) place.scrollTop = y + layout.height + layout.gap - place.clientHeight;
+}
