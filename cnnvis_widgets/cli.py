@@ -189,6 +189,18 @@ def _parser() -> argparse.ArgumentParser:
         "--images", metavar="FOLDER", help="of photographs for the patches; default the samples"
     )
     atlas.set_defaults(command=_atlas)
+    page = commands.add_parser(
+        "page",
+        help="write one HTML file that moves without a kernel",
+        argument_default=argparse.SUPPRESS,
+    )
+    page.add_argument("image", nargs="?", metavar="IMAGE", help=picture)
+    page.add_argument("--image", help="the same")
+    _network_options(page)
+    page.add_argument("--layers", metavar="PATH,PATH", help="which to take along; default as many as fit")
+    page.add_argument("--budget", type=float, metavar="MB", help="megabytes the file may have")
+    page.add_argument("--output", type=Path, default=Path("page.html"), metavar="FILE", help="%(default)s")
+    page.set_defaults(command=_page)
 
     layers = commands.add_parser(
         "layers", help="list the layers of a network", argument_default=argparse.SUPPRESS
@@ -359,6 +371,15 @@ def _concepts(given: argparse.Namespace) -> None:
     _save(cnnvis.plot_concepts(found, **_some(given, "opacity")), given)
 
 
+def _page(given: argparse.Namespace) -> None:
+    _check_folder(given)
+    options: dict[str, Any] = {"budget_mb": given.budget} if "budget" in given else {}
+    if "layers" in given:
+        options["layers"] = [path.strip() for path in given.layers.split(",")]
+    explorer = cnnvis.Explorer(_network(given), *([given.image] if "image" in given else []))
+    print(explorer.to_html(given.output, **options))
+
+
 def _layers(given: argparse.Namespace) -> None:
     network = _network(given)
     rows = [(info.path, info.kind, " x ".join(map(str, info.shape))) for info in network.layers]
@@ -489,10 +510,20 @@ def _check_output(given: argparse.Namespace) -> None:
             f"{given.output} does not say what to write; end it in .{', .'.join(sorted(known))}."
         )
     _check_folder(given.output)
+    _check_folder(given)
     if "dpi" in given and given.dpi > _MAX_DPI:
         raise CnnvisError(f"{given.dpi} dots per inch are too many; --dpi takes at most {_MAX_DPI}.")
     if "colormap" in given:
         colormaps.table(given.colormap)
+
+
+def _check_folder(given: argparse.Namespace) -> None:
+    if not given.output.absolute().parent.is_dir():
+        raise CnnvisError(
+            f"There is no folder {given.output.absolute().parent} to write {given.output.name} to."
+        )
+    if given.output.is_dir():
+        raise CnnvisError(f"{given.output} cannot be written: it is a folder.")
 
 
 def _check_folder(output: Path) -> None:

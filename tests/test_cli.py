@@ -466,6 +466,18 @@ def test_the_real_thing_explains_the_cat_and_says_nothing_else(tmp_path):
     assert (tmp_path / "cat.jpg").stat().st_size > 20_000
 
 
+def test_a_page_is_written_with_the_layers_and_the_budget_asked_for(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert run("page rocket --layers block4_add,block1_pool --budget 2") == 0
+    assert capsys.readouterr().out == "page.html\n"
+    text = (tmp_path / "page.html").read_text(encoding="utf-8")
+    assert len(text.encode()) < 2e6
+    assert '"path":"block1_pool"' in text and '"path":"block2_pool"' not in text
+    assert "<title>Inside bundled, on rocket</title>" in text
+    assert run("page --output nowhere/page.html") == 1
+    assert "There is no folder" in capsys.readouterr().err
+
+
 def test_the_real_thing_names_the_closest_layer_in_one_line(tmp_path):
     done = command_line("features", "--layer", "block1_conv9", cwd=tmp_path)
     assert done.returncode == 1

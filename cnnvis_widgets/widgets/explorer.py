@@ -6,10 +6,12 @@ The worker makes the whole wanted state true or, where that fails, says why and 
 
 from __future__ import annotations
 
+import os
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, replace
+from pathlib import Path
 from typing import Any
 
 import ipywidgets as widgets
@@ -104,7 +106,7 @@ class Explorer(widgets.VBox):
     @property
     def state(self) -> dict[str, Any]:
         """What is shown now, as a dictionary that `Explorer(**state)` or ``update(**state)`` takes."""
-        return self.state_of(self._settled()).to_dict()
+        return self.state_of(self.settled()).to_dict()
 
     def update(self, **changes: Any) -> None:
         """Change what is shown and wait until it is. Raises what is wrong with the change; the view stays as it was."""
@@ -123,11 +125,11 @@ class Explorer(widgets.VBox):
     @property
     def address(self) -> str:
         """Where one is, to be copied and opened again: "mobilenet_v2/block_8_expand/137@5,6"."""
-        return self.address_of(self._settled())
+        return self.address_of(self.settled())
 
     def code(self) -> str:
         """The plain Python code that computes and draws what is shown, without a widget."""
-        shown = self._settled()
+        shown = self.settled()
         state = self.state_of(shown)
         drawn = self.stage.picture and self.stage.picture_unit == state.unit
         return code_for(
@@ -139,12 +141,24 @@ class Explorer(widgets.VBox):
             recipe="classic" if drawn and "filter" in self.panels else None,
         )
 
+    def to_html(
+        self, path: str | os.PathLike, budget_mb: float = 5, layers: Sequence[str] | None = None
+    ) -> Path:
+        """Write one HTML file that moves without a kernel and without a network: layers, filters, classes, hovering.
+
+        budget_mb: millions of bytes that the file may have; what is kept in full and what small is chosen to fit, and
+        the page says so. layers: paths of those wanted, None for all. Returns the path. Raises `CnnvisError`.
+        """
+        from cnnvis_widgets.page import write_page
+
+        return write_page(self, path, budget_mb, layers)
+
     def snapshot(self) -> Image.Image:
         """A picture of what is shown now, 900 pixels wide: RGB, as a PIL image (``.save("view.png")``).
 
         It also becomes the picture that stands in a notebook saved from now on with its widgets' state.
         """
-        return stills.renew(self, self._settled())
+        return stills.renew(self, self.settled())
 
     def _repr_mimebundle_(self, **options: Any) -> dict[str, Any]:
         return stills.with_still(self, super()._repr_mimebundle_(**options) or {})
@@ -175,12 +189,12 @@ class Explorer(widgets.VBox):
     @property
     def network(self) -> Network:
         """The `Network` that is looked into."""
-        return self._settled().network
+        return self.settled().network
 
     @property
     def image(self) -> np.ndarray:
         """The photograph: RGB uint8 (H, W, 3). Set it to anything `load_image` takes."""
-        return self._settled().image
+        return self.settled().image
 
     @image.setter
     def image(self, image: Any) -> None:
@@ -189,12 +203,12 @@ class Explorer(widgets.VBox):
     @property
     def feature_maps(self) -> FeatureMaps:
         """All maps of the layer shown."""
-        return self._settled().maps
+        return self.settled().maps
 
     @property
     def feature_map(self) -> np.ndarray:
         """The selected unit's map: (h, w) float32."""
-        shown = self._settled()
+        shown = self.settled()
         return shown.maps.values[..., self._unit(shown)]
 
     @property
@@ -204,6 +218,8 @@ class Explorer(widgets.VBox):
         return shown.heatmap or worker().call(
             lambda: views.explained_by(shown.network, shown.image, shown.state)
         )
+        shown = self.settled()
+        return shown.heatmap or worker().call(lambda: _explain(shown.network, shown.image, shown.state))
 
     # What parts use ----------------------------------------------------------------------------------------
 
@@ -346,7 +362,8 @@ class Explorer(widgets.VBox):
             ticket = self._ticket
             ticket.wait()
 
-    def _settled(self) -> Shown:
+    def settled(self) -> Shown:
+        """The view, once nothing is on its way. Raises what went wrong where there is none."""
         self._settle()
         if self._shown is None:
             raise self._failure or CnnvisError("Nothing is shown yet.")

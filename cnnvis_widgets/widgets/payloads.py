@@ -63,12 +63,13 @@ def maps_payload(values: np.ndarray) -> dict[str, Any]:
     """
     planes = np.ascontiguousarray(np.moveaxis(values, -1, 0), np.float32)
     sent = _reduced(planes)
-    halves, scale = _halves(sent)
+    content, scale = halves(sent)
     return {
-        "maps": halves,
+        "maps": content,
         "maps_shape": list(sent.shape),
         "maps_scale": scale,
         "maps_stats": plane_stats(planes).astype("<f4").tobytes(),
+        "maps_stats": map_stats(planes).astype("<f4").tobytes(),
         **no_detail(),
     }
 
@@ -81,14 +82,14 @@ def listed_classes(predictions: Sequence[Prediction]) -> list[dict[str, Any]]:
 
 def head_payload(weights: np.ndarray) -> dict[str, Any]:
     """Traits that hold Grad-CAM's channel weights of every class: (classes, c), of a layer before pooling and Dense."""
-    halves, scale = _halves(weights)
-    return {"head_weights": halves, "head_scale": scale}
+    content, scale = halves(weights)
+    return {"head_weights": content, "head_scale": scale}
 
 
 def slopes_payload(weights: Sequence[np.ndarray], classes: Sequence[int]) -> dict[str, Any]:
     """Traits that hold the channel weights of some classes for the maps shown: one (c,) a class."""
-    halves, scale = _halves(np.stack(weights)) if len(weights) else (b"", 1.0)
-    return {"slopes": halves, "slopes_scale": scale, "slopes_classes": list(classes)}
+    content, scale = halves(np.stack(weights)) if len(weights) else (b"", 1.0)
+    return {"slopes": content, "slopes_scale": scale, "slopes_classes": list(classes)}
 
 
 def detail_payload(values: np.ndarray, unit: int) -> dict[str, Any]:
@@ -198,6 +199,8 @@ def pinned_payload(shown: Shown, language: str) -> dict[str, Any]:
     plane = np.ascontiguousarray(shown.maps.values[..., shown.state.unit], "<f4")
     heatmap, words = shown.heatmap, heat_words(shown, language)
     low, high, _mean = plane_stats(plane[None])[0].tolist()
+    heatmap = shown.heatmap
+    low, high, _mean = map_stats(plane[None])[0].tolist()
     about = {
         "network": shown.network.name,
         "layer": shown.maps.layer.path,
@@ -231,7 +234,7 @@ def _field(field: ReceptiveField | None) -> Any:
     return [[int(n) if n == int(n) else round(n, 4) for n in axis] for axis in axes]
 
 
-def _halves(values: np.ndarray) -> tuple[bytes, float]:
+def halves(values: np.ndarray) -> tuple[bytes, float]:
     """Values / scale as float16, and the power of two that keeps them from overflowing or losing their digits."""
     largest = float(np.max(np.abs(values), where=np.isfinite(values), initial=0))
     scale = 1.0
@@ -251,6 +254,7 @@ def _reduced(planes: np.ndarray) -> np.ndarray:
 
 
 def plane_stats(planes: np.ndarray) -> np.ndarray:
+def map_stats(planes: np.ndarray) -> np.ndarray:
     """(c, 3): min, max, mean of each plane's finite values; NaN where it has none."""
     flat = planes.reshape(len(planes), -1)
     finite = np.isfinite(flat)

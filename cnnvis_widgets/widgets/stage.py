@@ -38,19 +38,27 @@ _INDENT = re.compile(r"^[ \n]+", re.MULTILINE)
 
 @functools.cache
 def module_text() -> str:
-    """The view's ES module: the files in the order of their names; each instance sends it, so without comments and
-    indentation."""
-    files = sorted(_FOLDER.glob("*.js"))
-    text = "\n".join(file.read_text(encoding="utf-8") for file in files)
-    for unneeded in (_COMMENT, _REMARK, _INDENT):
-        text = unneeded.sub("", text)
-    return text
+    """The view's ES module; each instance sends it."""
+    return join_modules(_FOLDER.glob("*.js"))
 
 
 @functools.cache
 def style_text() -> str:
     """The view's style sheet."""
-    text = (_FOLDER / "stage.css").read_text(encoding="utf-8")
+    return plain_style(_FOLDER / "stage.css")
+
+
+def join_modules(files: Iterable[Path]) -> str:
+    """JavaScript files in the order of their names as one, without comments and indentation."""
+    text = "\n".join(file.read_text(encoding="utf-8") for file in sorted(files))
+    for unneeded in (_COMMENT, _REMARK, _INDENT):
+        text = unneeded.sub("", text)
+    return text
+
+
+def plain_style(file: Path) -> str:
+    """A style sheet without comments and indentation."""
+    text = file.read_text(encoding="utf-8")
     return _INDENT.sub("", re.sub(r"/\*.*?\*/\n?", "", text, flags=re.DOTALL))
 
 
@@ -99,6 +107,8 @@ class Stage(anywidget.AnyWidget):
     photo_size = traitlets.List([0, 0]).tag(sync=True)  # [h, w] before it was made smaller
     photo_name = traitlets.Unicode().tag(sync=True)
     uploads = traitlets.Bool(True).tag(sync=True)  # False: no picture can be dropped here
+    # Buttons with nothing behind them, where there is no kernel: "camera", "picture", "effect", "steps". They say so.
+    absent = traitlets.List(traitlets.Unicode()).tag(sync=True)
 
     heat = traitlets.Bytes().tag(sync=True)  # float32 (h, w) in [0, 1], or [-1, 1] where signed
     heat_shape = traitlets.List([0, 0]).tag(sync=True)
@@ -130,6 +140,7 @@ class Stage(anywidget.AnyWidget):
 
     maps = traitlets.Bytes().tag(sync=True)  # float16 (c, h, w), times maps_scale
     maps_shape = traitlets.List([0, 0, 0]).tag(sync=True)
+    maps_coded = traitlets.Bool(False).tag(sync=True)  # uint8 instead: 256 steps of each map's colours
     maps_scale = traitlets.Float(1.0).tag(sync=True)  # a power of two that keeps float16 from overflowing
     maps_stats = traitlets.Bytes().tag(
         sync=True

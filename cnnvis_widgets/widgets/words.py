@@ -16,7 +16,7 @@ def percent(share: float) -> str:
 
 
 def heat_caption(heatmap: Heatmap | None, language: str) -> str:
-    """Method, network, layer, class and its logit."""
+    """Method, network, layer, class and its logit; and what the method is blind to."""
     if heatmap is None:
         return ""
     caption = say(
@@ -56,13 +56,39 @@ def heat_words(shown: Shown, language: str) -> dict[str, str]:
         "caption": f"{caption}. {progress_words(shown, language)}",
         "message": "" if none_yet else message,
     }
+    said = [say("stage.heat.caption", language, **heat_values(heatmap))]
+    return ". ".join([*said, *(say(key, language) for key in heat_remarks(heatmap))])
 
 
 def heat_message(heatmap: Heatmap | None, language: str) -> str:
     """Said instead of a blank map, else empty."""
-    if heatmap is None or not heatmap.message:
+    key = "" if heatmap is None else message_key(heatmap)
+    return say(key, language, **heat_values(heatmap)) if heatmap is not None and key else ""
+
+
+def heat_values(heatmap: Heatmap) -> dict[str, str]:
+    """What the sentences about a heatmap are filled in with."""
+    return {
+        "method": heatmap.method,
+        "network": heatmap.network,
+        "layer": heatmap.layer.path,
+        "name": heatmap.target.name,
+        "score": f"{heatmap.score:.2f}",
+    }
+
+
+def heat_remarks(heatmap: Heatmap) -> list[str]:
+    """The key of the sentence on what a method is blind to, which must be said wherever its map is shown, or none."""
+    missing = [what for what in ("class", "weights") if what not in find_method(heatmap.method).depends_on]
+    return ["explorer.not_of_" + "_and_".join(missing)] if missing else []
+
+
+def message_key(heatmap: Heatmap) -> str:
+    """The key of the sentence said instead of a blank map, else empty."""
+    if not heatmap.message:
         return ""
     kind = "nothing_signed" if heatmap.signed else "nothing"
     kind = kind if np.isfinite(heatmap.raw).all() else "not_finite"
     names = {"name": heatmap.target.name, "layer": heatmap.layer.path, "network": heatmap.network}
     return say(f"stage.heat.{kind}", language, **names)
+    return "stage.heat.nothing" if np.isfinite(heatmap.raw).all() else "stage.heat.not_finite"

@@ -14,6 +14,7 @@
  * @property {number} c @property {number} h @property {number} w size as sent
  * @property {number} fullH @property {number} fullW size in the network
  * @property {boolean} reduced sent smaller than they are
+ * @property {number} rough the most by which a value may be off, as a share of its map's largest; 0: sent as numbers
  * @property {Float32Array} values planar (c, h, w)
  * @property {Float32Array} stats (c, 3): min, max, mean of the full map
  * @property {number} min @property {number} max of the layer
@@ -37,23 +38,50 @@ const NOT_FINITE = 2;
 /** @param {Model} model @returns {Maps | null} */
 function readMaps(model) {
   const [c, h, w] = model.get("maps_shape") ?? [0, 0, 0];
-  const values = halvesOf(model.get("maps"), model.get("maps_scale") || 1);
+  const stats = floatsOf(model.get("maps_stats"));
+  let min = Infinity;
+  let max = -Infinity;
+  for (let k = 0; k < c; k++) {
+    if (stats[3 * k] < min) min = stats[3 * k];
+    if (stats[3 * k + 1] > max) max = stats[3 * k + 1];
+  }
+  const signed = min < 0 && max > 0;
+  const coded = !!model.get("maps_coded");
+  const values = coded ? decodeMaps(bytesOf(model.get("maps")), stats, signed) : halvesOf(model.get("maps"), model.get("maps_scale") || 1);
   const size = h * w;
   if (!c || !size || values.length < c * size) return null;
   const [fullH, fullW] = model.get("layer")?.shape ?? [h, w];
-  const stats = floatsOf(model.get("maps_stats"));
   const state = new Uint8Array(c);
-  let min = Infinity;
-  let max = -Infinity;
   for (let k = 0; k < c; k++) {
     let finite = true;
     for (let i = k * size; i < (k + 1) * size && finite; i++) finite = Number.isFinite(values[i]);
     state[k] = !finite ? NOT_FINITE : stats[3 * k] === stats[3 * k + 1] ? CONSTANT : FINE;
-    if (stats[3 * k] < min) min = stats[3 * k];
-    if (stats[3 * k + 1] > max) max = stats[3 * k + 1];
   }
   const reduced = fullH !== h || fullW !== w;
-  return { c, h, w, fullH, fullW, reduced, values, stats, min, max, signed: min < 0 && max > 0, state };
+  const rough = !coded ? 0 : signed ? 1 / 256 : 1 / 512;
+  return { c, h, w, fullH, fullW, reduced, rough, values, stats, min, max, signed, state };
+}
+
+/**
+ * Maps kept as the number of their colour, 0 to 255, between the ends of each map's own colours: painted, they are what
+ * the values would be. Both ends and zero are exact, every other value is the middle of its step.
+ * @param {Uint8Array} codes planar (c, h, w) @param {Float32Array} stats (c, 3) of the full maps
+ * @param {boolean} signed of the layer: zero in the middle @returns {Float32Array}
+ */
+function decodeMaps(codes, stats, signed) {
+  const c = stats.length / 3;
+  const size = codes.length / c;
+  const values = new Float32Array(codes.length);
+  const table = new Float32Array(256);
+  for (let k = 0; k < c; k++) {
+    const [low, high] = valueRange(stats[3 * k], stats[3 * k + 1], signed);
+    for (let code = 0; code < 256; code++) table[code] = low + ((code + 0.5) / 256) * (high - low);
+    table[0] = low;
+    table[255] = high;
+    if (signed) table[128] = 0;
+    for (let i = k * size; i < (k + 1) * size; i++) values[i] = table[codes[i]];
+  }
+  return values;
 }
 
 /** @param {Model} model @returns {Heat | null} */
@@ -101,7 +129,7 @@ function createReader(model) {
     return kept[name].value;
   };
   return () => ({
-    maps: once("maps", ["maps", "maps_shape", "maps_stats", "maps_scale", "layer"], readMaps),
+    maps: once("maps", ["maps", "maps_shape", "maps_stats", "maps_scale", "maps_coded", "layer"], readMaps),
     heat: once("heat", ["heat", "heat_shape", "heat_signed", "heat_target", "heat_most"], readHeat),
     weights: once("weights", ["weights_from", "head_weights", "slopes", "slopes_classes"], readWeights),
     detail: once("detail", ["detail_map", "detail_shape", "detail_unit"], readDetail),

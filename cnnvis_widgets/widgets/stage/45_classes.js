@@ -13,7 +13,7 @@ const HALF = 2 ** -11; // the most by which a number is off, as a share of itsel
 
 /** ReLU(sum_k w_k A_k), divided by its maximum. @param {Maps} maps @param {Float32Array} weights @returns {ClassHeat} */
 function classHeat(maps, weights) {
-  const { c, h, w, values: planes } = maps;
+  const { c, h, w, values: planes, stats, rough } = maps;
   const size = h * w;
   const sum = new Float64Array(size);
   for (let k = 0, at = 0; k < c; k++) {
@@ -26,7 +26,10 @@ function classHeat(maps, weights) {
     else if (sum[i] > most) [most, where] = [sum[i], i];
   }
   let error = 0;
-  for (let k = 0; k < c; k++) error += Math.abs(weights[k] * planes[k * size + where]) * 2 * HALF;
+  for (let k = 0; k < c; k++) {
+    const most = rough && rough * Math.max(Math.abs(stats[3 * k]), Math.abs(stats[3 * k + 1]));
+    error += Math.abs(weights[k]) * (Math.abs(planes[k * size + where]) * 2 * HALF + most);
+  }
   const values = Float32Array.from(sum, (value) => (value < 0 ? 0 : most > 0 ? value / most : value));
   return { h, w, values, most, doubtful: finite && most > 0 && most < error, finite };
 }

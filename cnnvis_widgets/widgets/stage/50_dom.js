@@ -48,6 +48,15 @@ function show(element, shown) {
   element.hidden = !shown;
 }
 
+/** A button with nothing behind it, for there is no kernel: it stays where it is and says so.
+ * @param {View} view @param {HTMLElement} button @param {string} name @returns {boolean} whether it is absent */
+function disableAbsent(view, button, name) {
+  const absent = (view.model.get("absent") ?? []).includes(name);
+  button.toggleAttribute("disabled", absent);
+  if (absent) button.title = view.t("stage.absent");
+  return absent;
+}
+
 /** True once for each new set of values: a panel repaints only what depends on what has changed. */
 function createMemo() {
   /** @type {unknown[]} */

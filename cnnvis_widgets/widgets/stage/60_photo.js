@@ -85,7 +85,7 @@ function createPhotoPanel(view) {
     setText(record, t(on ? "stage.camera.stop" : "stage.camera.start"));
     record.title = t(on ? "stage.camera.stop_hint" : "stage.camera.start_hint");
     record.classList.toggle("cnnvis-recording", on);
-    show(record, on || model.get("uploads") !== false);
+    show(record, disableAbsent(view, record, "camera") || on || model.get("uploads") !== false);
     setText(sign, on ? t(camera.isFile() ? "stage.camera.video" : "stage.camera.on") : "");
     setText(rate, Number.isFinite(pace) ? t("stage.camera.rate", { rate: pace.toFixed(1) }) : t("stage.camera.waiting"));
     setText(keep, t("stage.camera.keep"));
@@ -102,7 +102,7 @@ function createPhotoPanel(view) {
     setText(panel.title, t("stage.photo.title"));
     setText(browse, t("stage.photo.open"));
     browse.title = t("stage.photo.open_hint");
-    show(browse, model.get("uploads") !== false);
+    show(browse, disableAbsent(view, browse, "picture") || model.get("uploads") !== false);
     setText(caption, heat?.caption || [model.get("network"), name].filter(Boolean).join(" · "));
     canvas.setAttribute("aria-label", t("stage.photo.alt", { name, caption: heat?.caption ?? "" }));
     let words = rows ? t("stage.photo.size", { name, height: rows, width: columns }) : "";

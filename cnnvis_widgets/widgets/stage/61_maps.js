@@ -142,7 +142,7 @@ function createMapsPanel(view) {
         unit,
         y: Math.floor(hover.y * maps.fullH),
         x: Math.floor(hover.x * maps.fullW),
-        value: (maps.reduced ? "≈ " : "") + formatNumber(value),
+        value: (maps.reduced || maps.rough ? "≈ " : "") + formatNumber(value),
       });
     }
     setText(readout, words);

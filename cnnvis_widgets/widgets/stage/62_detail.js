@@ -81,6 +81,7 @@ function createDetailPanel(view) {
       button.title = t(`${name}_hint`);
       button.setAttribute("aria-pressed", String(pressed[i]));
     });
+    disableAbsent(view, effectButton, "effect");
   }
 
   return {
@@ -121,7 +122,7 @@ function createDetailPanel(view) {
         const [y, x] = [Math.floor(pointer[1] * h), Math.floor(pointer[0] * w)];
         value = values[start + y * w + x];
         const at = { y: Math.floor(pointer[1] * maps.fullH), x: Math.floor(pointer[0] * maps.fullW) };
-        setText(readout, t("stage.detail.value", { ...at, value: (exact ? "" : "≈ ") + formatNumber(value) }));
+        setText(readout, t("stage.detail.value", { ...at, value: (exact && !maps.rough ? "" : "≈ ") + formatNumber(value) }));
       } else {
         const [min, max, mean] = [0, 1, 2].map((i) => formatNumber(maps.stats[3 * view.unit + i]));
         setText(readout, t("stage.detail.stats", { min, mean, max }));

@@ -67,7 +67,7 @@ function unitPeak(maps, detail, unit) {
   const { h, w } = full ?? maps;
   const at = full ? largest(full.values, 0, h * w) : largest(maps.values, unit * h * w, h * w);
   const cell = (/** @type {number} */ i, /** @type {number} */ n, /** @type {number} */ m) => Math.floor(((i + 0.5) * m) / n);
-  const exact = !!full || !maps.reduced;
+  const exact = (!!full || !maps.reduced) && !maps.rough;
   return { y: cell(Math.floor(at / w), h, maps.fullH), x: cell(at % w, w, maps.fullW), exact };
 }
 

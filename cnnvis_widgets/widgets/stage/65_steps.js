@@ -169,6 +169,7 @@ function createStepsPanel(view) {
   function paintControls() {
     setText(toggle, t("stage.steps.open"));
     toggle.title = t("stage.steps.open_hint");
+    disableAbsent(view, toggle, "steps");
     toggle.setAttribute("aria-expanded", String(open));
     toggle.setAttribute("aria-pressed", String(open));
     setText(play, t(walk.moving() ? "stage.steps.pause" : "stage.steps.play"));
