@@ -294,14 +294,11 @@ def _evaluate(given: argparse.Namespace) -> int:
         raise CnnvisError(f"{given.output} does not say what to write; end it in .md, .json or .csv.")
     _check_folder(given.output)
     images = _photographs(Path(given.images)) if "images" in given else cnnvis.sample_images()
-    done, started = [0, 0], time.monotonic()
+    done, count = [0, 0], _counted("step")
 
     def progress(step: int, steps: int) -> None:
         done[:] = step, steps
-        left = (time.monotonic() - started) / step * (steps - step)
-        _progress(
-            step, steps, f", about {left / 60:.0f} min left" if left >= 90 else f", about {left:.0f} s left"
-        )
+        count(step, steps)
 
     options = _some(given, "layer", "methods", "metrics", "seed")
     evaluation = cnnvis.evaluate(_network(given), images, progress=progress, **options)
@@ -372,7 +369,7 @@ def _concepts(given: argparse.Namespace) -> None:
 
 
 def _page(given: argparse.Namespace) -> None:
-    _check_folder(given)
+    _check_folder(given.output)
     options: dict[str, Any] = {"budget_mb": given.budget} if "budget" in given else {}
     if "layers" in given:
         options["layers"] = [path.strip() for path in given.layers.split(",")]
@@ -510,20 +507,10 @@ def _check_output(given: argparse.Namespace) -> None:
             f"{given.output} does not say what to write; end it in .{', .'.join(sorted(known))}."
         )
     _check_folder(given.output)
-    _check_folder(given)
     if "dpi" in given and given.dpi > _MAX_DPI:
         raise CnnvisError(f"{given.dpi} dots per inch are too many; --dpi takes at most {_MAX_DPI}.")
     if "colormap" in given:
         colormaps.table(given.colormap)
-
-
-def _check_folder(given: argparse.Namespace) -> None:
-    if not given.output.absolute().parent.is_dir():
-        raise CnnvisError(
-            f"There is no folder {given.output.absolute().parent} to write {given.output.name} to."
-        )
-    if given.output.is_dir():
-        raise CnnvisError(f"{given.output} cannot be written: it is a folder.")
 
 
 def _check_folder(output: Path) -> None:
@@ -548,15 +535,6 @@ def _save(figure: Any, given: argparse.Namespace) -> None:
 def _said(error: Exception) -> str:
     text = getattr(error, "strerror", None) or str(error) or type(error).__name__
     return " ".join(text.split()).rstrip(".")
-
-
-def _progress(step: int, steps: int, left: str = "") -> None:
-    """One line that counts up on a terminal; a line for each tenth in a log."""
-    if sys.stderr.isatty():
-        end = "\n" if step == steps else ""
-        print(f"\rcnnvis: step {step} of {steps}{left}   ", end=end, file=sys.stderr, flush=True)
-    elif step * 10 // steps > (step - 1) * 10 // steps:
-        print(f"cnnvis: step {step} of {steps}{left}", file=sys.stderr, flush=True)
 
 
 def _counted(what: str) -> Callable[[int, int], None]:
@@ -593,10 +571,6 @@ def _positive(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"{text!r} is not a whole number above 0")
     return int(text)
-
-
-def _names(text: str) -> list[str]:
-    return [name.strip() for name in text.split(",") if name.strip()]
 
 
 def _class(text: str) -> int | str:

@@ -20,7 +20,7 @@ from cnnvis_widgets.errors import MethodError
 from cnnvis_widgets.networks.network import Network
 from cnnvis_widgets.page import pack
 from cnnvis_widgets.results import Heatmap, LayerInfo, Prediction
-from cnnvis_widgets.widgets.payloads import halves, map_stats
+from cnnvis_widgets.widgets.payloads import halves, plane_stats
 from cnnvis_widgets.widgets.shown import Shown
 from cnnvis_widgets.widgets.words import heat_remarks, heat_values, message_key
 
@@ -144,7 +144,7 @@ def _place(network: Network) -> Callable[[LayerInfo], int]:
 
 def _layer(info: LayerInfo, values: np.ndarray) -> LayerIn:
     planes = np.ascontiguousarray(np.moveaxis(values, -1, 0), np.float32)
-    return LayerIn(info, planes, map_stats(planes).astype(np.float32))
+    return LayerIn(info, planes, plane_stats(planes).astype(np.float32))
 
 
 def _classes(shown: Shown) -> list[Prediction]:

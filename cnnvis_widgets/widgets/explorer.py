@@ -214,12 +214,10 @@ class Explorer(widgets.VBox):
     @property
     def heatmap(self) -> Heatmap:
         """The heatmap shown, or that would be shown where no panel shows one."""
-        shown = self._settled()
+        shown = self.settled()
         return shown.heatmap or worker().call(
             lambda: views.explained_by(shown.network, shown.image, shown.state)
         )
-        shown = self.settled()
-        return shown.heatmap or worker().call(lambda: _explain(shown.network, shown.image, shown.state))
 
     # What parts use ----------------------------------------------------------------------------------------
 

@@ -69,7 +69,6 @@ def maps_payload(values: np.ndarray) -> dict[str, Any]:
         "maps_shape": list(sent.shape),
         "maps_scale": scale,
         "maps_stats": plane_stats(planes).astype("<f4").tobytes(),
-        "maps_stats": map_stats(planes).astype("<f4").tobytes(),
         **no_detail(),
     }
 
@@ -199,8 +198,6 @@ def pinned_payload(shown: Shown, language: str) -> dict[str, Any]:
     plane = np.ascontiguousarray(shown.maps.values[..., shown.state.unit], "<f4")
     heatmap, words = shown.heatmap, heat_words(shown, language)
     low, high, _mean = plane_stats(plane[None])[0].tolist()
-    heatmap = shown.heatmap
-    low, high, _mean = map_stats(plane[None])[0].tolist()
     about = {
         "network": shown.network.name,
         "layer": shown.maps.layer.path,
@@ -254,7 +251,6 @@ def _reduced(planes: np.ndarray) -> np.ndarray:
 
 
 def plane_stats(planes: np.ndarray) -> np.ndarray:
-def map_stats(planes: np.ndarray) -> np.ndarray:
     """(c, 3): min, max, mean of each plane's finite values; NaN where it has none."""
     flat = planes.reshape(len(planes), -1)
     finite = np.isfinite(flat)

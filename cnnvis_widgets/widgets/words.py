@@ -19,23 +19,13 @@ def heat_caption(heatmap: Heatmap | None, language: str) -> str:
     """Method, network, layer, class and its logit; and what the method is blind to."""
     if heatmap is None:
         return ""
-    caption = say(
-        "stage.heat.caption",
-        language,
-        method=heatmap.method,
-        network=heatmap.network,
-        layer=heatmap.layer.path,
-        name=heatmap.target.name,
-        score=f"{heatmap.score:.2f}",
-    )
-    blind = blindness(heatmap, language)
-    return f"{caption}. {blind}" if blind else caption
+    said = [say("stage.heat.caption", language, **heat_values(heatmap))]
+    return ". ".join([*said, *(say(key, language) for key in heat_remarks(heatmap))])
 
 
 def blindness(heatmap: Heatmap, language: str) -> str:
     """What a method does not see though it seems to explain it, to be said wherever its map is shown; mostly empty."""
-    missing = [what for what in ("class", "weights") if what not in find_method(heatmap.method).depends_on]
-    return say("explorer.not_of_" + "_and_".join(missing), language) if missing else ""
+    return " ".join(say(key, language) for key in heat_remarks(heatmap))
 
 
 def progress_words(shown: Shown, language: str) -> str:
@@ -56,8 +46,6 @@ def heat_words(shown: Shown, language: str) -> dict[str, str]:
         "caption": f"{caption}. {progress_words(shown, language)}",
         "message": "" if none_yet else message,
     }
-    said = [say("stage.heat.caption", language, **heat_values(heatmap))]
-    return ". ".join([*said, *(say(key, language) for key in heat_remarks(heatmap))])
 
 
 def heat_message(heatmap: Heatmap | None, language: str) -> str:
@@ -87,8 +75,6 @@ def message_key(heatmap: Heatmap) -> str:
     """The key of the sentence said instead of a blank map, else empty."""
     if not heatmap.message:
         return ""
-    kind = "nothing_signed" if heatmap.signed else "nothing"
-    kind = kind if np.isfinite(heatmap.raw).all() else "not_finite"
-    names = {"name": heatmap.target.name, "layer": heatmap.layer.path, "network": heatmap.network}
-    return say(f"stage.heat.{kind}", language, **names)
-    return "stage.heat.nothing" if np.isfinite(heatmap.raw).all() else "stage.heat.not_finite"
+    if not np.isfinite(heatmap.raw).all():
+        return "stage.heat.not_finite"
+    return "stage.heat.nothing_signed" if heatmap.signed else "stage.heat.nothing"

@@ -29,7 +29,6 @@ class Compare(Part):
         self._pinned_state: dict[str, Any] | None = None
         self._pinned: Shown | None = None  # the view of that state
         self._growing: tuple[dict[str, Any] | None, Ticket | None] = (None, None)  # which state, its work
-        self.stage.on("pin", lambda pin, _buffers: self._pin(int(pin["unit"]), int(pin["choice"])))
         self.stage.on("pin", self._pin_asked)
         self.stage.on("unpin", lambda _content, _buffers: explorer.wish(pinned=None))
 
@@ -75,9 +74,6 @@ class Compare(Part):
                 self.stage.publish(**payloads.pinned_payload(view, self.explorer.wanted.language))
                 sent = time.monotonic()
             yield
-
-    def _pin(self, unit: int, choice: int) -> None:
-        """What the person sees: unit and class (its number + 1, 0 for the top one) may be newer than the kernel's."""
 
     def _pin_asked(self, pin: dict[str, Any], _buffers: object) -> None:
         self._pin(int(pin["unit"]), int(pin["choice"]), str(pin.get("method", "")))

@@ -122,9 +122,7 @@ function createComparePanel(view) {
       if (!newPaint(...keys)) return;
       const words = [];
       if (withHeat) {
-        paintPair("heat", pinned.heat, heat, heatWords);
-        words.push(t("stage.compare.heat_words"));
-        const scale = paintPair("heat", pinned.heat, heat);
+        const scale = paintPair("heat", pinned.heat, heat, heatWords);
         words.push(t("stage.compare.heat_words", { low: formatNumber(scale.low), high: formatNumber(scale.high) }));
       }
       const layer = model.get("layer")?.path ?? "";

@@ -116,13 +116,10 @@ function createView(ownModel, el, signal) {
 
   const compare = createComparePanel(view);
   const trust = createTrustPanel(view);
-  below.append(compare.element, trust.element);
-  tools.prepend(trust.opener);
   const concepts = createConceptsPanel(view);
-  tools.prepend(concepts.opener);
-  below.append(concepts.element, compare.element);
   const atlas = createAtlasPanel(view);
-  below.append(atlas.element, compare.element);
+  below.append(atlas.element, concepts.element, compare.element, trust.element);
+  tools.prepend(concepts.opener, trust.opener);
 
   const steps = createStepsPanel(view); // stands below the others while it is open
   /** @type {Panel[]} */
@@ -136,9 +133,7 @@ function createView(ownModel, el, signal) {
     above.replaceChildren(...panels.filter((panel) => !inGrid.includes(panel)).map((panel) => panel.element));
     grid.replaceChildren(...inGrid.map((panel) => panel.element));
     steps.attach(grid);
-    panels.push(steps, compare, trust);
-    panels.push(steps, concepts, compare);
-    panels.push(steps, compare, atlas);
+    panels.push(steps, compare, concepts, trust, atlas);
     panels.forEach((panel) => sizes.observe(/** @type {Element} */ (panel.element.querySelector(".cnnvis-view, .cnnvis-strip"))));
   }
 
