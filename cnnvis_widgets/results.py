@@ -63,6 +63,12 @@ class FeatureMaps:
     network: str
     image: np.ndarray = field(repr=False)  # RGB uint8 (H, W, 3), as given
 
+    @property
+    def signed(self) -> bool:
+        """Whether there are values of both signs: they are shown with zero in the middle of the colours."""
+        finite = np.isfinite(self.values)
+        return bool((finite & (self.values < 0)).any() and (finite & (self.values > 0)).any())
+
 
 @dataclass(frozen=True)
 class FilterPictures:

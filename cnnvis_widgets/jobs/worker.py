@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import threading
+import time
 from collections import OrderedDict
 from collections.abc import Callable, Generator, Hashable, Iterator
 from typing import Any
@@ -164,6 +165,14 @@ class Worker:
         # Nothing may end the worker; there is nobody left to tell, and printing here is lost or misplaced.
         with contextlib.suppress(Exception):
             ticket.on_error(error)
+
+
+def rest(seconds: float) -> Iterator[None]:
+    """Steps of long work that only let time pass: until somebody has settled, while others' requests are answered."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        time.sleep(0.01)
+        yield
 
 
 @functools.cache

@@ -69,7 +69,7 @@ def plot_feature_maps(
             f"There is no scale {scale!r}; use 'layer' (one for all maps) or 'map' (each map its own)."
         )
     chosen = _check_units(units, maps)
-    signed = colormap in colormaps.DIVERGING or limits(maps.values)[0] < 0 < limits(maps.values)[1]
+    signed = colormap in colormaps.DIVERGING or maps.signed
     colormap = colormap or colormaps.default(signed)
     # The scale is the whole layer's even if few units are shown: the same unit always looks the same.
     low, high = limits(maps.values, signed)

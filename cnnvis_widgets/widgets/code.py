@@ -35,13 +35,11 @@ def code_for(
             f"target={heatmap.target.index})  # {_comment(heatmap.target.name)}",
             f"cnnvis.plot_heatmap(heatmap, opacity={state.opacity!r}{_colours(heatmap.signed, state)})",
         ]
-    values = shown.maps.values
-    signed = bool((values < 0).any() and (values > 0).any())
     lines += [
         "",
         f"maps = cnnvis.feature_maps(network, image, {layer})",
         f"feature_map = maps.values[..., {state.unit}]" + _place(state),
-        f"cnnvis.plot_feature_maps(maps{_colours(signed, state)}, scale={state.scale!r})",
+        f"cnnvis.plot_feature_maps(maps{_colours(shown.maps.signed, state)}, scale={state.scale!r})",
     ]
     if recipe is not None:
         lines += [

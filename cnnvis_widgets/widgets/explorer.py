@@ -466,7 +466,7 @@ class Explorer(widgets.VBox):
         new_image = before is None or before.image is not shown.image
         if new_image:
             changes |= payloads.photo_payload(shown.image, shown.state.image)
-        if new_image or before is None or (before.network, before.maps.layer) != (shown.network, layer):
+        if not shown.same_maps(before):
             changes |= payloads.maps_payload(maps.values)
         if shown.state.unit != self.stage.unit:
             changes["unit"] = shown.state.unit

@@ -205,7 +205,7 @@ def pinned_payload(shown: Shown, language: str) -> dict[str, Any]:
         "photo_name": shown.state.image,
         "map_shape": list(plane.shape),
         "map_range": [low, high] if np.isfinite(low) else [0.0, 0.0],
-        "map_signed": bool((shown.maps.values < 0).any() and (shown.maps.values > 0).any()),
+        "map_signed": shown.maps.signed,
         "heat_shape": list(heatmap.values.shape) if heatmap else [0, 0],
         "heat_signed": bool(heatmap and heatmap.signed),
         "heat_caption": words["caption"],

@@ -22,3 +22,11 @@ class Shown:
     heatmap: Heatmap | None  # None where no panel shows one
     predictions: tuple[Prediction, ...]  # the top classes
     progress: tuple[int, int] | None = None  # runs done and in all, while the heatmap grows
+
+    def same_layer(self, other: Shown | None) -> bool:
+        """Whether another view is of the same network's same layer."""
+        return other is not None and (other.network, other.maps.layer) == (self.network, self.maps.layer)
+
+    def same_maps(self, other: Shown | None) -> bool:
+        """Whether another view shows the same maps: that layer's on the same picture."""
+        return self.same_layer(other) and other is not None and other.image is self.image

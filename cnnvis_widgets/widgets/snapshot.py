@@ -124,10 +124,9 @@ def _grid(shown: Shown, state: State, weights: Mapping[int, np.ndarray]) -> _Par
     columns = min(count, max(next(fits, room // _LEAST_TILE), room // _LARGEST_TILE))
     rows = min(math.ceil(count / columns), max(1, int(_GRID * columns * width / (room * height))))
     target = shown.heatmap.target.index if shown.heatmap else -1
-    order = _order(values, state.sort, weights.get(target))[: rows * columns]
-    whole = limits(values)
-    signed = whole[0] < 0 < whole[1]
-    scale = whole if state.scale == "layer" else None
+    order = _order(maps, state.sort, weights.get(target))[: rows * columns]
+    signed = maps.signed
+    scale = limits(values) if state.scale == "layer" else None
     small = np.stack([_smaller(values[..., unit], 64) for unit in order], -1)
     atlas = arrange(color_tiles(small, _colours(signed, state), scale, signed), columns, 0.06, 0.06)
     key = "maps" if len(order) == count else "some_maps"
@@ -135,22 +134,19 @@ def _grid(shown: Shown, state: State, weights: Mapping[int, np.ndarray]) -> _Par
     return _Part(atlas.picture, words)
 
 
-def _order(values: np.ndarray, sort: str, weights: np.ndarray | None) -> np.ndarray:
+def _order(maps: FeatureMaps, sort: str, weights: np.ndarray | None) -> np.ndarray:
     """Units as the grid in the browser has them: by index, strongest first, or by what each adds to the class."""
     if sort == "index" or (sort == "class" and weights is None):
-        return np.arange(values.shape[-1])
-    low, high, mean = plane_stats(np.moveaxis(values, -1, 0)).T
-    both = bool((low < 0).any() and (high > 0).any())
-    ranks = mean * weights if sort == "class" else np.maximum(-low, high) if both else high
+        return np.arange(maps.values.shape[-1])
+    low, high, mean = plane_stats(np.moveaxis(maps.values, -1, 0)).T
+    ranks = mean * weights if sort == "class" else np.maximum(-low, high) if maps.signed else high
     return np.argsort(-np.where(np.isfinite(ranks), ranks, -np.inf), kind="stable")
 
 
 def _scale(maps: FeatureMaps, values: np.ndarray, state: State) -> tuple[float, float, str]:
     """(low, high, colormap): zero in the middle where the layer has both signs or the colours want it."""
-    whole = limits(maps.values)
-    signed = whole[0] < 0 < whole[1]
-    colours = _colours(signed, state)
-    symmetric = signed or colours in colormaps.DIVERGING
+    colours = _colours(maps.signed, state)
+    symmetric = maps.signed or colours in colormaps.DIVERGING
     low, high = limits(maps.values if state.scale == "layer" else values, symmetric or None)
     return low, high, colours
 

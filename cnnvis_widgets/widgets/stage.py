@@ -196,7 +196,6 @@ class Stage(anywidget.AnyWidget):
     concept_maps = traitlets.Bytes().tag(sync=True)  # float32 (parts, h, w), >= 0
 
     facts = traitlets.Dict().tag(sync=True)  # of the network's answer: name, share, target, method
-    status = traitlets.Unicode().tag(sync=True)  # said instead of the browser's own description of the view
     convolution = traitlets.Bytes().tag(sync=True)  # float32: what `convolution_payload` strings together
     convolution_info = traitlets.Dict().tag(sync=True)  # of which layer and unit; shapes; or a message
 

@@ -5,7 +5,6 @@ Only the worker thread may ask: networks are loaded and run.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -15,7 +14,7 @@ from cnnvis_widgets.compute import runs
 from cnnvis_widgets.compute.explain import explain, explain_steps, find_method
 from cnnvis_widgets.compute.feature_maps import feature_maps
 from cnnvis_widgets.errors import CnnvisError
-from cnnvis_widgets.jobs.worker import Ticket
+from cnnvis_widgets.jobs.worker import Ticket, rest
 from cnnvis_widgets.networks.network import Network
 from cnnvis_widgets.results import FeatureMaps, Heatmap
 from cnnvis_widgets.widgets.shelf import Shelf
@@ -90,10 +89,7 @@ def is_explained(shelf: Shelf, shown: Shown | None, wanted: State) -> bool:
 
 def prefetch(shown: Shown) -> Iterator[None]:
     """When nobody has asked for anything for a moment: every layer, so that the next choice is read from memory."""
-    asked = time.monotonic()
-    while time.monotonic() - asked < _IDLE_SECONDS:
-        time.sleep(0.01)
-        yield
+    yield from rest(_IDLE_SECONDS)
     if shown.heatmap is not None:
         runs.record_all(shown.network, shown.image, shown.heatmap.target.index)
 

@@ -75,9 +75,15 @@ def test_maco_keeps_the_magnitudes_whatever_the_phases(size):
     np.testing.assert_allclose(found[inner], natural.spectrum(size)[inner] * 0.2, rtol=1e-2, atol=1e-3)
 
 
+def uncoloured(rgb: np.ndarray) -> np.ndarray:
+    """The inverse of `coloured`, in decorrelated colour; black and white are brought in a little."""
+    rgb = np.clip(rgb, 0.02, 0.98)
+    return np.log(rgb / (1 - rgb)) @ np.linalg.inv(natural.COLOURS).T
+
+
 @pytest.mark.parametrize("name", ["cat", "coffee"])
 def test_the_natural_spectrum_is_that_of_photographs(name):
-    values = natural.uncoloured(resize(sample_images()[name], (192, 256)) / 255)
+    values = uncoloured(resize(sample_images()[name], (192, 256)) / 255)
     window = np.outer(np.hanning(192), np.hanning(256))[..., None]
     found = np.abs(np.fft.rfft2((values - values.mean(axis=(0, 1))) * window, axes=(0, 1)))
     found /= np.sqrt(np.mean(window**2))
@@ -91,7 +97,7 @@ def test_the_natural_spectrum_is_that_of_photographs(name):
 
 def test_uncoloured_undoes_coloured():
     rgb = np.random.default_rng(0).uniform(0.05, 0.95, (4, 5, 3)).astype(np.float32)
-    back = coloured(natural.uncoloured(rgb).astype(np.float32), True)
+    back = coloured(uncoloured(rgb).astype(np.float32), True)
     np.testing.assert_allclose(back, rgb, atol=1e-5)
 
 

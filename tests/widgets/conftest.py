@@ -1,4 +1,4 @@
-"""A page for the stage alone."""
+"""A page for the stage alone; an Explorer on the bundled network."""
 
 from __future__ import annotations
 
@@ -6,6 +6,9 @@ from collections.abc import Iterator
 
 import pytest
 from playwright.sync_api import Browser, Page
+
+import cnnvis_widgets as cnnvis
+from cnnvis_widgets.networks.network import Network
 
 
 @pytest.fixture
@@ -17,3 +20,15 @@ def page(browser: Browser) -> Iterator[Page]:
     yield page
     page.close()
     assert mistakes == []
+
+
+@pytest.fixture(scope="module")
+def network() -> Network:
+    return cnnvis.load_network()
+
+
+@pytest.fixture
+def explorer(network: Network) -> Iterator[cnnvis.Explorer]:
+    explorer = cnnvis.Explorer(network)
+    yield explorer
+    explorer.close()

@@ -8,6 +8,7 @@ import time
 import numpy as np
 import pytest
 from models import functional
+from waiting import wait_until
 
 import cnnvis_widgets as cnnvis
 from cnnvis_widgets.networks.network import Network
@@ -15,28 +16,9 @@ from cnnvis_widgets.widgets.controls import TOP
 from cnnvis_widgets.widgets.words import heat_message
 
 
-@pytest.fixture(scope="module")
-def network():
-    return cnnvis.load_network()
-
-
-@pytest.fixture
-def explorer(network):
-    explorer = cnnvis.Explorer(network)
-    yield explorer
-    explorer.close()
-
-
 def settled(explorer):
     explorer._settle()
     return explorer
-
-
-def wait_until(condition, seconds=20):
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "it did not happen"
-        time.sleep(0.005)
 
 
 def test_it_opens_on_the_cat_and_the_default_layer(explorer, network):

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import cv2
 import numpy as np
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Page, expect
 from widgets.stage_graphs import residual_graph
 from widgets.stage_page import open_stage, pixels, receive, settle
 from widgets.test_stage import CIVIDIS, GRID, cat_maps, cat_stage, find_tiles, looked_up
@@ -18,17 +16,6 @@ PANELS = ("network", "photo", "maps", "detail")
 PHOTO_MARKS = ".cnnvis-panel-photo .cnnvis-marks"
 DETAIL_MARKS = ".cnnvis-panel-detail .cnnvis-marks"
 SIDE = 56  # of the layer that is shown: 3x3 after the stem of `residual_graph`, a cell every 4 pixels
-
-
-@pytest.fixture
-def page(browser: Browser) -> Iterator[Page]:
-    """A page 900 px wide in which no script may fail."""
-    page = browser.new_page(viewport={"width": 916, "height": 800})
-    mistakes: list[str] = []
-    page.on("pageerror", lambda error: mistakes.append(str(error)))
-    yield page
-    page.close()
-    assert mistakes == []
 
 
 def pixels_seen(cell: int) -> set[int]:

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Browser, Locator, Page, expect
+from playwright.sync_api import Locator, Page, expect
 from widgets.stage_graphs import residual_graph
 from widgets.stage_page import open_stage, receive, settle
 from widgets.test_stage import COLOURS, cat_maps, cat_stage, data, luminance
@@ -14,17 +13,6 @@ from widgets.test_stage import COLOURS, cat_maps, cat_stage, data, luminance
 STRIP = ".cnnvis-strip"
 PANELS = ("network", "photo", "maps", "detail")
 BLOCK = 7  # layers of a residual block with a convolution in its shortcut; others have one fewer
-
-
-@pytest.fixture
-def page(browser: Browser) -> Iterator[Page]:
-    """A page 900 px wide in which no script may fail."""
-    page = browser.new_page(viewport={"width": 916, "height": 800})
-    mistakes: list[str] = []
-    page.on("pageerror", lambda error: mistakes.append(str(error)))
-    yield page
-    page.close()
-    assert mistakes == []
 
 
 def open_strip(page: Page, graph: dict, layer: str = "block2_conv2", dark: bool = False) -> Page:

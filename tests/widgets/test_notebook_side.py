@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 from models import functional
 from PIL import Image
+from waiting import wait_until
 
 import cnnvis_widgets as cnnvis
 from cnnvis_widgets.jobs.worker import worker
@@ -24,25 +25,6 @@ from cnnvis_widgets.widgets import stills
 from cnnvis_widgets.widgets.snapshot import png, snapshot
 
 LIVE = "application/vnd.jupyter.widget-view+json"
-
-
-@pytest.fixture(scope="module")
-def network():
-    return cnnvis.load_network()
-
-
-@pytest.fixture
-def explorer(network):
-    explorer = cnnvis.Explorer(network)
-    yield explorer
-    explorer.close()
-
-
-def wait_until(condition, seconds=20):
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "it did not happen"
-        time.sleep(0.005)
 
 
 # What is saved ---------------------------------------------------------------------------------------------
@@ -128,7 +110,7 @@ def test_the_picture_has_the_order_and_the_scale_that_the_browser_has(explorer, 
     assert set(weights) == {*top, state.target}
     # Plainly: what a unit adds to the class is its weight times its mean, and evidence is what they add up to.
     added = [weights[state.target][unit] * maps[..., unit].mean() for unit in range(maps.shape[-1])]
-    order = module._order(explorer.feature_maps.values, "class", weights[state.target])
+    order = module._order(explorer.feature_maps, "class", weights[state.target])
     np.testing.assert_allclose(np.take(added, order), sorted(added, reverse=True), rtol=1e-4, atol=1e-7)
     raws = [cnnvis.explain(network, image, target=index).raw.max() for index in {*top, state.target}]
     share = explorer.heatmap.raw.max() / max(raws)

@@ -425,7 +425,7 @@ def test_arrays_are_painted_when_the_frame_moves_on_and_not_before(page: Page):
     before = pixels(page, ".cnnvis-detail")
     other = maps_payload(cat_maps()[::-1, ::-1])
     receive(page, **other)
-    receive(page, status="still the same maps")
+    receive(page, busy="still the same maps")
     np.testing.assert_array_equal(pixels(page, ".cnnvis-detail"), before)
     receive(page, frame=2)
     assert (pixels(page, ".cnnvis-detail") != before).any()
@@ -627,9 +627,7 @@ COLOURS = """(elements) => elements.map((element) => {
 
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
 def test_words_stand_out_in_both_themes(page: Page, dark: bool):
-    stage = cat_stage(
-        panels=PANELS, status="Unit 0 of block2_conv1", error="An error", heat_message="no evidence"
-    )
+    stage = cat_stage(panels=PANELS, error="An error", heat_message="no evidence")
     open_stage(page, stage, dark)
     words = page.locator(f"{ROOT} :is(p, h3, span, button):visible").evaluate_all(COLOURS)
     assert len(words) > 15
@@ -642,10 +640,9 @@ def test_words_stand_out_in_both_themes(page: Page, dark: bool):
 @pytest.mark.parametrize("width", [480, 700, 900, 1400])
 def test_no_width_cuts_anything_off_and_type_is_readable(page: Page, width: int):
     page.set_viewport_size({"width": width + 16, "height": 900})
-    status = "Unit 0 of block2_conv1 peaks at 4.2 at (5, 6); the network says tabby cat."
     open_stage(
         page,
-        cat_stage(cat_maps(256), panels=PANELS, status=status, **picture_payload(CAT[:64, :64], 0, "unit 0")),
+        cat_stage(cat_maps(256), panels=PANELS, **picture_payload(CAT[:64, :64], 0, "unit 0")),
     )
     assert page.evaluate("() => document.documentElement.scrollWidth") <= width + 16
     boxes = [panel.bounding_box() for panel in page.locator(".cnnvis-panels > .cnnvis-panel").all()]

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import cv2
 import numpy as np
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Page, expect
 from widgets.stage_page import open_stage, pixels, receive, settle
 from widgets.test_stage import CAT, ROOT, cat_maps, cat_stage, data, find_tiles, tile
 
@@ -22,16 +22,6 @@ CAPTION = ".cnnvis-panel-photo .cnnvis-caption"
 NOTE = ".cnnvis-panel-photo .cnnvis-note"
 GRAY = colormaps.NAMES.index("gray")
 STEPS = 2  # of 255: what the browser draws is at most this far from what the kernel computes
-
-
-@pytest.fixture
-def page(browser: Browser) -> Iterator[Page]:
-    page = browser.new_page(viewport={"width": 916, "height": 800})
-    mistakes: list[str] = []
-    page.on("pageerror", lambda error: mistakes.append(str(error)))
-    yield page
-    page.close()
-    assert mistakes == []
 
 
 @pytest.fixture(scope="module")

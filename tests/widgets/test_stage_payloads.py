@@ -81,19 +81,19 @@ def test_one_update_is_its_arrays_and_then_one_message(monkeypatch: pytest.Monke
     stage = Stage()
     messages = []
     monkeypatch.setattr(stage, "_send", lambda message, buffers=None: messages.append(message))
-    stage.publish(network="a", status="b", **maps_payload(np.ones((3, 3, 2))))
+    stage.publish(network="a", photo_name="b", **maps_payload(np.ones((3, 3, 2))))
     assert [message["method"] for message in messages] == ["custom", "update"]
     assert messages[1]["state"]["frame"] == 1
-    assert messages[1]["state"]["status"] == "b"
+    assert messages[1]["state"]["photo_name"] == "b"
 
 
 def test_updates_from_two_threads_never_mix():
     stage = Stage()
     seen = []
-    stage.observe(lambda _: seen.append((stage.network, stage.status)), "frame")
+    stage.observe(lambda _: seen.append((stage.network, stage.photo_name)), "frame")
     threads = [
         threading.Thread(
-            target=lambda name=name: [stage.publish(network=name, status=name) for _ in range(50)]
+            target=lambda name=name: [stage.publish(network=name, photo_name=name) for _ in range(50)]
         )
         for name in "ab"
     ]
@@ -102,7 +102,7 @@ def test_updates_from_two_threads_never_mix():
     for thread in threads:
         thread.join()
     assert stage.frame == 100
-    assert all(network == status for network, status in seen)
+    assert all(network == photo for network, photo in seen)
 
 
 def test_a_name_that_is_no_trait_is_refused():

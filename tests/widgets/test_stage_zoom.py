@@ -2,25 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import numpy as np
-import pytest
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Page
 from widgets.stage_page import open_stage, pixels, settle
 from widgets.test_stage import CIVIDIS, GRID, cat_maps, cat_stage, looked_up
 
 DETAIL = ".cnnvis-detail"
-
-
-@pytest.fixture
-def page(browser: Browser) -> Iterator[Page]:
-    page = browser.new_page(viewport={"width": 916, "height": 800})
-    mistakes: list[str] = []
-    page.on("pageerror", lambda error: mistakes.append(str(error)))
-    yield page
-    page.close()
-    assert mistakes == []
 
 
 def wheel(page: Page, selector: str, x: float, y: float, up: int, key: str = "altKey") -> bool:

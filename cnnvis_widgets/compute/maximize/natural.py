@@ -41,9 +41,3 @@ def spectrum(size: tuple[int, int]) -> np.ndarray:
     )
     magnitude[0, 0] = 0  # the mean colour is grey: a phase could only turn it to its opposite
     return (magnitude * np.sqrt(height * width)).astype(np.float32)
-
-
-def uncoloured(rgb: np.ndarray) -> np.ndarray:
-    """The inverse of `parametrizations.coloured`, in decorrelated colour; black and white are brought in a little."""
-    rgb = np.clip(rgb, 0.02, 0.98)
-    return np.log(rgb / (1 - rgb)) @ np.linalg.inv(COLOURS).T

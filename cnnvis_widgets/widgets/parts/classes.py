@@ -5,7 +5,6 @@ The kernel hears of a choice afterwards and makes the same state true; nothing i
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -17,7 +16,7 @@ from cnnvis_widgets.compute.class_weights import (
     known_mean_gradients,
     mean_gradients,
 )
-from cnnvis_widgets.jobs.worker import Ticket
+from cnnvis_widgets.jobs.worker import Ticket, rest
 from cnnvis_widgets.results import Prediction
 from cnnvis_widgets.widgets import payloads
 from cnnvis_widgets.widgets.parts.part import Part
@@ -70,7 +69,7 @@ class Classes(Part):
             changes["head_weights"] = b""
         changes["weights_from"] = _weights_from(heatmap.method, at_head)
         target = heatmap.target.index
-        if not _same_maps(shown, before) or (not at_head and target not in self.stage.slopes_classes):
+        if not shown.same_maps(before) or (not at_head and target not in self.stage.slopes_classes):
             known = known_mean_gradients(network, shown.image, target, layer)
             rows = [] if known is None else [known]
             changes |= payloads.slopes_payload(rows, [target] * len(rows))
@@ -105,10 +104,7 @@ class Classes(Part):
         return self._send_slopes(shown) if shown.heatmap and shown.heatmap.method in _WEIGHTED else None
 
     def _send_slopes(self, shown: Shown) -> Iterator[None]:
-        asked = time.monotonic()
-        while time.monotonic() - asked < _IDLE_SECONDS:
-            time.sleep(0.01)
-            yield
+        yield from rest(_IDLE_SECONDS)
         classes = [prediction.index for prediction in self._listed(shown)]
         missing = set(classes) - set(self.stage.slopes_classes)
         if not missing:
@@ -124,14 +120,6 @@ def _weights_from(method: str, at_head: bool) -> str:
     if at_head:
         return "head" if method in _WEIGHTED_AT_HEAD else ""
     return "slopes" if method in _WEIGHTED else ""
-
-
-def _same_maps(shown: Shown, before: Shown | None) -> bool:
-    return (
-        before is not None
-        and before.image is shown.image
-        and (before.network, before.maps.layer) == (shown.network, shown.maps.layer)
-    )
 
 
 def _most(raw: np.ndarray) -> float:

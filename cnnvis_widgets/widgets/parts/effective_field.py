@@ -19,9 +19,7 @@ class EffectiveField(Part):
         self.stage.on("field", lambda content, _buffers: self._wanted(content))
 
     def changes(self, shown: Shown, before: Shown | None) -> dict[str, Any]:
-        if before is None or (before.image is shown.image and before.maps.layer is shown.maps.layer):
-            return {}
-        return payloads.no_field()
+        return {} if before is None or shown.same_maps(before) else payloads.no_field()
 
     def _wanted(self, content: dict[str, Any]) -> None:
         unit, y, x = (int(content[name]) for name in ("unit", "y", "x"))

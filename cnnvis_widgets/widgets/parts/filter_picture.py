@@ -45,8 +45,7 @@ class FilterPicture(Part):
         """On another layer, a picture that stays is of none of its units; in another language, all sentences anew."""
         if before is None:
             return {}
-        elsewhere = (before.network, before.maps.layer) != (shown.network, shown.maps.layer)
-        changes: dict[str, Any] = {"picture_unit": -1} if elsewhere else {}
+        changes: dict[str, Any] = {} if shown.same_layer(before) else {"picture_unit": -1}
         if before.state.language == shown.state.language:
             return changes
         anew = {key: say(key, shown.state.language, **values) for key, values in self._said.items()}
@@ -89,9 +88,7 @@ class FilterPicture(Part):
             unit, recipe = self.explorer.unit, find_recipe(_RECIPE)
 
             def shown_unit() -> int:
-                now = self.explorer.shown
-                here = now is not None and (now.network, now.maps.layer) == (shown.network, shown.maps.layer)
-                return unit if here else -1
+                return unit if shown.same_layer(self.explorer.shown) else -1
 
             try:
                 yield from grow(

@@ -27,12 +27,7 @@ class Steps(Part):
         self.stage.on("convolution", lambda content, _buffers: self._wanted(int(content["unit"])))
 
     def changes(self, shown: Shown, before: Shown | None) -> dict[str, Any]:
-        same = (
-            before is not None
-            and (before.network is shown.network and before.image is shown.image)
-            and before.maps.layer == shown.maps.layer
-        )
-        return {} if same else no_convolution()
+        return {} if shown.same_maps(before) else no_convolution()
 
     def _wanted(self, unit: int) -> None:
         def send(_ticket: Ticket) -> None:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 
-from cnnvis_widgets.jobs.worker import Ticket
+from cnnvis_widgets.jobs.worker import Ticket, rest
 from cnnvis_widgets.widgets.parts.part import Part
 from cnnvis_widgets.widgets.shown import Shown
 
@@ -32,10 +31,7 @@ class Told(Part):
 
     def _steps(self, _ticket: Ticket) -> Iterator[None]:
         """Wait until nothing has changed for a moment. A newer request in this lane begins again."""
-        asked = time.monotonic()
-        while time.monotonic() - asked < _SETTLED_SECONDS:
-            time.sleep(0.01)
-            yield
+        yield from rest(_SETTLED_SECONDS)
         shown = self.explorer.shown
         if shown is not None and shown.progress is None:
             self.explorer.view = self.explorer.state
