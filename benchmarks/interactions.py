@@ -18,7 +18,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -29,6 +29,7 @@ sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "tools")]
 from browser import ARGS  # noqa: E402
 from lab.lab import Lab, Notebook, serve  # noqa: E402
 from playwright.sync_api import Browser, sync_playwright  # noqa: E402
+from playwright.sync_api import Error as PlaywrightError  # noqa: E402
 from setup_browser import find_browser  # noqa: E402
 
 from cnnvis_widgets.widgets.bar import Bar  # noqa: E402
@@ -145,7 +146,7 @@ class Interaction:
 
 
 UNIT = Interaction(
-    "filter slider", "16 ms", "() => bench.slide('Filter')", "() => bench.stage().dataset.unit", times=60
+    "filter slider", "16 ms", "() => bench.slide('Filter')", "() => bench.stage().dataset.unit", times=50
 )
 TILE = Interaction(
     "hover a tile: value, and its field on the photograph",
@@ -293,12 +294,19 @@ class Visit:
         self.goals.setdefault(name, goal)
         print(f"  {name:60} {spread(row.milliseconds):18} {travel(row.traffic)}", flush=True)
 
+    def attempt(self, part: Callable[..., None], *about: str) -> None:
+        """What fails is said, and the rest is measured all the same."""
+        try:
+            part(*about)
+        except (PlaywrightError, AssertionError) as error:
+            print(f"  FAILED in {part.__name__}: {str(error)[:300]}", flush=True)
+
     def browser(self, head: str, conv: str) -> None:
         """What is answered without the kernel."""
-        self.show(layer=head)
+        self.show(layer=head, unit=0)
         for what in IN_THE_BROWSER:
             self.measure(what)
-        self.show(layer=conv, target=None, sort="index", scale="map")
+        self.show(layer=conv, unit=0, target=None, sort="index", scale="map")
         self.measure(LISTED)
         self.page.evaluate("() => bench.press('[data-steps=open]', 0)")
         self.wait("s.querySelector('.cnnvis-panel-steps')?.dataset.y")
@@ -329,6 +337,11 @@ class Visit:
             IMAGE, "image, for the first time", "time.sleep(1.5); explorer.network.forget()", times=4
         )
         self.measure(IMAGE, times=8)
+
+    def networks(self, name: str) -> None:
+        self.measure(NETWORK, "network, for the first time", times=1)
+        self.measure(NETWORK, times=6)
+        self.show(network=name)
 
     def picture(self, layer: str) -> None:
         """A filter's picture: the first, how many a second, and Cancel."""
@@ -388,7 +401,7 @@ class Visit:
     def busy(self) -> None:
         """The same while a cell runs."""
         for when, code in BUSY.items():
-            self.show(layer=None, target=None)
+            self.show(layer=None, unit=0, target=None)
             self.notebook.start(code)
             self.page.wait_for_timeout(200)
             for what, times in ((UNIT, 15), (TILE, 10), (COLOURS, 5), (CLASS, 5), (LAYER, 6)):
@@ -462,16 +475,14 @@ def visit(lab: Lab, name: str, subject: Subject, goals: dict[str, str]) -> Visit
     seen = Visit(notebook, goals)
     seen.wait("Number(s.dataset.frame) >= 2")
     seen.page.wait_for_timeout(3000)
-    seen.browser(subject.head, subject.convolution)
-    seen.kernel()
+    seen.attempt(seen.browser, subject.head, subject.convolution)
+    seen.attempt(seen.kernel)
     if name != "bundled":
-        seen.measure(NETWORK, "network, for the first time", times=1)
-        seen.measure(NETWORK, times=6)
-        seen.show(network=name)
-    seen.picture(subject.convolution)
-    seen.camera()
-    seen.busy()
-    seen.memory(subject.head)
+        seen.attempt(seen.networks, name)
+    seen.attempt(seen.picture, subject.convolution)
+    seen.attempt(seen.camera)
+    seen.attempt(seen.busy)
+    seen.attempt(seen.memory, subject.head)
     return seen
 
 

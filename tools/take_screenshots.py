@@ -40,8 +40,13 @@ def main() -> None:
             page.wait_for_timeout(500)
             page.locator(".cnnvis-explorer").first.screenshot(path=PICTURES / f"explorer-{theme}.png")
         notebook.theme("light")
-        around = 1080 - page.locator(".cnnvis-explorer").first.evaluate("(element) => element.clientWidth")
-        page.set_viewport_size({"width": PHONE + around, "height": 3600})
+        width = 1080
+        for _ in range(3):  # JupyterLab's own margins depend on the width
+            width += PHONE - page.locator(".cnnvis-explorer").first.evaluate(
+                "(element) => element.clientWidth"
+            )
+            page.set_viewport_size({"width": width, "height": 3600})
+            page.wait_for_timeout(500)
         page.wait_for_timeout(1500)
         page.locator(".cnnvis-explorer").first.screenshot(path=PICTURES / "explorer-phone.png")
         lab.close()
