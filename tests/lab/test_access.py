@@ -98,7 +98,7 @@ def test_tab_passes_every_control_with_a_focus_that_is_seen(keyboard):
         assert found["outline"] >= 2, found
         keyboard.press("Tab")
     wanted = ["Network", "Image", "Class", "Layer", "Filter", "Method", "Colours", "Opacity"]
-    wanted += ["Open picture", "index", "each map", "Feature maps", "Keys", "Language"]
+    wanted += ["Open picture", "index", "each map", "Feature maps", "Can I trust it?", "Keys", "Language"]
     wanted += ["What does this filter want?", "for every filter I select"]
     order = [next((i for i, name in enumerate(passed) if name.startswith(want)), want) for want in wanted]
     assert all(isinstance(place, int) for place in order), (order, passed)

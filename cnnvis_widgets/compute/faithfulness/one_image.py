@@ -129,9 +129,9 @@ def judged(found: Trust) -> Trust:
     words = {"method": method, "name": heatmap.target.name}
     if heatmap.message:
         return _said(found, "nothing", words)
-    similar = float(np.mean([stage.spearman for stage in found.randomization]))
-    if similar >= ALIKE:
-        return _said(found, "weights", words | {"similarity": f"{similar:.2f}"})
+    similar = [stage.spearman for stage in found.randomization]
+    if similar and np.mean(similar) >= ALIKE:
+        return _said(found, "weights", words | {"similarity": f"{np.mean(similar):.2f}"})
     # Whichever control does best; ahead of it is ahead of all.
     hidden = min(CONTROLS, key=lambda name: found.deletion_areas[name])
     shown = max(CONTROLS, key=lambda name: found.insertion_areas[name])
