@@ -29,7 +29,11 @@ def heat_caption(heatmap: Heatmap | None, language: str) -> str:
     )
     # A method that is blind to what it seems to explain must say so wherever its map is shown.
     missing = [what for what in ("class", "weights") if what not in find_method(heatmap.method).depends_on]
-    return f"{caption}. {say('explorer.not_of_' + '_and_'.join(missing), language)}" if missing else caption
+    remarks = [say("explorer.not_of_" + "_and_".join(missing), language)] if missing else []
+    if "completeness gap" in heatmap.details:
+        gap = heatmap.details["completeness gap"]
+        remarks.append(say("explorer.complete", language, gap=f"{gap:.1%}"))
+    return ". ".join([caption, " ".join(remarks)]) if remarks else caption
 
 
 def heat_message(heatmap: Heatmap | None, language: str) -> str:
