@@ -20,7 +20,8 @@ FAMILIES = {
 INTRODUCTION = """\
 # Attribution methods
 
-`python tools/write_methods_page.py` writes this page from the table that `methods()`, the Explorer and `cnnvis explain` read.
+`python tools/write_methods_page.py` writes this page from the table that `methods()`, the Explorer and `cnnvis explain`
+read.
 
 S is the score explained (a class's logit unless another target is asked for), A_k the map of channel k at the layer,
 g_k the gradient of S there, x the network's input and x' an empty one, p a probability. Maps are shown divided by their
@@ -51,8 +52,8 @@ their maps back and shows the mean.
 PARTS = """\
 ## Parts, whatever the class
 
-`concepts(network, image, layer, parts=5)` takes a layer's maps apart: min over W, H >= 0 of ||ReLU(A) - W H||^2, with W what
-is where and H which channels it is made of (deep feature factorization, Collins et al. 2018, arXiv:1806.10206).
+`concepts(network, image, layer, parts=5)` takes a layer's maps apart: min over W, H >= 0 of ||ReLU(A) - W H||^2, with W
+what is where and H which channels it is made of (deep feature factorization, Collins et al. 2018, arXiv:1806.10206).
 A list of images shares its parts. `plot_concepts` draws them, the Explorer's button Parts shows them.
 """
 
