@@ -2,8 +2,8 @@
 
     python benchmarks/peers.py --networks FOLDER [--photo FILE]
 
-Needs what is no dependency of the tests: pip install saliency eli5. MobileNetV2 is built without its softmax, as neither
-peer takes it off. PAIR's Integrated Gradients are a plain sum over evenly spaced steps, so it gets many of them.
+Needs what is no dependency of the tests: pip install saliency eli5. MobileNetV2 is built without its softmax, as
+neither peer takes it off. PAIR's Integrated Gradients are a plain sum over evenly spaced steps, so it gets many.
 """
 
 from __future__ import annotations

@@ -41,8 +41,8 @@ own largest magnitude: two of them can be compared by where they are strong, not
 | its probability | `network.target("tabby").probability` | `"probability of tabby"` |
 | a unit of an inner layer | `network.unit("block4_conv3", 7)` | `"unit 7 of block4_conv3"` |
 
-The slope of a probability is p_c (g_c - sum of p_k g_k). For a top class that the network is sure of it points where the
-logit's does; for any other class it tells what speaks for that class *rather than the top one*, which looks quite
+The slope of a probability is p_c (g_c - sum of p_k g_k). For a top class that the network is sure of it points where
+the logit's does; for any other class it tells what speaks for that class *rather than the top one*, which looks quite
 different from what speaks for the class. So the logit is what is explained unless the probability is asked for.
 
 Several images at once (`explain(network, [one, other])`) go through the network together where a method takes one pass.
