@@ -46,6 +46,22 @@ def heat_words(shown: Shown, language: str) -> dict[str, str]:
         "caption": f"{caption}. {progress_words(shown, language)}",
         "message": "" if none_yet else message,
     }
+    caption = say(
+        "stage.heat.caption",
+        language,
+        method=heatmap.method,
+        network=heatmap.network,
+        layer=heatmap.layer.path,
+        name=heatmap.target.name,
+        score=f"{heatmap.score:.2f}",
+    )
+    # A method that is blind to what it seems to explain must say so wherever its map is shown.
+    missing = [what for what in ("class", "weights") if what not in find_method(heatmap.method).depends_on]
+    remarks = [say("explorer.not_of_" + "_and_".join(missing), language)] if missing else []
+    if "completeness gap" in heatmap.details:
+        gap = heatmap.details["completeness gap"]
+        remarks.append(say("explorer.complete", language, gap=f"{gap:.1%}"))
+    return ". ".join([caption, " ".join(remarks)]) if remarks else caption
 
 
 def heat_message(heatmap: Heatmap | None, language: str) -> str:

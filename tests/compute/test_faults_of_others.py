@@ -1,0 +1,81 @@
+"""Faults known of released packages that no other test would notice here, one test each."""
+
+import keras
+import numpy as np
+import pytest
+from models import functional, picture
+
+from cnnvis_widgets.compute import cam
+from cnnvis_widgets.compute.case import MEAN_COLOUR, Case, enlarged
+from cnnvis_widgets.compute.explain import explain, share_of_maximum
+from cnnvis_widgets.networks.network import Network
+
+
+def case_of(network, image):
+    return Case(network, image, network.default_layer, network.target(0))
+
+
+def test_channels_that_disagree_at_a_place_cancel_out_there():
+    """ReLU before the sum over channels would show the place."""
+    activations = np.array([[[1.0, 1.0], [2.0, 0.0]]], np.float32)
+    gradients = np.array([[[1.0, -1.0], [1.0, -1.0]]], np.float32)
+    for method in (cam.grad_cam, cam.hires_cam):
+        np.testing.assert_array_equal(method(activations, gradients), [[0, 2]])
+
+
+def test_a_map_of_negative_values_keeps_its_sign():
+    """Divided by the largest value instead of the largest magnitude it would be turned round."""
+    np.testing.assert_allclose(share_of_maximum(np.array([-4.0, -1.0, 0.0])), [-1, -0.25, 0])
+    np.testing.assert_allclose(share_of_maximum(np.array([-4.0, -1.0])), [-1, -0.25])
+
+
+def test_enlarged_maps_stay_within_their_values():
+    """Splines overshoot below zero and above the maximum."""
+    maps = np.zeros((5, 5, 2), np.float32)
+    maps[2, 2] = 1, 3
+    large = enlarged(maps, 64, 48)
+    assert large.shape == (2, 64, 48) and large.min() == 0 and large[0].max() <= 1 and large[1].max() <= 3
+
+
+@pytest.mark.parametrize("scale", [1.0, 1 / 127.5])
+def test_what_is_hidden_shows_the_mean_colour_in_the_networks_own_input_space(scale):
+    """Zero would be black for one preprocessing and grey for another."""
+    network = Network(functional().model, preprocess=lambda x: x[..., ::-1] * scale - 1)
+    case = case_of(network, picture(1))
+    np.testing.assert_allclose(case.baseline[0, 3, 5], np.array(MEAN_COLOUR)[::-1] * scale - 1, rtol=1e-5)
+    hidden = case.blended(np.zeros((1, 24, 24), np.float32))
+    np.testing.assert_array_equal(hidden, case.baseline)
+
+
+def test_an_even_picture_that_a_preprocessing_makes_no_numbers_of_is_hidden_by_zeros():
+    network = Network(functional().model, preprocess=lambda x: (x - x.mean()) / x.std())
+    assert not case_of(network, picture(1)).baseline.any()
+
+
+class NoisyUnlessTold(keras.layers.Layer):
+    """A layer of one's own that is noisy while training, and takes training for granted."""
+
+    def call(self, x, training=True):
+        return x + 100 * keras.random.normal(keras.ops.shape(x)) if training else x
+
+
+@pytest.mark.parametrize("method", ["grad-cam", "gradient", "score-cam", "ablation-cam", "fullgrad"])
+def test_networks_are_run_as_in_use_and_never_as_in_training(method):
+    keras.utils.set_random_seed(2)
+    layers = keras.layers
+    inputs = keras.Input((12, 12, 3))
+    x = layers.Conv2D(4, 3, name="conv")(layers.Rescaling(1 / 64)(inputs))
+    x = layers.ReLU(name="relu")(layers.Dropout(0.5)(layers.BatchNormalization()(NoisyUnlessTold()(x))))
+    model = keras.Model(inputs, layers.Dense(3)(layers.GlobalAveragePooling2D()(x)))
+    before = [weight.copy() for weight in model.get_weights()]
+    first, second = (explain(Network(model), picture(0, 12, 12), method, "relu", 1) for _ in range(2))
+    np.testing.assert_array_equal(first.raw, second.raw)
+    assert (
+        first.score
+        == second.score
+        == pytest.approx(
+            float(model(picture(0, 12, 12)[None].astype(np.float32), training=False)[0, 1]), rel=1e-4
+        )
+    )
+    for old, new in zip(before, model.get_weights(), strict=True):
+        np.testing.assert_array_equal(old, new)
