@@ -6,24 +6,21 @@ someone says ``allow_code=True``.
 
 from __future__ import annotations
 
-import io
 import json
-import math
 import os
 import re
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cnnvis_widgets.errors import NetworkLoadError
-from cnnvis_widgets.networks import saved_model
+from cnnvis_widgets.networks import room, saved_model, untrusted
 
 if TYPE_CHECKING:
     import keras
 
 _HDF5 = (".h5", ".hdf5")
-_MOST_UNITS = 10_000_000  # of one layer: ten times as many as the largest classifier has
 _MOST_TEXT = 64 * 2**20  # bytes
 _HDF5_MAGIC = b"\x89HDF\r\n\x1a\n"
 _TO_ONNX = "export the model with torch.onnx.export, convert that to a .keras file (onnx2tf does), give it"
@@ -72,8 +69,9 @@ def load_model_file(
     _check_container(path)
     import keras
 
+    room.check(2 * path.stat().st_size, f"Loading {path.name}", "close what else takes memory")
     try:
-        check_inside(path)
+        untrusted.check(path)
         model = _read(path, dict(custom_objects or {}), allow_code)
     except Exception as error:  # a damaged file can raise anything, down to KeyError and MemoryError
         raise _explain(path, error) from error
@@ -128,7 +126,7 @@ def _from_json(
     stored = check_weights_file(weights, path.name)
     try:
         config = json.loads(_small_text(path))
-        _check_config(config)
+        untrusted.check_config(config)
         if not _is_old(config.get("keras_version", "3" if "module" in config else "2")):
             model = keras.saving.deserialize_keras_object(config, custom_objects, safe_mode=not allow_code)
             model.load_weights(stored)
@@ -155,103 +153,10 @@ def check_weights_file(path: str | Path, network: str) -> Path:
         )
     _check_container(path)
     try:
-        check_inside(path)
+        untrusted.check(path)
     except Exception as error:
         raise _explain(path, error) from error
     return path
-
-
-def check_inside(path: Path) -> None:
-    """Raise `hdf5.UnsafeFile` where a Keras file leads out of itself or declares more than it can hold."""
-    import h5py
-
-    from cnnvis_widgets.networks import hdf5
-
-    size = path.stat().st_size
-    if path.suffix in _HDF5:
-        with h5py.File(path) as file:
-            hdf5.check(file, size)
-            config = hdf5.text_in(file, "model_config")
-            if config is not None:
-                _check_config(json.loads(config))
-        return
-    with zipfile.ZipFile(path) as archive:
-        for entry in archive.infolist():
-            name = entry.filename.replace("\\", "/")
-            if name.startswith("/") or ".." in name.split("/") or ":" in name:
-                raise hdf5.UnsafeFile(f"its entry {entry.filename} leads out of it")
-        declared = sum(entry.file_size for entry in archive.infolist())
-        if declared > max(hdf5.HARMLESS_BYTES, hdf5.MOST_EXPANSION * size):
-            raise hdf5.UnsafeFile(f"it would take {declared >> 20} MB unpacked, far more than the file can hold")
-        if "config.json" in archive.namelist():
-            _check_config(json.loads(archive.read("config.json")))
-        for entry in archive.infolist():
-            if entry.filename.endswith(_HDF5):
-                with h5py.File(_seekable(archive, entry), "r") as file:
-                    hdf5.check(file, size)
-
-
-def _seekable(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> io.RawIOBase | io.BytesIO:
-    """A file in an archive; where it lies there as it is, nothing of it is read before it is asked for."""
-    if entry.compress_type != zipfile.ZIP_STORED:
-        return io.BytesIO(archive.read(entry))
-    return _Window(archive.fp, entry)  # type: ignore[arg-type]
-
-
-class _Window(io.RawIOBase):
-    """The bytes of an uncompressed entry of an archive: zipfile's own reader starts anew to go back."""
-
-    def __init__(self, file: io.BufferedReader, entry: zipfile.ZipInfo):
-        file.seek(entry.header_offset + 26)
-        lengths = file.read(4)
-        named = int.from_bytes(lengths[:2], "little") + int.from_bytes(lengths[2:], "little")
-        self._file, self._start = file, entry.header_offset + 30 + named
-        self._size, self._place = entry.file_size, 0
-
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return True
-
-    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        self._place = offset + (0, self._place, self._size)[whence]
-        return self._place
-
-    def readinto(self, buffer: Any) -> int:
-        self._file.seek(self._start + self._place)
-        found = self._file.read(max(0, min(len(buffer), self._size - self._place)))
-        buffer[: len(found)] = found
-        self._place += len(found)
-        return len(found)
-
-
-def _check_config(config: Any) -> None:
-    """Refuse a description that names files to be read, as a layer of text may, or that is far too large."""
-    from cnnvis_widgets.networks import hdf5
-
-    for entry in _dictionaries(config):
-        if isinstance(entry.get("vocabulary"), str):
-            raise hdf5.UnsafeFile(f"it names another file, {entry['vocabulary']}")
-        settings = entry.get("config")
-        shape = [
-            settings.get(name)
-            for name in ("filters", "units", "kernel_size", "depth_multiplier")
-            if isinstance(settings, dict)
-        ]
-        if any(
-            math.prod(each if isinstance(each, list) else [each]) > _MOST_UNITS
-            for each in shape
-            if isinstance(each, int | list)
-        ):
-            raise hdf5.UnsafeFile(f"its layer {settings.get('name')} declares an absurd size")
-
-
-def _dictionaries(value: Any) -> Iterator[dict]:
-    if isinstance(value, dict):
-        yield value
-    for each in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
-        yield from _dictionaries(each)
 
 
 def _small_text(path: Path) -> str:
@@ -315,11 +220,11 @@ def _check_container(path: Path) -> None:
 
 def _explain(path: Path, error: Exception) -> NetworkLoadError:
     """One sentence for what Keras said about a file."""
-    from cnnvis_widgets.networks.hdf5 import UnsafeFile
-
     text = str(error)
-    if isinstance(error, UnsafeFile):
-        return NetworkLoadError(f"{path.name} is not opened: {error}; ask for it from a source that you trust.")
+    if isinstance(error, untrusted.UnsafeFile):
+        return NetworkLoadError(
+            f"{path.name} is not opened: {error}; ask for it from a source that you trust."
+        )
     if "No model config found" in text:
         return _only_weights(path)
     if "ambda" in text and ("unsafe" in text or "arbitrary code" in text):

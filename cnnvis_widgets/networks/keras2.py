@@ -1,7 +1,7 @@
 """Networks saved by Keras 2, which Keras 3 mostly refuses: their description is JSON, so it is read and built anew.
 
-The idea: each layer's settings go to the Keras 3 layer of the same name, without what only training needs; the calls are
-made in the order in which they can be; each weight finds its layer by name. No code from the file is run.
+The idea: each layer's settings go to the Keras 3 layer of the same name, without what only training needs; the calls
+are made in the order in which they can be; each weight finds its layer by name. No code from the file is run.
 """
 
 from __future__ import annotations
@@ -16,9 +16,11 @@ from keras import ops
 
 from cnnvis_widgets.networks.hdf5 import names_in, read_array
 
-
 _MODELS = ("Functional", "Model", "Network")
-_RENAMED_CLASSES = {"BatchNormalizationV1": "BatchNormalization", "BatchNormalizationV2": "BatchNormalization"}
+_RENAMED_CLASSES = {
+    "BatchNormalizationV1": "BatchNormalization",
+    "BatchNormalizationV2": "BatchNormalization",
+}
 _RENAMED = {"LeakyReLU": {"alpha": "negative_slope"}}
 # Of no effect on what a trained network answers.
 _FOR_TRAINING = ("_initializer", "_regularizer", "_constraint")
@@ -203,7 +205,8 @@ class _Builder:
                 raise ValueError(f"its layer {left[0][0]} is fed by nothing")
             waiting = left
         inputs, outputs = (
-            [_tensor(tensors, each) for each in _references(config[key])] for key in ("input_layers", "output_layers")
+            [_tensor(tensors, each) for each in _references(config[key])]
+            for key in ("input_layers", "output_layers")
         )
         one_to_one = [side[0] if len(side) == 1 else side for side in (inputs, outputs)]
         return keras.Model(*one_to_one, name=safe_name(config.get("name")))
@@ -267,7 +270,9 @@ def _function(name: str) -> Callable:
 
 def _input(config: Mapping[str, Any]) -> Any:
     shape = config.get("batch_input_shape") or config.get("batch_shape")
-    return keras.Input(batch_shape=shape, dtype=_dtype(config.get("dtype")), name=safe_name(config.get("name")))
+    return keras.Input(
+        batch_shape=shape, dtype=_dtype(config.get("dtype")), name=safe_name(config.get("name"))
+    )
 
 
 def safe_name(name: str | None) -> str | None:
@@ -282,8 +287,10 @@ def _dtype(value: Any) -> Any:
 def _parameters(made_by: type) -> Iterator[str]:
     for parent in made_by.__mro__:
         if "__init__" in vars(parent):
-            parameters = inspect.signature(parent.__init__).parameters.values()
-            yield from (one.name for one in parameters if one.kind in (one.POSITIONAL_OR_KEYWORD, one.KEYWORD_ONLY))
+            parameters = inspect.signature(vars(parent)["__init__"]).parameters.values()
+            yield from (
+                one.name for one in parameters if one.kind in (one.POSITIONAL_OR_KEYWORD, one.KEYWORD_ONLY)
+            )
             if not any(one.kind is one.VAR_KEYWORD for one in parameters):
                 return
 
@@ -297,13 +304,17 @@ def load_weights(group: Any, model: keras.Model, names: Mapping[int, str]) -> No
     stored = {name: weights for name, weights in stored.items() if weights}
     layers = {names.get(id(layer), layer.name): layer for layer in model.layers if layer.weights}
     if len(stored) != len(layers):
-        raise ValueError(f"it has weights for {len(stored)} layers, the network has {len(layers)} with weights")
+        raise ValueError(
+            f"it has weights for {len(stored)} layers, the network has {len(layers)} with weights"
+        )
     if set(stored) != set(layers):  # named anew: Keras 2 then goes by their order
         layers = dict(zip(stored, layers.values(), strict=True))
     for name, weights in stored.items():
         variables = _by_name(layers[name], names, weights) or _in_order(layers[name])
         if len(variables) != len(weights):
-            raise ValueError(f"it has {len(weights)} weights for the layer {name}, which takes {len(variables)}")
+            raise ValueError(
+                f"it has {len(weights)} weights for the layer {name}, which takes {len(variables)}"
+            )
         for variable, weight in zip(variables, weights, strict=True):
             variable.assign(_fitting(read_array(group[name], weight), variable, name))
 

@@ -218,7 +218,9 @@ def _edited(path: Path, edit: Callable[[dict], object]) -> Path:
 
 
 def test_the_oldest_way_of_writing_a_sequential(tmp_path: Path):
-    model = trained(lambda: keras2.Sequential([L.Conv2D(4, 3, input_shape=(8, 8, 3)), L.GlobalAveragePooling2D()]))
+    model = trained(
+        lambda: keras2.Sequential([L.Conv2D(4, 3, input_shape=(8, 8, 3)), L.GlobalAveragePooling2D()])
+    )
     model.save(tmp_path / "model.h5", save_format="h5")
 
     def older(config: dict) -> None:

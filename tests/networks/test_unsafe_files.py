@@ -1,4 +1,4 @@
-"""Files that are not what they seem: nothing outside of them is read, and nothing larger than they are is made room for."""
+"""Files that are not what they seem: nothing outside of them is read, nothing larger than they are makes room."""
 
 from __future__ import annotations
 
@@ -22,7 +22,9 @@ L = keras.layers
 
 
 def small_model(*extra) -> keras.Model:
-    return keras.Sequential([L.Input((8, 8, 3)), *extra, L.Conv2D(4, 3, name="conv"), L.GlobalAveragePooling2D()])
+    return keras.Sequential(
+        [L.Input((8, 8, 3)), *extra, L.Conv2D(4, 3, name="conv"), L.GlobalAveragePooling2D()]
+    )
 
 
 @pytest.fixture(scope="module")
@@ -138,7 +140,9 @@ def _archive(saved, path: Path, edit: Callable[[dict], object] = lambda config: 
     return path
 
 
-@pytest.mark.parametrize("name", ["../outside.txt", "/tmp/outside.txt", "assets/../../outside.txt", "C:\\outside.txt"])
+@pytest.mark.parametrize(
+    "name", ["../outside.txt", "/tmp/outside.txt", "assets/../../outside.txt", "C:\\outside.txt"]
+)
 def test_archives_stay_in_their_place(saved, name, tmp_path):
     path = tmp_path / "inner" / "model.keras"
     path.parent.mkdir()
@@ -166,13 +170,20 @@ def test_a_layer_that_names_another_file(saved, tmp_path):
         lookup = {"module": "keras.layers", "class_name": "StringLookup", "registered_name": None}
         config["config"]["layers"].insert(1, lookup | {"config": {"vocabulary": "/etc/passwd"}})
 
-    assert "names another file, /etc/passwd" in refused(_archive(saved, tmp_path / "model.keras", read_passwords))
+    assert "names another file, /etc/passwd" in refused(
+        _archive(saved, tmp_path / "model.keras", read_passwords)
+    )
 
 
 @pytest.mark.parametrize("module", ["os", "keras.src.utils.file_utils", "cnnvis_widgets.cli"])
 def test_a_class_from_any_other_module_is_not_made(saved, module, tmp_path):
     def call_it(config: dict) -> None:
-        strange = {"module": module, "class_name": "system", "registered_name": "system", "config": "touch outside"}
+        strange = {
+            "module": module,
+            "class_name": "system",
+            "registered_name": "system",
+            "config": "touch outside",
+        }
         config["config"]["layers"].insert(1, strange)
 
     assert "cannot be loaded" in refused(_archive(saved, tmp_path / "model.keras", call_it))
@@ -180,7 +191,9 @@ def test_a_class_from_any_other_module_is_not_made(saved, module, tmp_path):
 
 def test_code_runs_only_where_it_is_allowed(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    model = small_model(L.Lambda(lambda x: __import__("pathlib").Path("ran").touch() or x * 2, output_shape=(8, 8, 3)))
+    model = small_model(
+        L.Lambda(lambda x: __import__("pathlib").Path("ran").touch() or x * 2, output_shape=(8, 8, 3))
+    )
     Path("ran").unlink(missing_ok=True)
     for suffix in (".keras", ".h5"):
         model.save(f"model{suffix}")
@@ -239,7 +252,10 @@ class TestSavedModels:
         class Reading(tf.Module):
             @tf.function(input_signature=[tf.TensorSpec((None, 8, 8, 3))])
             def serve(self, x):
-                return {"scores": x[:, 0, 0] + tf.cast(tf.strings.length(tf.io.read_file("/etc/passwd")), tf.float32)}
+                return {
+                    "scores": x[:, 0, 0]
+                    + tf.cast(tf.strings.length(tf.io.read_file("/etc/passwd")), tf.float32)
+                }
 
         model = Reading()
         tf.saved_model.save(model, str(tmp_path / "reading"), signatures={"serving_default": model.serve})

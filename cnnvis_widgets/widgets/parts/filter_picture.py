@@ -171,4 +171,6 @@ def grow(
 def _name_on_disk(network: Network, layer: LayerInfo, unit: int, recipe: AnyRecipe) -> str:
     """All that a filter picture depends on; the version because recipes change with it."""
     made_by = re.sub(r" at 0x[0-9a-f]+", "", repr(recipe))  # functions show where they lie in this process
-    return repr(("filter picture", cnnvis_widgets.__version__, network.signature(), layer.path, unit, made_by))
+    return repr(
+        ("filter picture", cnnvis_widgets.__version__, network.signature(), layer.path, unit, made_by)
+    )
