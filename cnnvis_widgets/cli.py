@@ -18,12 +18,13 @@ import subprocess
 import sys
 import time
 import urllib.parse
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import cnnvis_widgets as cnnvis
-from cnnvis_widgets.errors import CnnvisError
+from cnnvis_widgets.errors import CnnvisError, CnnvisWarning
 
 if TYPE_CHECKING:
     import numpy as np
@@ -209,6 +210,16 @@ def _parser() -> argparse.ArgumentParser:
     layers.set_defaults(command=_layers)
     commands.add_parser("methods", help="list the attribution methods").set_defaults(command=_methods)
     commands.add_parser("metrics", help="list what 'evaluate' measures").set_defaults(command=_metrics)
+    check = commands.add_parser(
+        "check",
+        help="say what a network takes and gives, and try it on photographs",
+        argument_default=argparse.SUPPRESS,
+    )
+    check.add_argument(
+        "network", metavar="NETWORK", help="a name of keras.applications, a file, or 'bundled'"
+    )
+    check.add_argument("--weights", metavar="FILE", help="a local weights file for a network given by name")
+    check.set_defaults(command=_check)
     cache = commands.add_parser(
         "cache", help="say where finished pictures are kept, and how many bytes they take"
     )
@@ -392,6 +403,18 @@ def _methods(given: argparse.Namespace) -> None:
 def _metrics(given: argparse.Namespace) -> None:
     rows = [(row.name, row.better, row.formula, row.paper, row.costs) for row in cnnvis.metrics()]
     _print_table(("metric", "better", "formula", "paper", "costs"), rows)
+
+
+def _check(given: argparse.Namespace) -> None:
+    network = _network(given)
+    print(network.preflight)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", CnnvisWarning)  # it is printed
+        doubt = network.check()
+    for name, image in cnnvis.sample_images().items():
+        top = ", ".join(f"{one.name} {one.probability:.0%}" for one in network.predict(image, top=3))
+        print(f"{name:<10}{top}")
+    print(f"Doubtful: {doubt}" if doubt else "Its answers to photographs look sound.")
 
 
 def _cache(given: argparse.Namespace) -> None:

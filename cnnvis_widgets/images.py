@@ -8,9 +8,12 @@ from __future__ import annotations
 
 import importlib.util
 import io
+import ipaddress
 import re
+import socket
 import time
 import urllib.error
+import urllib.parse
 import urllib.request
 from http.client import HTTPException
 from pathlib import Path
@@ -42,9 +45,9 @@ _SAMPLES = {
 def load_image(source: Any, *, name: str | None = None) -> np.ndarray:
     """A picture as RGB uint8 (H, W, 3), C-contiguous, and always a copy: who changes it changes nothing else.
 
-    source: a path; an http or https address (at most 64 MB and about 20 s); the bytes of a picture file; a
-        PIL image; or an array (H, W), (H, W, 1), (H, W, 3) or (H, W, 4): uint8; uint16, which is divided by
-        257; or float in [0, 1], which is multiplied by 255.
+    source: a path; an http or https address (at most 64 MB and about 20 s; never led on into this network); the
+        bytes of a picture file; a PIL image; or an array (H, W), (H, W, 1), (H, W, 3) or (H, W, 4): uint8;
+        uint16, which is divided by 257; or float in [0, 1], which is multiplied by 255.
     name: what error sentences call bytes, a PIL image or an array, as in ``load_image(upload, name="cat.jpg")``;
         paths and addresses have a name of their own.
 
@@ -119,14 +122,32 @@ def _from_path(source: str | Path) -> np.ndarray:
         raise ImageError(f"{source!s} cannot be read ({_reason(error)}).") from error
 
 
-class _HttpOnlyRedirects(urllib.request.HTTPRedirectHandler):
-    """Follows redirects to http and https only: urllib itself would go on to ftp."""
+class _CarefulRedirects(urllib.request.HTTPRedirectHandler):
+    """Follows redirects to http and https only, where urllib itself would go on to ftp, and from outside to outside.
+
+    Someone else's page must not reach machines of this network, which may trust whoever comes from here.
+    """
 
     def redirect_request(self, req, fp, code, msg, headers, newurl):
         if not newurl.lower().startswith(("http://", "https://")):
             fp.close()
             raise ImageError(f"{req.full_url} leads on to {newurl}, which is neither http nor https.")
+        if _is_private(newurl) and not _is_private(req.full_url):
+            fp.close()
+            raise ImageError(
+                f"{req.full_url} leads on to {newurl}, an address of this machine or network; "
+                "give that address itself if you mean it."
+            )
         return super().redirect_request(req, fp, code, msg, headers, newurl)
+
+
+def _is_private(url: str) -> bool:
+    """Whether any machine that goes by an address's name is not on the public internet."""
+    try:
+        found = socket.getaddrinfo(urllib.parse.urlsplit(url).hostname, None)
+        return any(not ipaddress.ip_address(str(one[4][0]).partition("%")[0]).is_global for one in found)
+    except (OSError, ValueError):  # unknown names lead nowhere
+        return False
 
 
 def _download(url: str, scheme: str) -> bytes:
@@ -139,7 +160,7 @@ def _download(url: str, scheme: str) -> bytes:
     deadline = time.monotonic() + MAX_DOWNLOAD_SECONDS
     chunks, size = [], 0
     try:
-        with urllib.request.build_opener(_HttpOnlyRedirects).open(
+        with urllib.request.build_opener(_CarefulRedirects).open(
             request, timeout=MAX_DOWNLOAD_SECONDS
         ) as response:
             size = int(response.headers.get("Content-Length") or 0)

@@ -7,6 +7,7 @@ import io
 import os
 import threading
 import time
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -419,6 +420,23 @@ class TestAddresses:
     def test_redirects_to_other_schemes_are_not_followed(self, site: str):
         assert "neither http nor https" in refused(f"{site}/moved_to_ftp")
         assert "not allowed" in refused(f"{site}/moved_to_file")  # urllib itself refuses this one
+
+    @pytest.mark.parametrize(
+        "inside",
+        ["http://127.0.0.1/", "http://localhost:8888/x", "http://[::1]/", "http://10.1.2.3/", "http://192.168.0.1/",
+         "http://169.254.169.254/latest", "http://2130706433/", "http://0/"],
+    )  # fmt: skip
+    def test_a_page_outside_leads_nowhere_inside(self, inside: str):
+        handler = images._CarefulRedirects()
+        answer = (io.BytesIO(), 302, "Found", {})
+        from_outside = urllib.request.Request("http://93.184.216.34/cat.png")
+        with pytest.raises(ImageError, match="this machine or network"):
+            handler.redirect_request(from_outside, *answer, inside)
+        from_inside = urllib.request.Request("http://127.0.0.1/cat.png")
+        assert handler.redirect_request(from_inside, *answer, inside).full_url == inside
+        assert (
+            handler.redirect_request(from_outside, *answer, "http://8.8.8.8/").full_url == "http://8.8.8.8/"
+        )
 
     @pytest.mark.parametrize(
         "address", ["file:///etc/passwd", "ftp://example.org/a.png", "FILE:///a", "s3://b/a.png"]

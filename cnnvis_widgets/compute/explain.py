@@ -11,7 +11,7 @@ import numpy as np
 from cnnvis_widgets.compute import cam, runs
 from cnnvis_widgets.compute.case import Case, Partial, batch_size
 from cnnvis_widgets.compute.methods import Method, find_method, methods
-from cnnvis_widgets.errors import MethodError, did_you_mean
+from cnnvis_widgets.errors import MethodError, UnknownLayerError, did_you_mean
 from cnnvis_widgets.images import is_several, load_image
 from cnnvis_widgets.networks.network import Network, check_network
 from cnnvis_widgets.results import Heatmap, LayerInfo
@@ -152,7 +152,7 @@ def explain_steps(
     image = load_image(image)
     logits = network.logits(image)
     explained = network.target(int(np.argmax(logits)) if target is None else target)
-    case = Case(network, image, network.layer(layer), explained, seed)
+    case = Case(network, image, _layer_for(row, network, layer), explained, seed)
     score = _score(case, logits)
     for step in _quietly(row.function, case, options):
         yield step.done, step.total, _heatmap(row, case, score, step.raw, step.details)
@@ -227,8 +227,7 @@ def _heatmap(row: Method, case: Case, score: float, raw: np.ndarray, details: Ma
     raw = np.asarray(raw, np.float32)
     network, layer = case.network, case.layer
     if row.explains == "input":
-        shape = network.probe.input_shape
-        layer = LayerInfo("input", "other", shape, shape[-1])
+        layer = _picture_itself(network)
     return Heatmap(
         share_of_maximum(raw),
         raw,
@@ -241,6 +240,21 @@ def _heatmap(row: Method, case: Case, score: float, raw: np.ndarray, details: Ma
         row.signed,
         details,
     )
+
+
+def _layer_for(row: Method, network: Network, layer: str | LayerInfo | None) -> LayerInfo:
+    """The layer asked for. A network without feature maps can still be explained by the pixels of its input."""
+    try:
+        return network.layer(layer)
+    except UnknownLayerError:
+        if row.explains == "input" and layer is None:
+            return _picture_itself(network)
+        raise
+
+
+def _picture_itself(network: Network) -> LayerInfo:
+    shape = network.probe.input_shape
+    return LayerInfo("input", "other", shape, shape[-1])
 
 
 def _score(case: Case, logits: np.ndarray) -> float:

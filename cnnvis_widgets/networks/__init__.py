@@ -56,8 +56,8 @@ def load_network(
     input_size: (height, width), where the network leaves it open or another than its own is wanted.
     input, output: names, where a model has several: the input that takes the picture, the output that is looked at (its
         place will do). other_inputs: by name, what the others are given for each picture; zeros where nothing is said.
-    custom_objects: by name, layers and functions of one's own that a file needs. allow_code: run Python code that came in
-        a file (a Lambda layer), which is refused otherwise; only for files from people you trust.
+    custom_objects: by name, layers and functions of one's own that a file needs. allow_code: run Python code that came
+        in a file (a Lambda layer), which is refused otherwise; only for files from people you trust.
     options: further arguments of the Keras constructor of a name, as in
         ``load_network("mobilenet", weights="mobilenet_quarter.h5", alpha=0.25)``.
 

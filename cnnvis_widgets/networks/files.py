@@ -6,24 +6,21 @@ someone says ``allow_code=True``.
 
 from __future__ import annotations
 
-import io
 import json
-import math
 import os
 import re
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cnnvis_widgets.errors import NetworkLoadError
-from cnnvis_widgets.networks import saved_model
+from cnnvis_widgets.networks import room, saved_model, untrusted
 
 if TYPE_CHECKING:
     import keras
 
 _HDF5 = (".h5", ".hdf5")
-_MOST_UNITS = 10_000_000  # of one layer: ten times as many as the largest classifier has
 _MOST_TEXT = 64 * 2**20  # bytes
 _HDF5_MAGIC = b"\x89HDF\r\n\x1a\n"
 _TO_ONNX = "export the model with torch.onnx.export, convert that to a .keras file (onnx2tf does), give it"
@@ -72,8 +69,9 @@ def load_model_file(
     _check_container(path)
     import keras
 
+    room.check(2 * path.stat().st_size, f"Loading {path.name}", "close what else takes memory")
     try:
-        check_inside(path)
+        untrusted.check(path)
         model = _read(path, dict(custom_objects or {}), allow_code)
     except Exception as error:  # a damaged file can raise anything, down to KeyError and MemoryError
         raise _explain(path, error) from error
@@ -128,7 +126,7 @@ def _from_json(
     stored = check_weights_file(weights, path.name)
     try:
         config = json.loads(_small_text(path))
-        _check_config(config)
+        untrusted.check_config(config)
         if not _is_old(config.get("keras_version", "3" if "module" in config else "2")):
             model = keras.saving.deserialize_keras_object(config, custom_objects, safe_mode=not allow_code)
             model.load_weights(stored)
@@ -155,7 +153,7 @@ def check_weights_file(path: str | Path, network: str) -> Path:
         )
     _check_container(path)
     try:
-        check_inside(path)
+        untrusted.check(path)
     except Exception as error:
         raise _explain(path, error) from error
     return path
@@ -317,10 +315,9 @@ def _check_container(path: Path) -> None:
 
 def _explain(path: Path, error: Exception) -> NetworkLoadError:
     """One sentence for what Keras said about a file."""
-    from cnnvis_widgets.networks.hdf5 import UnsafeFile
-
     text = str(error)
     if isinstance(error, UnsafeFile):
+    if isinstance(error, untrusted.UnsafeFile):
         return NetworkLoadError(
             f"{path.name} is not opened: {error}; ask for it from a source that you trust."
         )

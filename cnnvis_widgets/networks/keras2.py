@@ -1,7 +1,7 @@
 """Networks saved by Keras 2, which Keras 3 mostly refuses: their description is JSON, so it is read and built anew.
 
-The idea: each layer's settings go to the Keras 3 layer of the same name, without what only training needs; the calls are
-made in the order in which they can be; each weight finds its layer by name. No code from the file is run.
+The idea: each layer's settings go to the Keras 3 layer of the same name, without what only training needs; the calls
+are made in the order in which they can be; each weight finds its layer by name. No code from the file is run.
 """
 
 from __future__ import annotations
@@ -288,6 +288,7 @@ def _parameters(made_by: type) -> Iterator[str]:
     for parent in made_by.__mro__:
         if "__init__" in vars(parent):
             parameters = inspect.signature(parent.__init__).parameters.values()
+            parameters = inspect.signature(vars(parent)["__init__"]).parameters.values()
             yield from (
                 one.name for one in parameters if one.kind in (one.POSITIONAL_OR_KEYWORD, one.KEYWORD_ONLY)
             )

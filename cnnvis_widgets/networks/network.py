@@ -6,16 +6,24 @@ import copy
 import functools
 import hashlib
 import operator
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from cnnvis_widgets.errors import CnnvisError, NetworkLoadError, UnknownLayerError, did_you_mean
-from cnnvis_widgets.images import load_image, resize
+from cnnvis_widgets.errors import (
+    CnnvisError,
+    CnnvisWarning,
+    NetworkLoadError,
+    UnknownLayerError,
+    did_you_mean,
+)
+from cnnvis_widgets.images import load_image, resize, sample_images
 from cnnvis_widgets.networks.files import reason
 from cnnvis_widgets.networks.graph import Graph
 from cnnvis_widgets.networks.memory import Memory
+from cnnvis_widgets.networks.preflight import Preflight, doubts, preflight
 from cnnvis_widgets.networks.probe import Probe
 from cnnvis_widgets.networks.signature import signature
 from cnnvis_widgets.networks.targets import read_words
@@ -146,6 +154,8 @@ class Network:
         Convolutions, activations, merges and pools; the default layer in any case. What lies between, such as
         batch normalization, can be named by its path all the same.
         """
+        if not self._every_map:  # a graph in one piece
+            return ()
         wanted = (*_SEEN_FIRST, self.default_layer.kind)
         return tuple(layer for layer in self._every_map if layer.kind in wanted)
 
@@ -258,6 +268,21 @@ class Network:
         if weights != self._weights_known:
             self.forget()
             self._weights_known = weights
+
+    @functools.cached_property
+    def preflight(self) -> Preflight:
+        """Input size, colour order, value range and why, classes, memory: what to know before anything heavy."""
+        return preflight(self)
+
+    def check(self) -> str:
+        """Run the sample photographs through the network. Returns, and warns of, what looks like wrong preprocessing.
+
+        "" where nothing does. The warning is a `CnnvisWarning`.
+        """
+        found = doubts(self, sample_images().values())
+        if found:
+            warnings.warn(found, CnnvisWarning, stacklevel=2)
+        return found
 
     def signature(self) -> str:
         """A short text for what this network computes: another one after training, the same in another kernel."""

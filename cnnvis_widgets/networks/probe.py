@@ -14,6 +14,7 @@ from __future__ import annotations
 import contextlib
 import copy
 import functools
+import math
 import re
 import threading
 from collections import OrderedDict
@@ -33,7 +34,7 @@ start_tensorflow()  # before anything else imports it and fills the screen
 import keras  # noqa: E402
 import tensorflow as tf  # noqa: E402
 
-from cnnvis_widgets.networks import biases, relu_rules  # noqa: E402
+from cnnvis_widgets.networks import biases, relu_rules, room  # noqa: E402
 
 # Wrapping writes to layer instances, which two networks may share.
 _TRACING = threading.RLock()
@@ -168,6 +169,7 @@ class Probe:
         self, inputs: np.ndarray, paths: Sequence[str], of: tuple[str, str] = LOGITS
     ) -> tuple[np.ndarray, dict[str, np.ndarray]]:
         """Scores before the head (n, classes) and the outputs of the layers at ``paths``, in one run."""
+        self._check_room(inputs.shape, paths)
         run = self._function("forward", tuple(paths), inputs.shape[1:], of)
         with self.errors_in_words(inputs.shape[1:]):
             scores, values = run(tf.constant(inputs))
@@ -187,6 +189,7 @@ class Probe:
         them asks for the images and the gradient with respect to them. rule: one of `relu_rules.RULES` in place of
         the true gradient of ReLU.
         """
+        self._check_room(inputs.shape)
         run = self._function("backward", tuple(paths), inputs.shape[1:], of, rule)
         with self.errors_in_words(inputs.shape[1:]):
             scores, values, gradients = run(tf.constant(inputs), tf.constant(weights, tf.float32))
@@ -238,6 +241,21 @@ class Probe:
         run = self._function("ablated", (path,), inputs.shape[1:])
         with self.errors_in_words(inputs.shape[1:]):
             return run(tf.constant(inputs), tf.constant(kept, tf.bool)).numpy()
+
+    def _check_room(self, shape: tuple[int, ...], paths: Sequence[str] | None = None) -> None:
+        """Refuse a run that cannot fit: forward, the layers at ``paths`` and two more; backward (None), all twice."""
+        own_height, own_width, _channels = self.input_shape
+        larger = shape[0] * shape[1] * shape[2] / (own_height * own_width)
+        sizes = {call.path: 4 * math.prod(side or 1 for side in call.shape) for call in self.calls}
+        if paths is None:
+            needed = 2 * sum(sizes.values())
+        else:
+            needed = sum(sizes.get(path, 0) for path in paths) + 2 * max(sizes.values(), default=0)
+        room.check(
+            int(larger * needed),
+            f"A run of {self.model.name} on {shape[0]} x {shape[1]}x{shape[2]} pixels",
+            "load it with a smaller input_size, or close what else takes memory",
+        )
 
     def is_compiled(self, kind: str, paths: tuple[str, ...]) -> bool:
         """Whether a "forward" or "backward" run that records these layers needs no tracing any more."""

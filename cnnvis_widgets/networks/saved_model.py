@@ -70,7 +70,7 @@ def _operations(folder: Path) -> set[str]:
 
     proto: Any = saved_model_pb2.SavedModel()
     proto.ParseFromString((folder / "saved_model.pb").read_bytes())
-    found = set()
+    found: set[str] = set()
     for graph in (meta.graph_def for meta in proto.meta_graphs):
         for nodes in (graph.node, *(function.node_def for function in graph.library.function)):
             found.update(node.op for node in nodes)

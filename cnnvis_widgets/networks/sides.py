@@ -31,9 +31,9 @@ def single(
     outputs = _flat(getattr(model, "outputs", None))
     if len(inputs) < 2 and len(outputs) < 2 and input is None and output is None and not other_inputs:
         return model
-    named_inputs = dict(zip(_names(model, "input_names", len(inputs)), inputs, strict=True))
+    named_inputs = dict(zip(_names(model.input if inputs else None, inputs), inputs, strict=True))
     chosen = _chosen(model.name, "input", input, list(named_inputs)) if named_inputs else None
-    outputs_named = _names(model, "output_names", len(outputs))
+    outputs_named = _names(model.output if outputs else None, outputs)
     place = None
     if isinstance(output, int) and (not outputs or 0 <= output < len(outputs)):
         place = output
@@ -63,7 +63,6 @@ class _Single(keras.Model):
         self._given = held
         if chosen is not None:
             self.input_shape = tuple(inner.inputs[names.index(chosen)].shape)
-        self.built = True
 
     @property
     def operations(self) -> list:
@@ -90,12 +89,15 @@ def _flat(tensors: Any) -> list:
     return [] if tensors is None else keras.tree.flatten(tensors)
 
 
-def _names(model: keras.Model, attribute: str, count: int) -> list[str]:
-    names = list(getattr(model, attribute, None) or ())
-    return names if len(names) == count else [str(place) for place in range(count)]
+def _names(structure: Any, tensors: list) -> list[str]:
+    """The keys of a dictionary, else the names of the layers that make the tensors, else their places."""
+    if isinstance(structure, Mapping) and len(structure) == len(tensors):
+        return sorted(structure)  # the order in which Keras flattens it
+    names = [tensor._keras_history.operation.name for tensor in tensors]
+    return names if len(set(names)) == len(names) else [str(place) for place in range(len(tensors))]
 
 
-def _chosen(network: str, what: str, asked: str | None, names: list[str]) -> str:
+def _chosen(network: str, what: str, asked: str | int | None, names: list[str]) -> str:
     listed = ", ".join(map(repr, names[:6]))
     if asked is None and len(names) == 1:
         return names[0]
@@ -103,7 +105,7 @@ def _chosen(network: str, what: str, asked: str | None, names: list[str]) -> str
         raise NetworkLoadError(
             f"{network} has {len(names)} {what}s ({listed}); say which with {what}=, such as {what}={names[0]!r}."
         )
-    if asked not in names:
+    if not isinstance(asked, str) or asked not in names:
         raise NetworkLoadError(f"{network} has no {what} {asked!r}; {did_you_mean(asked, names)}")
     return asked
 
@@ -115,6 +117,7 @@ def _held(network: str, name: str, tensor: Any, value: Any) -> np.ndarray:
     value = np.asarray(value, keras.backend.standardize_dtype(tensor.dtype))
     if len(value.shape) != len(shape) or any(
         want not in (None, have) for want, have in zip(shape, value.shape)
+        want not in (None, have) for want, have in zip(shape, value.shape, strict=True)
     ):
         raise NetworkLoadError(
             f"The input {name!r} of {network} takes the shape {shape}; {value.shape} was given in other_inputs."

@@ -1,4 +1,4 @@
-"""Files that are not what they seem: nothing outside of them is read, and nothing larger than they are is made room for."""
+"""Files that are not what they seem: nothing outside of them is read, nothing larger than they are makes room."""
 
 from __future__ import annotations
 

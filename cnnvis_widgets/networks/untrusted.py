@@ -1,0 +1,111 @@
+"""Looks into a network file before Keras does: nothing in it may lead out of it, or be far larger than it.
+
+The idea: archives, arrays and descriptions all say what they hold before they are read; so what cannot be true is
+refused while it costs nothing.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import math
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+# Weights are kept as they are, or hardly compressed. An array of zeros may take no bytes at all, so small ones pass.
+HARMLESS_BYTES = 64 * 2**20
+MOST_EXPANSION = 100
+_MOST_UNITS = 10_000_000  # of one layer: more than any classifier has
+_SIZES = ("depth_multiplier", "filters", "kernel_size", "units")
+_HDF5 = (".h5", ".hdf5")
+
+
+class UnsafeFile(ValueError):
+    """What a file holds that is not followed; the text fits the middle of a sentence."""
+
+
+def check(path: Path) -> None:
+    """Raise `UnsafeFile` where a .keras or HDF5 file is not what it seems, or another error where it is damaged."""
+    import h5py
+
+    from cnnvis_widgets.networks import hdf5
+
+    size = path.stat().st_size
+    if path.suffix in _HDF5:
+        with h5py.File(path) as file:
+            hdf5.check(file, size)
+            config = hdf5.text_in(file, "model_config")
+        if config is not None:
+            check_config(json.loads(config))
+        return
+    with zipfile.ZipFile(path) as archive:
+        entries = archive.infolist()
+        for entry in entries:
+            name = entry.filename.replace("\\", "/")
+            if name.startswith("/") or ".." in name.split("/") or ":" in name:
+                raise UnsafeFile(f"its entry {entry.filename} leads out of it")
+        declared = sum(entry.file_size for entry in entries)
+        if declared > max(HARMLESS_BYTES, MOST_EXPANSION * size):
+            raise UnsafeFile(f"it would take {declared >> 20} MB unpacked, far more than the file can hold")
+        if "config.json" in archive.namelist():
+            check_config(json.loads(archive.read("config.json")))
+        for entry in entries:
+            if entry.filename.endswith(_HDF5):
+                with h5py.File(_seekable(archive, entry), "r") as file:
+                    hdf5.check(file, size)
+
+
+def check_config(config: Any) -> None:
+    """Raise `UnsafeFile` where a network's description names files to be read, or declares an absurd size."""
+    for entry in _dictionaries(config):
+        if isinstance(entry.get("vocabulary"), str):  # layers of text read theirs from a path
+            raise UnsafeFile(f"it names another file, {entry['vocabulary']}")
+        for name in _SIZES:
+            size = entry.get(name)
+            sides = size if isinstance(size, list) else [size]
+            if math.prod(side for side in sides if isinstance(side, int | float)) > _MOST_UNITS:
+                raise UnsafeFile(f"its layer {entry.get('name')} declares an absurd size, {name}={size}")
+
+
+def _dictionaries(value: Any) -> Iterator[dict]:
+    if isinstance(value, dict):
+        yield value
+    for each in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
+        yield from _dictionaries(each)
+
+
+def _seekable(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> io.RawIOBase | io.BytesIO:
+    """A file in an archive; where it lies there as it is, nothing of it is read before it is asked for."""
+    if entry.compress_type != zipfile.ZIP_STORED:
+        return io.BytesIO(archive.read(entry))
+    return _Window(archive.fp, entry)
+
+
+class _Window(io.RawIOBase):
+    """The bytes of an uncompressed entry of an archive: zipfile's own reader starts anew to go back."""
+
+    def __init__(self, file: Any, entry: zipfile.ZipInfo):
+        file.seek(entry.header_offset + 26)
+        lengths = file.read(4)
+        named = int.from_bytes(lengths[:2], "little") + int.from_bytes(lengths[2:], "little")
+        self._file, self._start = file, entry.header_offset + 30 + named
+        self._size, self._place = entry.file_size, 0
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        self._place = offset + (0, self._place, self._size)[whence]
+        return self._place
+
+    def readinto(self, buffer: Any) -> int:
+        self._file.seek(self._start + self._place)
+        found = self._file.read(max(0, min(len(buffer), self._size - self._place)))
+        buffer[: len(found)] = found
+        self._place += len(found)
+        return len(found)

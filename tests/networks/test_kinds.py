@@ -1,0 +1,275 @@
+"""Every kind of model: its maps and its heatmap are what a plain computation with its own layers gives."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from keras import ops
+from models import picture
+from oracles import grad_cam
+
+import cnnvis_widgets as cnnvis
+from cnnvis_widgets.errors import NetworkLoadError
+from cnnvis_widgets.networks import load_network
+
+L = keras.layers
+
+
+@dataclass
+class Kind:
+    """A model, the path of a layer, and by hand: what leads up to that layer, and from it to the logits."""
+
+    model: Any
+    path: str
+    up_to: Callable
+    after: Callable
+    options: dict | None = None
+    tolerance: float = 1e-3
+
+
+def _linear(dense) -> Callable:
+    return lambda x: (
+        tf.cast(x, tf.float32) @ tf.cast(dense.kernel, tf.float32) + tf.cast(dense.bias, tf.float32)
+    )
+
+
+def _means(x):
+    return tf.reduce_mean(x, axis=(1, 2))
+
+
+def nested_two_levels():
+    conv, dense = L.Conv2D(4, 3, name="conv", activation="relu"), L.Dense(3, activation="softmax")
+    innermost = keras.Sequential([L.Input((12, 12, 3)), conv], name="innermost")
+    inner_input = L.Input((12, 12, 3))
+    inner = keras.Model(inner_input, L.ReLU(name="relu")(innermost(inner_input)), name="inner")
+    model = keras.Sequential([L.Input((12, 12, 3)), inner, L.GlobalAveragePooling2D(), dense])
+    return Kind(model, "inner/innermost/conv", conv, lambda x: _linear(dense)(_means(x)))
+
+
+def rescaling_and_augmentation():
+    conv, dense = L.Conv2D(4, 3, name="conv"), L.Dense(3, activation="softmax")
+    model = keras.Sequential(
+        [
+            L.Input((12, 12, 3)),
+            L.RandomFlip(),
+            L.RandomRotation(0.4),
+            L.RandomContrast(0.9),
+            L.Rescaling(1 / 127.5, -1),
+            L.GaussianNoise(1.0),
+            conv,
+            L.Dropout(0.9),
+            L.GlobalAveragePooling2D(),
+            dense,
+        ]
+    )
+    return Kind(model, "conv", lambda x: conv(x / 127.5 - 1), lambda x: _linear(dense)(_means(x)))
+
+
+def a_layer_called_twice():
+    conv, dense = L.Conv2D(3, 3, padding="same", name="conv", activation="tanh"), L.Dense(3)
+    inputs = L.Input((12, 12, 3))
+    scaled = L.Rescaling(1 / 255)(inputs)
+    model = keras.Model(inputs, dense(L.GlobalAveragePooling2D()(conv(conv(scaled)))))
+    return Kind(model, "conv", lambda x: conv(x / 255), lambda x: _linear(dense)(_means(conv(x))))
+
+
+def operations_of_keras():
+    conv, dense = L.Conv2D(4, 3, name="conv"), L.Dense(3)
+    inputs = L.Input((12, 12, 3))
+    x = ops.relu(conv(inputs / 255.0 - 0.5)) * 2.0
+    model = keras.Model(inputs, ops.softmax(dense(ops.mean(x, axis=(1, 2)))))
+    return Kind(
+        model, "conv", lambda x: conv(x / 255 - 0.5), lambda x: _linear(dense)(_means(tf.nn.relu(x) * 2))
+    )
+
+
+def ends_in_convolution_and_pooling():
+    conv, last = L.Conv2D(4, 3, activation="relu", name="conv"), L.Conv2D(5, 1)
+    model = keras.Sequential([L.Input((12, 12, 3)), conv, last, L.GlobalAveragePooling2D(), L.Softmax()])
+    return Kind(model, "conv", conv, lambda x: _means(last(x)))
+
+
+def one_sigmoid_unit():
+    conv, dense = L.Conv2D(4, 3, activation="relu", name="conv"), L.Dense(1, activation="sigmoid")
+    model = keras.Sequential([L.Input((12, 12, 3)), conv, L.GlobalAveragePooling2D(), dense])
+    return Kind(model, "conv", conv, lambda x: _linear(dense)(_means(x)))
+
+
+def grey():
+    conv, dense = L.Conv2D(4, 3, activation="relu", name="conv"), L.Dense(3)
+    model = keras.Sequential([L.Input((12, 12, 1)), conv, L.GlobalAveragePooling2D(), dense])
+    return Kind(model, "conv", conv, lambda x: _linear(dense)(_means(x)))
+
+
+def five_channels():
+    conv, dense = L.Conv2D(4, 3, activation="relu", name="conv"), L.Dense(3)
+    model = keras.Sequential([L.Input((12, 12, 5)), conv, L.GlobalAveragePooling2D(), dense])
+
+    def bands(pixels):
+        return np.concatenate([pixels, pixels[..., :1] - pixels[..., 1:2], pixels[..., 2:] / 2], axis=-1)
+
+    return Kind(model, "conv", conv, lambda x: _linear(dense)(_means(x)), {"preprocess": bands})
+
+
+def not_square():
+    conv, dense = L.Conv2D(4, (3, 5), strides=(1, 2), activation="relu", name="conv"), L.Dense(3)
+    model = keras.Sequential([L.Input((10, 24, 3)), conv, L.Flatten(), dense])
+    return Kind(model, "conv", conv, lambda x: _linear(dense)(tf.reshape(x, (1, -1))))
+
+
+def of_any_size():
+    conv, last = L.Conv2D(4, 3, activation="relu", name="conv"), L.Conv2D(3, 1)
+    model = keras.Sequential([L.Input((None, None, 3)), conv, last])  # scores at each place
+    return Kind(model, "conv", conv, lambda x: _means(last(x)), {"input_size": (11, 17)})
+
+
+def _half(policy: str, tolerance: float):
+    def build():
+        keras.mixed_precision.set_global_policy(policy)
+        try:
+            conv, dense = L.Conv2D(4, 3, activation="relu", name="conv"), L.Dense(3)
+            layers = [L.Rescaling(1 / 255), conv, L.GlobalAveragePooling2D(), dense]
+            model = keras.Sequential([L.Input((12, 12, 3)), *layers])
+        finally:
+            keras.mixed_precision.set_global_policy("float32")
+        kernel, bias = (tf.cast(weight, tf.float32) for weight in (conv.kernel, conv.bias))
+        plain = lambda x: tf.nn.relu(tf.nn.conv2d(x / 255, kernel, 1, "VALID") + bias)  # noqa: E731
+        return Kind(model, "conv", plain, lambda x: _linear(dense)(_means(x)), tolerance=tolerance)
+
+    build.__name__ = policy
+    return build
+
+
+def one_class():
+    conv, dense = L.Conv2D(4, 3, activation="relu", name="conv"), L.Dense(1)
+    model = keras.Sequential([L.Input((12, 12, 3)), conv, L.GlobalAveragePooling2D(), dense, L.Softmax()])
+    return Kind(model, "conv", conv, lambda x: _linear(dense)(_means(x)))
+
+
+def ten_thousand_classes():
+    conv, dense = L.Conv2D(4, 3, activation="relu", name="conv"), L.Dense(10_000, activation="softmax")
+    model = keras.Sequential([L.Input((12, 12, 3)), conv, L.GlobalAveragePooling2D(), dense])
+    return Kind(model, "conv", conv, lambda x: _linear(dense)(_means(x)))
+
+
+def four_hundred_layers():
+    inputs = L.Input((8, 8, 3))
+    first, dense = L.Conv2D(3, 1, name="conv"), L.Dense(3)
+    blocks = [(L.Conv2D(3, 3, padding="same"), L.BatchNormalization(), L.ReLU(), L.Add()) for _ in range(100)]
+    x = first(inputs)
+
+    def through(x):
+        for conv, norm, relu, add in blocks:
+            x = add([x, relu(norm(conv(x), training=False))])
+        return x
+
+    model = keras.Model(inputs, dense(L.GlobalAveragePooling2D()(through(x))))
+    for conv, *_rest in blocks:
+        conv.kernel.assign(conv.kernel * 0.05)  # or a hundred sums would leave float32
+    return Kind(model, "conv", first, lambda x: _linear(dense)(_means(through(x))), tolerance=5e-3)
+
+
+def without_names():
+    conv, dense = L.Conv2D(4, 3, activation="relu"), L.Dense(3)
+    model = keras.Sequential([L.Input((12, 12, 3)), conv, L.GlobalAveragePooling2D(), dense])
+    return Kind(model, conv.name, conv, lambda x: _linear(dense)(_means(x)))
+
+
+def _named(name: str):
+    def build():
+        conv, dense = L.Conv2D(4, 3, activation="relu", name=name), L.Dense(3)
+        layers = [conv, L.GlobalAveragePooling2D(), dense]
+        inner = keras.Sequential([L.Input((12, 12, 3)), *layers[:1]], name=f"in {name}")
+        model = keras.Sequential([L.Input((12, 12, 3)), inner, *layers[1:]], name=f"of {name}")
+        options = {"class_names": [f"{name} {index}" for index in range(3)]}
+        return Kind(model, f"in {name}/{name}", conv, lambda x: _linear(dense)(_means(x)), options)
+
+    build.__name__ = f"named {name}"
+    return build
+
+
+KINDS = [
+    nested_two_levels,
+    rescaling_and_augmentation,
+    a_layer_called_twice,
+    operations_of_keras,
+    ends_in_convolution_and_pooling,
+    one_sigmoid_unit,
+    grey,
+    five_channels,
+    not_square,
+    of_any_size,
+    _half("mixed_float16", 0.01),
+    _half("mixed_bfloat16", 0.05),
+    one_class,
+    ten_thousand_classes,
+    four_hundred_layers,
+    without_names,
+    _named("卷积层"),
+    _named("my layer"),
+    _named("<img src=x onerror=alert(1)>"),
+]
+
+
+@pytest.mark.parametrize("build", KINDS, ids=lambda build: build.__name__)
+def test_maps_scores_and_heatmap_equal_a_plain_computation(build: Callable):
+    keras.utils.set_random_seed(5)
+    kind = build()
+    network = load_network(kind.model, **(kind.options or {}))
+    image = picture(1, *network.input_size)
+    inputs = network.prepare(image)
+    maps = tf.convert_to_tensor(kind.up_to(tf.constant(inputs)))
+    with tf.GradientTape() as tape:
+        tape.watch(maps)
+        logits = kind.after(maps)
+        target = int(np.argmax(logits[0]))
+        score = logits[0, target]
+    slopes = tape.gradient(score, maps).numpy()
+    heat = grad_cam(maps.numpy(), slopes)
+
+    def alike(found, expected):
+        scale = np.abs(expected).max()
+        np.testing.assert_allclose(found, expected, rtol=0, atol=kind.tolerance * scale + 1e-9)
+
+    alike(cnnvis.feature_maps(network, image, kind.path).values, maps.numpy()[0])
+    alike(network.logits(image), logits.numpy()[0])
+    alike(cnnvis.explain(network, image, "grad-cam", kind.path, target=target).raw, heat)
+    slope = cnnvis.explain(network, image, "hires-cam", kind.path, target=target).raw
+    alike(slope, np.maximum((maps.numpy() * slopes).sum(-1)[0], 0))
+    assert len(network.class_names) == logits.shape[1]
+
+
+def test_channels_first_is_said():
+    model = keras.Sequential([L.Input((3, 12, 12)), L.Flatten(), L.Dense(2)])
+    with pytest.raises(NetworkLoadError, match="channels first"):
+        load_network(model)
+
+
+def test_channels_first_within_is_run_where_this_machine_can_and_said_where_not():
+    conv = L.Conv2D(2, 3, data_format="channels_first")
+    model = keras.Sequential(
+        [
+            L.Input((12, 12, 3)),
+            L.Permute((3, 1, 2)),
+            conv,
+            L.GlobalAveragePooling2D(data_format="channels_first"),
+        ]
+    )
+    said = ""
+    try:
+        assert load_network(model).logits(picture(1, 12, 12)).shape == (2,)
+    except NetworkLoadError as error:
+        said = str(error)
+    assert said == "" or ("cannot be run" in said and "\n" not in said)
+
+
+def test_more_channels_than_a_picture_has_need_a_function():
+    model = keras.Sequential([L.Input((12, 12, 5)), L.Conv2D(2, 3), L.GlobalAveragePooling2D()])
+    with pytest.raises(NetworkLoadError, match="5 channels; give preprocess="):
+        load_network(model)
