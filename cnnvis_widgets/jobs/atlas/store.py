@@ -21,7 +21,6 @@ from cnnvis_widgets.errors import CnnvisError, UnknownLayerError, did_you_mean
 FORMAT = 1  # of the layout; another number cannot be read by this version
 BATCH = 16  # units made together, whose flags share a chunk
 REMARK = 240  # bytes of a remark in UTF-8
-_ARRAYS = ("pictures", "activations", "remarks", "done")
 _GREY = 128  # of a patch that is not there
 _AT_ONCE = 16  # requests under way to a store behind an address
 
@@ -106,13 +105,12 @@ def begin(place: Place, terms: Terms, layers: Iterable[str]) -> None:
 def _begin_layer(place: Place, terms: Terms, layer: str) -> None:
     group = place.group("a", terms.folder(layer))
     units = terms.units(layer)
-    kinds = (
-        ((units, *terms.size, 3), "uint8", 1),
-        ((units,), "float32", BATCH),
-        ((units, REMARK), "uint8", BATCH),
-        ((units,), "uint8", BATCH),
-    )
-    for name, (shape, dtype, together) in zip(_ARRAYS, kinds, strict=True):
+    for name, shape, dtype, together in (
+        ("pictures", (units, *terms.size, 3), "uint8", 1),
+        ("activations", (units,), "float32", BATCH),
+        ("remarks", (units, REMARK), "uint8", BATCH),
+        ("done", (units,), "uint8", BATCH),  # last: where it is, all are
+    ):
         if name not in group:
             _make(group, name, shape, dtype, together)
 
@@ -282,24 +280,24 @@ class Atlas:
         if layer not in self._groups:
             try:
                 group = self.place.group("r", self.terms.folder(layer))
-                self._groups[layer] = _Layer(dict(group.attrs), {name: group[name] for name in _ARRAYS})
-            except (
-                OSError,
-                KeyError,
-                ValueError,
-            ):  # not there, or not yet all of it; Zarr 2 and 3 say so differently
+                # Flags are begun last, so where they are everything is.
+                self._groups[layer] = _Layer(dict(group.attrs), group, {"done": group["done"]})
+            except (OSError, KeyError, ValueError):  # not there yet; Zarr 2 and 3 say so differently
                 return None
         return self._groups[layer]
 
 
 @dataclass(frozen=True)
 class _Layer:
-    """Opened once: to open again costs a store behind an address some requests each time."""
+    """Each array is opened once: to open it again would cost a store behind an address a request or two."""
 
     attrs: dict[str, Any]
+    group: Any
     arrays: dict[str, Any]
 
     def __getitem__(self, name: str) -> Any:
+        if name not in self.arrays:
+            self.arrays[name] = self.group[name]
         return self.arrays[name]
 
 
