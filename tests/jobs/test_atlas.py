@@ -359,18 +359,7 @@ def test_the_command_fills_a_store_and_a_second_one_goes_on(tmp_path, capsys, mo
     """With threads in the place of processes, which would only take longer to start."""
     monkeypatch.setattr(filling, "dask_client", lambda *_: contextlib.nullcontext(client))
     store = str(tmp_path / "a.zarr")
-    line = [
-        "atlas",
-        "bundled",
-        "--layers",
-        "block1_conv1",
-        "--store",
-        store,
-        "--recipe",
-        "fast",
-        "--steps",
-        "1",
-    ]
+    line = f"atlas bundled --layers block1_conv1 --store {store} --recipe fast --steps 1 --patches 0".split()
     assert main([*line, "--units", "0-2"]) == 0
     assert capsys.readouterr().out.strip() == store
     assert np.flatnonzero(open_atlas(store).done("block1_conv1")).tolist() == [0, 1, 2]
