@@ -162,6 +162,15 @@ def test_a_batch_that_fails_is_told_at_the_end_and_the_others_are_there(client, 
     assert all_right(place) == 61
 
 
+def test_a_second_client_that_begins_meanwhile_takes_nothing_away(stub, tmp_path):
+    place = begun(tmp_path / "a.zarr")
+    fill_batch(place, "first/conv", tuple(range(16)), stub)
+    before = content(place)
+    begin(place, TERMS, LAYERS)
+    assert content(place) == before
+    assert all_right(place) == 16
+
+
 def test_ctrl_c_leaves_a_store_that_goes_on(client, stub, tmp_path):
     place = begun(tmp_path / "a.zarr")
 

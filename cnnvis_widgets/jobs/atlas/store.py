@@ -7,7 +7,9 @@ flags that belongs to it, so no two writers ever share a chunk.
 
 from __future__ import annotations
 
+import contextlib
 import functools
+import os
 import re
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
@@ -49,7 +51,10 @@ def place_of(store: Any, options: dict[str, Any] | None = None) -> Place:
     """A `Place` from a path, an address or a `Place`."""
     if isinstance(store, Place):
         return store
-    return Place(str(store).removeprefix("file://").rstrip("/"), dict(options or {}))
+    address = str(store).removeprefix("file://").rstrip("/")
+    if "://" not in address:  # workers may have been started in another folder
+        address = os.path.abspath(os.path.expanduser(address))
+    return Place(address, dict(options or {}))
 
 
 @dataclass(frozen=True)
@@ -111,14 +116,17 @@ def _begin_layer(place: Place, terms: Terms, layer: str) -> None:
         ("remarks", (units, REMARK), "uint8", BATCH),
         ("done", (units,), "uint8", BATCH),  # last: where it is, all are
     ):
-        if name not in group:
-            _make(group, name, shape, dtype, together)
+        _make(group, name, shape, dtype, together)
 
 
 def _make(group: Any, name: str, shape: tuple[int, ...], dtype: str, together: int) -> None:
-    """An array in whose chunks ``together`` units lie; in the place of one that a killed writer has left."""
+    """An array in whose chunks ``together`` units lie. One of that shape stays: another client may be writing to it."""
+    there = name in group
+    if there and group[name].shape == shape:
+        return
     make = group.create_array if _is_zarr_3() else group.create_dataset
-    make(name, shape=shape, dtype=dtype, chunks=(together, *shape[1:]), fill_value=0, overwrite=True)
+    with contextlib.suppress(_zarr().errors.ContainsArrayError):  # made by another client just now
+        make(name, shape=shape, dtype=dtype, chunks=(together, *shape[1:]), fill_value=0, overwrite=there)
 
 
 def write(place: Place, terms: Terms, layer: str, batch: Batch) -> None:
@@ -348,6 +356,7 @@ def _as_bytes(remark: str) -> np.ndarray:
 def _zarr() -> Any:
     try:
         import zarr
+        import zarr.errors
     except ImportError:
         raise CnnvisError(
             'An atlas needs Zarr, fsspec and Dask; run: pip install "cnnvis-widgets[cluster]"'
