@@ -106,6 +106,7 @@ def test_every_unit_is_made_once_and_a_second_run_makes_nothing(client, stub, tm
     filling.fill(client, place, WANTED, stub, silent)
     assert len(stub.made()) == 61
     assert content(place) == content(filled_plainly(tmp_path))
+    assert all(dict(place.group("r", TERMS.folder(layer)).attrs) == {"complete": True} for layer in LAYERS)
 
 
 def test_some_units_first_then_only_the_others(client, stub, tmp_path):
@@ -116,7 +117,9 @@ def test_some_units_first_then_only_the_others(client, stub, tmp_path):
     assert np.flatnonzero(atlas.done("first/conv")).tolist() == [3, 17, 18]
     with pytest.raises(CnnvisError, match="Unit 4 of 'first/conv' is not in the atlas yet"):
         atlas.pictures("first/conv", [3, 4])
-    filling.fill(client, place, WANTED, stub, silent)
+    told: list[tuple] = []
+    filling.fill(client, place, WANTED, stub, lambda *progress: told.append(progress))
+    assert told[0] == (4, 61, None)
     assert len(stub.made()) == len(set(stub.made())) == 61
     assert content(place) == content(filled_plainly(tmp_path))
 
