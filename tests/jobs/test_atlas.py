@@ -106,6 +106,7 @@ def test_every_unit_is_made_once_and_a_second_run_makes_nothing(client, stub, tm
     filling.fill(client, place, WANTED, stub, silent)
     assert len(stub.made()) == 61
     assert content(place) == content(filled_plainly(tmp_path))
+    assert all(dict(place.group("r", TERMS.folder(layer)).attrs) == {"complete": True} for layer in LAYERS)
 
 
 def test_some_units_first_then_only_the_others(client, stub, tmp_path):
@@ -116,7 +117,9 @@ def test_some_units_first_then_only_the_others(client, stub, tmp_path):
     assert np.flatnonzero(atlas.done("first/conv")).tolist() == [3, 17, 18]
     with pytest.raises(CnnvisError, match="Unit 4 of 'first/conv' is not in the atlas yet"):
         atlas.pictures("first/conv", [3, 4])
-    filling.fill(client, place, WANTED, stub, silent)
+    told: list[tuple] = []
+    filling.fill(client, place, WANTED, stub, lambda *progress: told.append(progress))
+    assert told[0] == (4, 61, None)
     assert len(stub.made()) == len(set(stub.made())) == 61
     assert content(place) == content(filled_plainly(tmp_path))
 
@@ -160,6 +163,15 @@ def test_a_batch_that_fails_is_told_at_the_end_and_the_others_are_there(client, 
     assert all_right(place) == 61 - 16
     filling.fill(client, place, WANTED, stub, silent)
     assert all_right(place) == 61
+
+
+def test_a_second_client_that_begins_meanwhile_takes_nothing_away(stub, tmp_path):
+    place = begun(tmp_path / "a.zarr")
+    fill_batch(place, "first/conv", tuple(range(16)), stub)
+    before = content(place)
+    begin(place, TERMS, LAYERS)
+    assert content(place) == before
+    assert all_right(place) == 16
 
 
 def test_ctrl_c_leaves_a_store_that_goes_on(client, stub, tmp_path):
@@ -317,7 +329,7 @@ def test_a_store_on_s3_is_filled_read_meanwhile_and_the_same_as_in_a_folder(clie
     folder = begun(tmp_path / "a.zarr")
     filling.fill(client, folder, {"second-conv": np.arange(21)}, stub, silent)
     files = fsspec.filesystem("s3", **s3, use_listings_cache=False)
-    there = files.cat("atlases/toy.zarr", recursive=True)
+    there = files.cat(files.find("atlases/toy.zarr"))
     assert {name.removeprefix("atlases/toy.zarr/"): bytes_ for name, bytes_ in there.items()} == content(
         folder
     )
@@ -329,7 +341,7 @@ def network():
 
 
 def test_an_atlas_by_worker_processes_holds_what_maximize_filters_makes(network, tmp_path):
-    atlas = cnnvis.atlas(network, store=tmp_path / "a.zarr", steps=2, workers=1, progress=silent)
+    atlas = cnnvis.atlas(network, store=tmp_path / "a.zarr", steps=2, patches=0, workers=1, progress=silent)
     assert atlas.layers == ("conv1", "conv2")  # every convolution
     assert (atlas.terms.network, atlas.terms.recipe, atlas.terms.size) == (network.name, "fourier", (24, 24))
     for layer in atlas.layers:
@@ -359,18 +371,7 @@ def test_the_command_fills_a_store_and_a_second_one_goes_on(tmp_path, capsys, mo
     """With threads in the place of processes, which would only take longer to start."""
     monkeypatch.setattr(filling, "dask_client", lambda *_: contextlib.nullcontext(client))
     store = str(tmp_path / "a.zarr")
-    line = [
-        "atlas",
-        "bundled",
-        "--layers",
-        "block1_conv1",
-        "--store",
-        store,
-        "--recipe",
-        "fast",
-        "--steps",
-        "1",
-    ]
+    line = f"atlas bundled --layers block1_conv1 --store {store} --recipe fast --steps 1 --patches 0".split()
     assert main([*line, "--units", "0-2"]) == 0
     assert capsys.readouterr().out.strip() == store
     assert np.flatnonzero(open_atlas(store).done("block1_conv1")).tolist() == [0, 1, 2]

@@ -82,8 +82,10 @@ def test_tiles_are_sent_as_they_are_asked_for_also_those_that_come_later(network
         assert (
             np.abs(sheet[row * tall : (row + 1) * tall].astype(int) - tile).mean() < 20
         )  # another unit differs by 80
+    stage.unit = 30
     fill_batch(place, LAYER, (30,), STUB)
     ask(stage, 2, [30])
+    wait_until(lambda: stage.picture_unit == 30)  # it has come while it was selected
     assert (stage.atlas["done"], stage.atlas_units) == (6, [30])
     assert np.flatnonzero(np.frombuffer(stage.atlas_flags, np.uint8)).tolist() == [0, 1, 2, 3, 4, 30]
     explorer.close()

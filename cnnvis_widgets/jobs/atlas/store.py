@@ -7,7 +7,9 @@ flags that belongs to it, so no two writers ever share a chunk.
 
 from __future__ import annotations
 
+import contextlib
 import functools
+import os
 import re
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
@@ -21,7 +23,6 @@ from cnnvis_widgets.errors import CnnvisError, UnknownLayerError, did_you_mean
 FORMAT = 1  # of the layout; another number cannot be read by this version
 BATCH = 16  # units made together, whose flags share a chunk
 REMARK = 240  # bytes of a remark in UTF-8
-_ARRAYS = ("pictures", "activations", "remarks", "done")
 _GREY = 128  # of a patch that is not there
 _AT_ONCE = 16  # requests under way to a store behind an address
 
@@ -50,7 +51,10 @@ def place_of(store: Any, options: dict[str, Any] | None = None) -> Place:
     """A `Place` from a path, an address or a `Place`."""
     if isinstance(store, Place):
         return store
-    return Place(str(store).removeprefix("file://").rstrip("/"), dict(options or {}))
+    address = str(store).removeprefix("file://").rstrip("/")
+    if "://" not in address:  # workers may have been started in another folder
+        address = os.path.abspath(os.path.expanduser(address))
+    return Place(address, dict(options or {}))
 
 
 @dataclass(frozen=True)
@@ -106,21 +110,23 @@ def begin(place: Place, terms: Terms, layers: Iterable[str]) -> None:
 def _begin_layer(place: Place, terms: Terms, layer: str) -> None:
     group = place.group("a", terms.folder(layer))
     units = terms.units(layer)
-    kinds = (
-        ((units, *terms.size, 3), "uint8", 1),
-        ((units,), "float32", BATCH),
-        ((units, REMARK), "uint8", BATCH),
-        ((units,), "uint8", BATCH),
-    )
-    for name, (shape, dtype, together) in zip(_ARRAYS, kinds, strict=True):
-        if name not in group:
-            _make(group, name, shape, dtype, together)
+    for name, shape, dtype, together in (
+        ("pictures", (units, *terms.size, 3), "uint8", 1),
+        ("activations", (units,), "float32", BATCH),
+        ("remarks", (units, REMARK), "uint8", BATCH),
+        ("done", (units,), "uint8", BATCH),  # last: where it is, all are
+    ):
+        _make(group, name, shape, dtype, together)
 
 
 def _make(group: Any, name: str, shape: tuple[int, ...], dtype: str, together: int) -> None:
-    """An array in whose chunks ``together`` units lie; in the place of one that a killed writer has left."""
+    """An array in whose chunks ``together`` units lie. One of that shape stays: another client may be writing to it."""
+    there = name in group
+    if there and group[name].shape == shape:
+        return
     make = group.create_array if _is_zarr_3() else group.create_dataset
-    make(name, shape=shape, dtype=dtype, chunks=(together, *shape[1:]), fill_value=0, overwrite=True)
+    with contextlib.suppress(_zarr().errors.ContainsArrayError):  # made by another client just now
+        make(name, shape=shape, dtype=dtype, chunks=(together, *shape[1:]), fill_value=0, overwrite=there)
 
 
 def write(place: Place, terms: Terms, layer: str, batch: Batch) -> None:
@@ -282,24 +288,24 @@ class Atlas:
         if layer not in self._groups:
             try:
                 group = self.place.group("r", self.terms.folder(layer))
-                self._groups[layer] = _Layer(dict(group.attrs), {name: group[name] for name in _ARRAYS})
-            except (
-                OSError,
-                KeyError,
-                ValueError,
-            ):  # not there, or not yet all of it; Zarr 2 and 3 say so differently
+                # Flags are begun last, so where they are everything is.
+                self._groups[layer] = _Layer(dict(group.attrs), group, {"done": group["done"]})
+            except (OSError, KeyError, ValueError):  # not there yet; Zarr 2 and 3 say so differently
                 return None
         return self._groups[layer]
 
 
 @dataclass(frozen=True)
 class _Layer:
-    """Opened once: to open again costs a store behind an address some requests each time."""
+    """Each array is opened once: to open it again would cost a store behind an address a request or two."""
 
     attrs: dict[str, Any]
+    group: Any
     arrays: dict[str, Any]
 
     def __getitem__(self, name: str) -> Any:
+        if name not in self.arrays:
+            self.arrays[name] = self.group[name]
         return self.arrays[name]
 
 
@@ -350,6 +356,7 @@ def _as_bytes(remark: str) -> np.ndarray:
 def _zarr() -> Any:
     try:
         import zarr
+        import zarr.errors
     except ImportError:
         raise CnnvisError(
             'An atlas needs Zarr, fsspec and Dask; run: pip install "cnnvis-widgets[cluster]"'

@@ -72,6 +72,9 @@ class FromAtlas(Part):
         units = [int(unit) for unit in content["units"]][:_TILES]
         about = {"number": int(content["number"]), "view": str(content["view"])}
         self._read("tiles", lambda _ticket: self._publish(shown, units, about))
+        idle = self.explorer.controls.cancel.disabled  # nobody makes a picture live
+        if idle and self.stage.picture_unit != self.explorer.unit:
+            self._show_unit()  # it may have come meanwhile
 
     def _publish(self, shown: Shown, units: list[int], about: dict[str, Any]) -> None:
         layer = shown.maps.layer.path

@@ -4,7 +4,7 @@
 const ATLAS_TILE = 72; // CSS pixels
 const ATLAS_ASKED = 64; // tiles asked for at once
 const ATLAS_SHEETS = 24; // answers kept; a tile whose sheet has gone is asked for again
-const ATLAS_AGAIN = 3000; // ms until a store that still fills is looked at again
+const ATLAS_AGAIN = 2000; // ms until a store that still fills is looked at again
 
 /**
  * The units to ask for: those in sight first, then a page beyond, only what is there and not yet here.
