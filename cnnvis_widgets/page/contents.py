@@ -25,7 +25,7 @@ from cnnvis_widgets.widgets.shown import Shown
 from cnnvis_widgets.widgets.words import heat_remarks, heat_values, message_key
 
 _SIDES = (28, 20, 14, 10, 7, 5)  # of thumbnails, the largest that fits
-_HEAT_SIDE = 56  # heatmaps are smooth: none needs more
+_HEAT_SIDE = 64  # positions: heatmaps are smooth, none needs more
 _CLASSES = 10  # the most likely ones; all where a network has no more than twice as many
 _OF_THUMBNAILS = 0.6  # at most this share of the room goes to thumbnails
 _OF_EXTRAS = 0.15  # and this one to all classes of a large head, or to further methods
