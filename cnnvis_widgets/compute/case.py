@@ -130,10 +130,6 @@ class Case:
     def batches(self, count: int, backward: bool = False) -> Iterator[slice]:
         """Parts of ``range(count)``, each for one run, forward or backward too."""
         step = batch_size(self.network, backward)
-        shapes = [self.network.probe.input_shape, *(layer.shape for layer in self.network.layers)]
-        sizes = [4 * h * w * c for h, w, c in shapes]
-        each = _BACKWARD_BYTES // (2 * sum(sizes)) if backward else _FORWARD_BYTES // max(sizes)
-        step = max(1, min(_MOST, each))
         return (slice(start, min(start + step, count)) for start in range(0, count, step))
 
     @functools.cached_property
@@ -143,7 +139,8 @@ class Case:
 
 def batch_size(network: Network, backward: bool = False) -> int:
     """How many pictures may go through the network together, so that the memory stays bounded."""
-    sizes = [4 * h * w * c for h, w, c in (layer.shape for layer in network.layers)]
+    shapes = [network.probe.input_shape, *(layer.shape for layer in network.layers)]
+    sizes = [4 * h * w * c for h, w, c in shapes]
     each = _BACKWARD_BYTES // (2 * sum(sizes)) if backward else _FORWARD_BYTES // max(sizes)
     return max(1, min(_MOST, each))
 

@@ -159,101 +159,6 @@ def check_weights_file(path: str | Path, network: str) -> Path:
     return path
 
 
-def check_inside(path: Path) -> None:
-    """Raise `hdf5.UnsafeFile` where a Keras file leads out of itself or declares more than it can hold."""
-    import h5py
-
-    from cnnvis_widgets.networks import hdf5
-
-    size = path.stat().st_size
-    if path.suffix in _HDF5:
-        with h5py.File(path) as file:
-            hdf5.check(file, size)
-            config = hdf5.text_in(file, "model_config")
-            if config is not None:
-                _check_config(json.loads(config))
-        return
-    with zipfile.ZipFile(path) as archive:
-        for entry in archive.infolist():
-            name = entry.filename.replace("\\", "/")
-            if name.startswith("/") or ".." in name.split("/") or ":" in name:
-                raise hdf5.UnsafeFile(f"its entry {entry.filename} leads out of it")
-        declared = sum(entry.file_size for entry in archive.infolist())
-        if declared > max(hdf5.HARMLESS_BYTES, hdf5.MOST_EXPANSION * size):
-            raise hdf5.UnsafeFile(
-                f"it would take {declared >> 20} MB unpacked, far more than the file can hold"
-            )
-        if "config.json" in archive.namelist():
-            _check_config(json.loads(archive.read("config.json")))
-        for entry in archive.infolist():
-            if entry.filename.endswith(_HDF5):
-                with h5py.File(_seekable(archive, entry), "r") as file:
-                    hdf5.check(file, size)
-
-
-def _seekable(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> io.RawIOBase | io.BytesIO:
-    """A file in an archive; where it lies there as it is, nothing of it is read before it is asked for."""
-    if entry.compress_type != zipfile.ZIP_STORED:
-        return io.BytesIO(archive.read(entry))
-    return _Window(archive.fp, entry)  # type: ignore[arg-type]
-
-
-class _Window(io.RawIOBase):
-    """The bytes of an uncompressed entry of an archive: zipfile's own reader starts anew to go back."""
-
-    def __init__(self, file: io.BufferedReader, entry: zipfile.ZipInfo):
-        file.seek(entry.header_offset + 26)
-        lengths = file.read(4)
-        named = int.from_bytes(lengths[:2], "little") + int.from_bytes(lengths[2:], "little")
-        self._file, self._start = file, entry.header_offset + 30 + named
-        self._size, self._place = entry.file_size, 0
-
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return True
-
-    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        self._place = offset + (0, self._place, self._size)[whence]
-        return self._place
-
-    def readinto(self, buffer: Any) -> int:
-        self._file.seek(self._start + self._place)
-        found = self._file.read(max(0, min(len(buffer), self._size - self._place)))
-        buffer[: len(found)] = found
-        self._place += len(found)
-        return len(found)
-
-
-def _check_config(config: Any) -> None:
-    """Refuse a description that names files to be read, as a layer of text may, or that is far too large."""
-    from cnnvis_widgets.networks import hdf5
-
-    for entry in _dictionaries(config):
-        if isinstance(entry.get("vocabulary"), str):
-            raise hdf5.UnsafeFile(f"it names another file, {entry['vocabulary']}")
-        settings = entry.get("config")
-        shape = [
-            settings.get(name)
-            for name in ("filters", "units", "kernel_size", "depth_multiplier")
-            if isinstance(settings, dict)
-        ]
-        if any(
-            math.prod(each if isinstance(each, list) else [each]) > _MOST_UNITS
-            for each in shape
-            if isinstance(each, int | list)
-        ):
-            raise hdf5.UnsafeFile(f"its layer {settings.get('name')} declares an absurd size")
-
-
-def _dictionaries(value: Any) -> Iterator[dict]:
-    if isinstance(value, dict):
-        yield value
-    for each in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
-        yield from _dictionaries(each)
-
-
 def _small_text(path: Path) -> str:
     if path.stat().st_size > _MOST_TEXT:
         raise ValueError(f"a description of more than {_MOST_TEXT >> 20} MB is no network's")
@@ -316,7 +221,6 @@ def _check_container(path: Path) -> None:
 def _explain(path: Path, error: Exception) -> NetworkLoadError:
     """One sentence for what Keras said about a file."""
     text = str(error)
-    if isinstance(error, UnsafeFile):
     if isinstance(error, untrusted.UnsafeFile):
         return NetworkLoadError(
             f"{path.name} is not opened: {error}; ask for it from a source that you trust."

@@ -45,32 +45,6 @@ def check(file: h5py.File, size: int) -> None:
         if declared > most:
             raise UnsafeFile(f"its array {shown} of shape {shape} is larger than the whole file can hold")
 
-
-def _check_group(group: Any, most: int, declared: list[int], seen: set, depth: int) -> None:
-    if depth > _MOST_DEPTH or len(seen) > _MOST_ENTRIES:
-        raise UnsafeFile("it is nested deeper or has more entries than any network")
-    for name in group:
-        link = group.get(name, getlink=True)
-        if isinstance(link, h5py.ExternalLink):
-            raise UnsafeFile(f"it links to another file, {link.filename}")
-        if isinstance(link, h5py.SoftLink):
-            raise UnsafeFile(f"its entry {name} is only a link")
-        entry = group[name]
-        info = h5py.h5o.get_info(entry.id)
-        if info.addr in seen:  # a hard link: the same thing twice, or a circle
-            continue
-        seen.add(info.addr)
-        if isinstance(entry, h5py.Group):
-            _check_group(entry, most, declared, seen, depth + 1)
-        elif isinstance(entry, h5py.Dataset):
-            if entry.external or entry.is_virtual:
-                raise UnsafeFile(f"its array {name} is kept in other files")
-            declared[0] += _declared_bytes(entry)
-            if declared[0] > most:
-                raise UnsafeFile(
-                    f"its array {name} of shape {entry.shape} is larger than the whole file can hold"
-                )
-
     def found_wrong(name: bytes, link: Any) -> Exception | None:
         try:  # what is raised here would be lost in C; what is returned ends the visit
             look(name, link)

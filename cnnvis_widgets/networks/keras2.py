@@ -287,7 +287,6 @@ def _dtype(value: Any) -> Any:
 def _parameters(made_by: type) -> Iterator[str]:
     for parent in made_by.__mro__:
         if "__init__" in vars(parent):
-            parameters = inspect.signature(parent.__init__).parameters.values()
             parameters = inspect.signature(vars(parent)["__init__"]).parameters.values()
             yield from (
                 one.name for one in parameters if one.kind in (one.POSITIONAL_OR_KEYWORD, one.KEYWORD_ONLY)

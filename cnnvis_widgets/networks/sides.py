@@ -116,7 +116,6 @@ def _held(network: str, name: str, tensor: Any, value: Any) -> np.ndarray:
         value = np.zeros([side or 1 for side in shape])
     value = np.asarray(value, keras.backend.standardize_dtype(tensor.dtype))
     if len(value.shape) != len(shape) or any(
-        want not in (None, have) for want, have in zip(shape, value.shape)
         want not in (None, have) for want, have in zip(shape, value.shape, strict=True)
     ):
         raise NetworkLoadError(

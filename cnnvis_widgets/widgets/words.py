@@ -46,22 +46,6 @@ def heat_words(shown: Shown, language: str) -> dict[str, str]:
         "caption": f"{caption}. {progress_words(shown, language)}",
         "message": "" if none_yet else message,
     }
-    caption = say(
-        "stage.heat.caption",
-        language,
-        method=heatmap.method,
-        network=heatmap.network,
-        layer=heatmap.layer.path,
-        name=heatmap.target.name,
-        score=f"{heatmap.score:.2f}",
-    )
-    # A method that is blind to what it seems to explain must say so wherever its map is shown.
-    missing = [what for what in ("class", "weights") if what not in find_method(heatmap.method).depends_on]
-    remarks = [say("explorer.not_of_" + "_and_".join(missing), language)] if missing else []
-    if "completeness gap" in heatmap.details:
-        gap = heatmap.details["completeness gap"]
-        remarks.append(say("explorer.complete", language, gap=f"{gap:.1%}"))
-    return ". ".join([caption, " ".join(remarks)]) if remarks else caption
 
 
 def heat_message(heatmap: Heatmap | None, language: str) -> str:
@@ -78,13 +62,15 @@ def heat_values(heatmap: Heatmap) -> dict[str, str]:
         "layer": heatmap.layer.path,
         "name": heatmap.target.name,
         "score": f"{heatmap.score:.2f}",
+        "gap": f"{heatmap.details.get('completeness gap', 0):.1%}",
     }
 
 
 def heat_remarks(heatmap: Heatmap) -> list[str]:
-    """The key of the sentence on what a method is blind to, which must be said wherever its map is shown, or none."""
+    """The keys of what must be said wherever a map is shown: what its method is blind to, and what its sum lacks."""
     missing = [what for what in ("class", "weights") if what not in find_method(heatmap.method).depends_on]
-    return ["explorer.not_of_" + "_and_".join(missing)] if missing else []
+    remarks = ["explorer.not_of_" + "_and_".join(missing)] if missing else []
+    return [*remarks, "explorer.complete"] if "completeness gap" in heatmap.details else remarks
 
 
 def message_key(heatmap: Heatmap) -> str:
