@@ -112,7 +112,7 @@ function createStepsPanel(view) {
 
   /** New weights: the position stays where there is such a one, else it is the strongest. @param {Convolution} c */
   function begin(c) {
-    walk.within(c.H, c.W, largestAt(c.lines[c.lines.length - 1].values));
+    walk.within(c.H, c.W, largestAt(c.lines[c.lines.length - 1].values, 0, c.H * c.W, true));
     kernelMost = Math.max(...endsOf(c.kernels, 0, c.kernels.length).map(Math.abs)) || 1;
     channel = 0;
     shownLine = Infinity;
