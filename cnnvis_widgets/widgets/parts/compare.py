@@ -85,6 +85,6 @@ class Compare(Part):
             if target == shown.state.target and shown.progress is None:  # then there is nothing to compute
                 self._pinned, self._pinned_state = (
                     replace(shown, state=state),
-                    state.to_dict() | {"pinned": None},
+                    state.to_dict() | {"pinned": None, "difference": False},
                 )
             self.explorer.wish(pinned=state.to_dict())
