@@ -7,6 +7,7 @@ request waits. So a layer switch is answered between two steps of a filter pictu
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import functools
 import threading
@@ -16,6 +17,8 @@ from collections.abc import Callable, Generator, Hashable, Iterator
 from typing import Any
 
 from cnnvis_widgets.errors import Cancelled
+
+_EXIT_SECONDS = 10.0  # a process that ends waits so long for the step under way, no longer
 
 
 class Ticket:
@@ -56,6 +59,7 @@ class Worker:
         self._running: OrderedDict[Hashable, tuple[Ticket, Iterator]] = OrderedDict()
         self._current: Ticket | None = None
         self._thread: threading.Thread | None = None
+        self._closed = False
 
     def submit(
         self,
@@ -66,10 +70,14 @@ class Worker:
         """Have ``work(ticket)`` run soon; whatever waits or runs in the same lane gives way.
 
         An exception other than `Cancelled` goes to ``on_error``, on the worker thread, and the worker lives on;
-        one of a request that has given way already goes nowhere.
+        one of a request that has given way already goes nowhere. A worker that is closed drops what it is given.
         """
         ticket = Ticket(lane, work, on_error)
         with self._changed:
+            if self._closed:
+                ticket.stop()
+                ticket._done.set()
+                return ticket
             self._give_way(lane)
             self._waiting[lane] = ticket
             if self._thread is None or not self._thread.is_alive():
@@ -85,7 +93,10 @@ class Worker:
             self._changed.notify_all()
 
     def call(self, function: Callable[[], Any]) -> Any:
-        """Run a function on the worker thread and wait: for code that needs the answer, or its exception."""
+        """Run a function on the worker thread and wait: for code that needs the answer, or its exception.
+
+        Raises `Cancelled` where the process is at its end.
+        """
         if self.is_current():
             return function()
         answers: list[Any] = []
@@ -100,7 +111,25 @@ class Worker:
         self.submit(object(), work).wait()
         if errors:
             raise errors[0]
+        if not answers:
+            raise Cancelled("The process is about to end.")
         return answers[0]
+
+    def close(self, seconds: float = _EXIT_SECONDS) -> None:
+        """Drop all requests and end the thread, waiting for the step under way, but at most so long.
+
+        Python kills threads that are still at work when it ends; one within TensorFlow takes the process down with
+        "terminate called without an active exception".
+        """
+        with self._changed:
+            self._closed = True
+            for lane in [*self._waiting, *self._running]:
+                self._give_way(lane)
+            if self._current is not None:
+                self._current.stop()
+            self._changed.notify_all()
+        if self._thread is not None and not self.is_current():
+            self._thread.join(seconds)
 
     def is_current(self) -> bool:
         """Whether this code runs on the worker thread, which must never wait for a request."""
@@ -120,8 +149,12 @@ class Worker:
         while True:
             with self._changed:
                 self._current = None
-                while not self._waiting and not self._running:
+                while not (self._waiting or self._running or self._closed):
                     self._changed.wait()
+                if self._closed:
+                    for ticket, _steps in self._running.values():
+                        ticket._done.set()
+                    return
                 if self._waiting:
                     lane, ticket = self._waiting.popitem(last=False)
                     steps = None
@@ -178,4 +211,6 @@ def rest(seconds: float) -> Iterator[None]:
 @functools.cache
 def worker() -> Worker:
     """The one worker of this process."""
-    return Worker()
+    one = Worker()
+    atexit.register(one.close)
+    return one

@@ -89,6 +89,11 @@ def find_convolution(network: Network, path: str) -> Convolution:
     while not isinstance(operations[_instance(here)], _KINDS):
         layer = operations[_instance(here)]
         source = sources.get(here)
+        if isinstance(layer, keras.layers.Conv2DTranspose):
+            raise CnnvisError(
+                f"Layer {here!r} is a transposed convolution, which spreads each of its inputs over many places "
+                "instead of summing up a patch; choose a convolution."
+            )
         if kind_of(type(layer).__name__) not in ("activation", "normalization") or not source:
             raise CnnvisError(
                 f"Layer {path!r} is no convolution and follows none directly; "

@@ -65,6 +65,22 @@ class ReceptiveField:
         down, right = found
         return int(down[0]), int(right[0]), int(down[-1]), int(right[-1])
 
+    def exceptions(self, axis: int) -> list[tuple[int, int, int]]:
+        """(position, first, last), inclusive, down (0) or right (1), wherever the line says more than is true.
+
+        What reaches a border of the picture goes on beyond it as the line does; where nothing is seen, it is 0 to -1.
+        """
+        found, border = [], self.picture[axis] - 1
+        for position, (first, last) in enumerate((self.rows, self.columns)[axis].tolist()):
+            low, high = self._interval(axis, position)
+            if first > last:
+                exact = (0, -1) if low <= border and high >= 0 else (low, high)
+            else:
+                exact = (min(low, 0) if first == 0 else first, max(high, border) if last == border else last)
+            if exact != (low, high):
+                found.append((position, *exact))
+        return found
+
     @property
     def everything(self) -> bool:
         """Whether every position sees the whole picture."""

@@ -554,6 +554,7 @@ class Explorer(widgets.VBox):
             "scale": self.stage.scale,
             "heat_scale": self.stage.heat_scale,
             "sort": self.stage.sort,
+            "difference": self.stage.difference,
         }
 
     def _set_appearance(self, state: State) -> None:
@@ -564,4 +565,5 @@ class Explorer(widgets.VBox):
             scale=state.scale,
             heat_scale=state.heat_scale,
             sort=state.sort,
+            difference=state.difference,
         )

@@ -107,7 +107,9 @@ def graph_payload(network: Network) -> dict[str, Any]:
 
     A row is [path, kind, type_name, shape, parameters, field, from]: from counts rows; the field is None where it is
     not known, "all" where every position sees everything, else [size, jump, start] down and across (the positions'
-    intervals on one line, `ReceptiveField.box`). The first row is the picture, in place of input layers.
+    intervals on one line, `ReceptiveField.box`) and, where that line says more than is true, the exact
+    [position, first, last, ...] of those positions (`ReceptiveField.exceptions`). The first row is the picture, in
+    place of input layers.
     """
     height, width = network.input_size
     picture: list[Any] = [
@@ -227,8 +229,12 @@ def nothing_pinned() -> dict[str, Any]:
 def _field(field: ReceptiveField | None) -> Any:
     if field is None or field.everything:
         return None if field is None else "all"
-    axes = zip(field.size, field.jump, field.start, strict=True)
-    return [[int(n) if n == int(n) else round(n, 4) for n in axis] for axis in axes]
+    axes = []
+    for axis, line in enumerate(zip(field.size, field.jump, field.start, strict=True)):
+        numbers: list[Any] = [int(n) if n == int(n) else round(n, 4) for n in line]
+        exceptions = field.exceptions(axis)
+        axes.append(numbers + [[n for each in exceptions for n in each]] * bool(exceptions))
+    return axes
 
 
 def halves(values: np.ndarray) -> tuple[bytes, float]:

@@ -24,9 +24,7 @@ from cnnvis_widgets.render import colormaps
 from cnnvis_widgets.widgets.payloads import stage_texts
 
 PANELS = ("photo", "maps", "detail", "filter", "network")  # the last stands above the others
-MESSAGE_BYTES = (
-    4_000_000  # of arrays; a message over 10 MiB makes the server drop the connection without a word
-)
+MESSAGE_BYTES = 4_000_000  # of arrays; over 10 MiB the server drops the connection without a word
 
 _FOLDER = Path(__file__).parent / "stage"
 _COMMENT = re.compile(

@@ -39,6 +39,7 @@ class State:
     pinned: dict[str, Any] | None = (
         None  # the view to compare with: such a dictionary, without a pinned one of its own
     )
+    difference: bool = False  # show this view minus the pinned one, where there is one
 
     def with_changes(self, **changes: Any) -> State:
         """A changed copy; what belonged to a network or layer that changed is forgotten unless it is said anew.
@@ -55,6 +56,8 @@ class State:
             raise CnnvisError(f"opacity is a number from 0 to 1; {changes['opacity']!r} was asked for.")
         if changes.get("unit") is not None and not _is_number(changes["unit"], numbers.Integral):
             raise CnnvisError(f"A unit is a whole number; {changes['unit']!r} was asked for.")
+        if not isinstance(changes.get("difference", False), bool):
+            raise CnnvisError(f"difference is True or False; {changes['difference']!r} was asked for.")
         if (position := changes.get("position")) is not None:
             changes["position"] = _checked_position(position)
         if changes.get("pinned") is not None:
@@ -64,7 +67,8 @@ class State:
             forgotten = {"layer": None, "unit": None, "position": None, "target": None}
         elif changes.get("layer", self.layer) != self.layer:
             forgotten = {"unit": None, "position": None}
-        return replace(self, **(forgotten | changes))
+        changed = replace(self, **(forgotten | changes))
+        return changed if changed.pinned is not None else replace(changed, difference=False)
 
     def same_but_unit(self, other: State) -> bool:
         return replace(self, unit=other.unit) == other

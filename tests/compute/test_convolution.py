@@ -192,11 +192,16 @@ def test_what_cannot_be_taken_apart_is_refused_in_a_sentence():
     with pytest.raises(CnnvisError, match="units 0 to 3; 4 was asked for"):
         convolution_steps(network, image, "conv", 4)
     inputs = keras.Input((12, 12, 3))
-    maps = keras.layers.MaxPooling2D(name="pool")(Doubled(4, 3, name="doubled")(inputs))
+    spread = keras.layers.Conv2DTranspose(4, 2, strides=2, name="spread")(
+        Doubled(4, 3, name="doubled")(inputs)
+    )
+    maps = keras.layers.MaxPooling2D(name="pool")(keras.layers.ReLU(name="relu")(spread))
     model = keras.Model(inputs, keras.layers.Dense(3)(keras.layers.GlobalAveragePooling2D()(maps)))
     other = Network(model)
     with pytest.raises(CnnvisError, match="'pool' is no convolution and follows none"):
         convolution_steps(other, picture(), "pool", 0)
+    with pytest.raises(CnnvisError, match="'spread' is a transposed convolution, which"):
+        convolution_steps(other, picture(), "relu", 0)
     with pytest.raises(CnnvisError, match="'doubled' puts out something else"):
         convolution_steps(other, picture(), "doubled", 0)
 

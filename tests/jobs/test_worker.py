@@ -1,5 +1,7 @@
 """The worker under flood, cancel, failure and long work, with real threads."""
 
+import subprocess
+import sys
 import threading
 import time
 
@@ -186,3 +188,34 @@ def test_a_cancelled_call_says_so(worker):
 
 def test_the_worker_knows_its_own_thread(worker):
     assert worker.call(worker.is_current) and not worker.is_current()
+
+
+def test_a_process_ends_between_two_steps_of_its_worker():
+    script = """
+import threading, time
+from cnnvis_widgets.jobs.worker import worker
+begun = threading.Event()
+def steps():
+    begun.set()
+    time.sleep(0.5)
+    print("the step is over")
+    yield
+    print("another one")
+    yield
+worker().submit("long", lambda ticket: steps())
+begun.wait()
+worker().submit("later", lambda ticket: print("later"))
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "the step is over\n", "")
+
+
+def test_a_closed_worker_drops_what_it_is_given(worker):
+    opened = gate(worker)
+    waiting = worker.submit("view", lambda ticket: None)
+    threading.Timer(0.1, opened.set).start()
+    worker.close(10)
+    assert waiting.wait(0) and waiting.stopped and not worker._thread.is_alive()
+    assert worker.submit("view", lambda ticket: None).wait(0)
+    with pytest.raises(Cancelled):
+        worker.call(lambda: 1)

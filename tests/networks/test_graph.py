@@ -288,6 +288,25 @@ def test_no_pixel_outside_the_unclipped_box_has_an_influence(name):
             assert not outside.any(), (node.path, y, x)
 
 
+@pytest.mark.parametrize("name", MODELS)
+def test_line_and_exceptions_together_say_exactly_what_is_seen(name):
+    graph = Network(MODELS[name](), input_size=(SIZE, SIZE)).graph
+    count = 0
+    for node in (node for node in graph.nodes if len(node.shape) == 3):
+        down, right = (
+            {p: (first, last) for p, first, last in node.field.exceptions(axis)} for axis in (0, 1)
+        )
+        count += len(down) + len(right)
+        for y, x in np.ndindex(*node.shape[:2]):
+            top, left, bottom, end = node.field.box(y, x)
+            (top, bottom), (left, end) = down.get(y, (top, bottom)), right.get(x, (left, end))
+            nothing = top > bottom or left > end or bottom < 0 or end < 0 or top >= SIZE or left >= SIZE
+            box = None if nothing else clipped((top, left, bottom, end))
+            assert box == node.field.seen(y, x), (node.path, y, x)  # which is held against the truth above
+    wider = (dilated, borders_left_out, enlarged, paces_that_differ, mirrored, shuffled)
+    assert bool(count) == (MODELS[name] in wider), "a line says the rest"
+
+
 @pytest.mark.parametrize("name", ["branches", "borders_left_out", "enlarged", "squeezed_and_excited"])
 def test_the_positions_that_see_a_pixel_are_those_whose_box_holds_it(name):
     for node, _truth in with_influence(name):

@@ -108,6 +108,7 @@ def test_a_flood_of_layers_shows_the_last_one(explorer, network):
         ({"image": b"nonsense"}, cnnvis.ImageError, "."),
         ({"network": "vgg61"}, cnnvis.UnknownNetworkError, "vgg61"),
         ({"colour": "red"}, cnnvis.CnnvisError, "'colour'"),
+        ({"difference": "yes"}, cnnvis.CnnvisError, "True or False; 'yes'"),
         ({"unit": 7.5}, cnnvis.CnnvisError, "whole number; 7.5"),
         ({"opacity": 7}, cnnvis.CnnvisError, "from 0 to 1; 7"),
         ({"scale": "foo"}, cnnvis.CnnvisError, "no scale 'foo' here; there is map, layer"),
@@ -538,16 +539,19 @@ def test_a_pinned_view_stays_beside_whatever_is_shown_and_is_part_of_the_state(e
     np.testing.assert_allclose(shown, heat.values, atol=1e-6)
     assert "dog" in pinned["heat_caption"]
 
+    code = explorer.code()
+    explorer.stage.difference = True  # in the browser
     state = explorer.state
+    assert state["difference"] and explorer.code() == code
     again = cnnvis.Explorer(**state)
     try:
         assert again.state == state
-        assert again.stage.pinned == pinned
+        assert again.stage.pinned == pinned and again.stage.difference
     finally:
         again.close()
     explorer.stage._receive(explorer.stage, {"type": "unpin"}, [])
     wait_until(lambda: not explorer.stage.pinned)
-    assert explorer.state["pinned"] is None
+    assert explorer.state["pinned"] is None and not explorer.state["difference"]
 
 
 def test_another_method_is_shown_beside_the_one_shown(explorer):

@@ -88,6 +88,26 @@ def test_pointing_at_a_map_draws_a_box_around_all_that_the_position_sees(page: P
     )
 
 
+def test_where_no_line_says_what_positions_see_the_exact_numbers_are_drawn(page: Page):
+    graph = residual_graph()
+    node = next(node for node in graph["nodes"] if node[0] == "block1_conv2")
+    node[5] = [[*node[5][0], [20, 75, 80]], [*node[5][1], [30, 0, -1, 31, 120, 125]]]
+    stage = stage_of()
+    stage.publish(graph=graph)
+    open_stage(page, stage)
+    point_at_cell(page, 20, 31)
+    assert readout(page) == "Unit 3 at y 20, x 31 sees rows 75 to 80, columns 120 to 125 of 224 × 224"
+    marks = pixels(page, PHOTO_MARKS)
+    tall, wide = (side / 224 for side in marks.shape[:2])
+    assert inside(marks) == pytest.approx([75 * tall, 81 * tall, 120 * wide, 126 * wide], abs=1)
+    point_at_cell(page, 21, 32)
+    assert "sees rows 75 to 93, columns 119 to 137" in readout(page)
+    point_at_cell(page, 21, 30)
+    assert "padding" in readout(page) and not pixels(page, PHOTO_MARKS).any()
+    hover(page, ".cnnvis-photo", 89.5 / 224, 0.5)
+    assert readout(page).startswith("Seen by rows 21 to 24, ")  # the line alone would say 20
+
+
 def test_a_tile_does_as_the_large_map_does_for_its_own_unit(page: Page):
     open_stage(page, stage_of())
     place = find_tiles(page)

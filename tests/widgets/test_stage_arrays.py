@@ -106,7 +106,7 @@ def test_a_page_that_comes_late_gets_large_arrays_in_small_messages_that_count_t
     values = random.random((110, 110, 150)).astype(np.float32)  # sent as 3 MB
     stage.publish(
         layer={"path": "conv", "kind": "convolution", "shape": [110, 110, 150]},
-        convolution=random.bytes(9_000_000),
+        picture=random.bytes(9_000_000),
         **maps_payload(values),
     )
     sent: list[tuple[dict, list]] = []

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import os
 from collections.abc import Iterator
 
 import numpy as np
@@ -16,6 +18,7 @@ from cnnvis_widgets.widgets.parts.steps import convolution_payload, no_convoluti
 from cnnvis_widgets.widgets.payloads import maps_payload
 from cnnvis_widgets.widgets.stage import Stage
 
+SCREENSHOTS = os.environ.get("POLISH_SHOT")
 PANEL = ".cnnvis-panel-steps"
 OUTPUT = f"{PANEL} canvas.cnnvis-steps"
 LAYER = {"path": "relu", "kind": "activation", "shape": [5, 6, 4]}
@@ -252,6 +255,22 @@ def test_nothing_is_cut_off_at_any_width(still_page, width):
     assert page.evaluate("document.documentElement.scrollWidth") <= width + 16
     cut = """(cells) => cells.filter((cell) => cell.scrollWidth > cell.clientWidth).map((cell) => cell.textContent)"""
     assert page.locator(".cnnvis-numbers > span").evaluate_all(cut) == []
+
+
+@pytest.mark.parametrize("side", [3, 5, 7])
+def test_patch_kernel_and_products_stand_in_one_row(still_page, side):
+    kernel = np.random.default_rng(side).normal(size=(side, side, 4)).astype(np.float32)
+    page = opened(still_page, dataclasses.replace(made_up(), kernel=kernel))
+    for width in (900, 1200, 1400):
+        page.set_viewport_size({"width": width + 16, "height": 1000})
+        settle(page)
+        grids = [grid.bounding_box() for grid in page.locator(f"{PANEL} .cnnvis-numbers").all()]
+        assert len(grids) == 3 and len({grid["y"] for grid in grids}) == 1, width
+        edge = page.locator(f"{PANEL} .cnnvis-steps-middle").bounding_box()
+        assert grids[0]["x"] >= edge["x"] and grids[2]["x"] + grids[2]["width"] <= edge["x"] + edge["width"]
+    if SCREENSHOTS and side == 5:
+        page.set_viewport_size({"width": 916, "height": 1000})
+        page.screenshot(path=SCREENSHOTS, full_page=True)
 
 
 def test_the_explorer_answers_once_asked_and_forgets_with_the_layer():

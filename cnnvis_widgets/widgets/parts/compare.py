@@ -92,7 +92,7 @@ class Compare(Part):
             if target == shown.state.target and shown.progress is None:  # then there is nothing to compute
                 self._pinned, self._pinned_state = (
                     replace(shown, state=state),
-                    state.to_dict() | {"pinned": None},
+                    state.to_dict() | {"pinned": None, "difference": False},
                 )
             other = {"method": find_method(method).name, "target": target} if method else {}
             self.explorer.wish(pinned=state.to_dict(), **other)

@@ -16,7 +16,7 @@ from cnnvis_widgets.locale import say
 from cnnvis_widgets.widgets.parts.part import Part
 from cnnvis_widgets.widgets.shown import Shown
 
-MOST_BYTES = 8_000_000  # a message over 10 MiB makes the server drop the connection
+MOST_BYTES = 8_000_000  # two messages; what is more would come too late for a person who waits
 
 
 class Steps(Part):

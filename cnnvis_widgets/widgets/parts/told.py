@@ -16,6 +16,7 @@ _LOOK_AND_CHOICE = [
     "scale",
     "heat_scale",
     "sort",
+    "difference",
 ]  # what the browser changes alone
 
 

@@ -49,6 +49,19 @@ function clamp(value, low, high) {
   return Math.min(high, Math.max(low, value));
 }
 
+/** Where the largest number lies, counted from the start; what is no number is passed over. @param {Float32Array} values
+ * @param {number} start @param {number} size @param {boolean} [unsigned] the largest without its sign */
+function largestAt(values, start, size, unsigned = false) {
+  let [at, most] = [0, -Infinity];
+  for (let i = 0; i < size; i++) {
+    const value = unsigned ? Math.abs(values[start + i]) : values[start + i];
+    if (!(value > most)) continue;
+    at = i;
+    most = value;
+  }
+  return at;
+}
+
 /** Three significant digits, as a person writes them. @param {number} value */
 function formatNumber(value) {
   if (Number.isNaN(value)) return "NaN";

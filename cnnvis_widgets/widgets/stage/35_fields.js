@@ -1,9 +1,10 @@
 // @ts-check
 // Receptive fields by arithmetic. Along each axis position p of a layer sees the pixels start + p * jump to
-// start + p * jump + size - 1 of the network's input; the photograph is that input, shown whole. Pure functions.
+// start + p * jump + size - 1 of the network's input, but for exceptions where branches of different jumps meet; the
+// photograph is that input, shown whole. Pure functions.
 
 /**
- * @typedef {{size: number, jump: number, start: number}} Axis in pixels of the network's input
+ * @typedef {{size: number, jump: number, start: number, exact: Map<number, [number, number]>}} Axis in pixels of the network's input
  * @typedef {{y: Axis, x: Axis} | "all" | null} Field "all": every position sees everything; null: not known
  * @typedef {{top: number, bottom: number, left: number, right: number}} Span rows and columns, both ends included
  * @typedef {Span & {beyond: Record<"top" | "bottom" | "left" | "right", boolean>}} Box a span within the picture, and
@@ -12,12 +13,14 @@
 
 const PART = 1e-3; // of a pixel: where a network enlarges its maps, jumps are fractions and arrive rounded
 
+/** The first and the last pixel that a position sees along an axis. @param {Axis} axis @param {number} p @returns {[number, number]} */
+function seenAlong({ size, jump, start, exact }, p) {
+  return exact.get(p) ?? [Math.ceil(start + p * jump - PART), Math.floor(start + p * jump + size - 1 + PART)];
+}
+
 /** What a position sees, beyond the border too. @param {{y: Axis, x: Axis}} field @param {number} y @param {number} x @returns {Span} */
 function fieldSpan(field, y, x) {
-  const along = (/** @type {Axis} */ { size, jump, start }, /** @type {number} */ p) => [
-    Math.ceil(start + p * jump - PART), Math.floor(start + p * jump + size - 1 + PART),
-  ];
-  const [[top, bottom], [left, right]] = [along(field.y, y), along(field.x, x)];
+  const [[top, bottom], [left, right]] = [seenAlong(field.y, y), seenAlong(field.x, x)];
   return { top, bottom, left, right };
 }
 
@@ -40,10 +43,16 @@ function fieldBox(field, y, x, [height, width]) {
 function cellsSeeing(field, y, x, h, w) {
   if (!field) return null;
   if (field === "all") return { top: 0, bottom: h - 1, left: 0, right: w - 1 };
-  const along = (/** @type {Axis} */ { size, jump, start }, /** @type {number} */ pixel, /** @type {number} */ n) => [
-    Math.max(0, Math.ceil((pixel - start - size + 1 - PART) / (jump || PART / n))), // jump 0: all see the same
-    Math.min(n - 1, Math.floor((pixel - start + PART) / (jump || PART / n))),
-  ];
+  const along = (/** @type {Axis} */ axis, /** @type {number} */ pixel, /** @type {number} */ n) => {
+    let [first, last] = [n, -1];
+    for (let p = 0; p < n; p++) {
+      const [low, high] = seenAlong(axis, p);
+      if (pixel < low || pixel > high) continue;
+      first = Math.min(first, p);
+      last = p;
+    }
+    return [first, last];
+  };
   const [top, bottom] = along(field.y, y, h);
   const [left, right] = along(field.x, x, w);
   return top <= bottom && left <= right ? { top, bottom, left, right } : null;
@@ -59,10 +68,6 @@ function spanRect(span, rows, columns, width, height) {
 /** The position where a map is largest, or farthest from zero. @param {Float32Array} values @param {number} start
  * @param {number} h @param {number} w @param {boolean} signed @returns {[number, number]} y, x in 0..1 */
 function strongestPlace(values, start, h, w, signed) {
-  let [best, most] = [0, -Infinity];
-  for (let i = 0; i < h * w; i++) {
-    const value = signed ? Math.abs(values[start + i]) : values[start + i];
-    if (value > most) [best, most] = [i, value];
-  }
+  const best = largestAt(values, start, h * w, signed);
   return [(Math.floor(best / w) + 0.5) / h, ((best % w) + 0.5) / w];
 }

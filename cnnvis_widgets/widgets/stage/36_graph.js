@@ -22,7 +22,11 @@ const STRIP_NEAR = 3; // neighbours of the open block that are never folded toge
 /** @param {any} trait @returns {Graph | null} */
 function readGraph(trait) {
   if (!trait?.nodes?.length) return null;
-  const axis = (/** @type {number[]} */ [size, jump, start]) => ({ size, jump, start });
+  const axis = (/** @type {any[]} */ [size, jump, start, exceptions = []]) => {
+    const exact = new Map();
+    for (let i = 0; i < exceptions.length; i += 3) exact.set(exceptions[i], [exceptions[i + 1], exceptions[i + 2]]);
+    return { size, jump, start, exact };
+  };
   const nodes = trait.nodes.map((/** @type {any[]} */ [path, kind, type, shape, parameters, field, from]) => ({
     path, kind, type, shape, parameters, from,
     field: Array.isArray(field) ? { y: axis(field[0]), x: axis(field[1]) } : field,

@@ -107,7 +107,7 @@ function createStill(model, signal) {
         shown = content;
         release();
         address = URL.createObjectURL(new Blob([/** @type {BlobPart} */ (bytesOf(content))], { type: "image/png" }));
-        element.replaceChildren(make("img", { src: address, alt: model.get("status") || "" }), make("figcaption", {}, words));
+        element.replaceChildren(make("img", { src: address, alt: words }), make("figcaption", {}, words));
       }
       return wanted;
     },

@@ -82,13 +82,6 @@ function strongestParts(parts, most, keep) {
   return first.includes(keep) ? first : [...first.slice(0, most - 1), keep];
 }
 
-/** Where the largest value without its sign lies. @param {Float32Array} values @returns {number} */
-function largestAt(values) {
-  let best = 0;
-  for (let i = 1; i < values.length; i++) if (Math.abs(values[i]) > Math.abs(values[best]) || !(values[best] === values[best])) best = i;
-  return best;
-}
-
 /** A number for a small cell: three decimals, where it is dense two digits; what is too small is said to be nearly zero.
  * @param {number} value @param {boolean} dense */
 function cellNumber(value, dense) {

@@ -22,6 +22,7 @@
  * @property {(signed: boolean) => {table: Uint32Array, symmetric: boolean}} palette
  * @property {(sentence: string) => void} complain
  * @property {() => boolean} dismiss the error on display; whether there was one
+ * @property {ReturnType<typeof createPicture>} photo the photograph, for all panels
  * @property {ReturnType<typeof createHelp>} help
  *
  * @typedef {{element: HTMLElement, paint: () => void}} Panel
@@ -203,4 +204,37 @@ function drawSign(context, x, y, size, state) {
     context.lineWidth = Math.max(2, r * width);
     context.stroke(path);
   }
+}
+
+/** A photograph's trait as a bitmap, decoded once. @param {{model: Model, signal: AbortSignal, schedule: () => void}} view
+ * @param {string} trait */
+function createPicture({ model, signal, schedule }, trait) {
+  /** @type {ImageBitmap | null} */
+  let bitmap = null;
+  /** @type {unknown} */
+  let asked = null;
+  let [decoding, broken] = [false, false];
+  signal.addEventListener("abort", () => bitmap?.close());
+  return {
+    /** The last one decoded. */
+    bitmap: () => bitmap,
+    isBroken: () => broken,
+    /** Starts decoding where that is needed. @returns {boolean} whether the bitmap is that of the trait */
+    decode() {
+      const bytes = model.get(trait);
+      if (bytes === asked) return !decoding;
+      asked = bytes;
+      broken = false;
+      const content = bytesOf(bytes);
+      decoding = content.length > 0;
+      if (!decoding) bitmap = null;
+      else createImageBitmap(new Blob([/** @type {BlobPart} */ (content)])).catch(() => null).then((made) => {
+        if (asked !== bytes) return; // a newer photograph has come meanwhile
+        bitmap = made;
+        [decoding, broken] = [false, !made];
+        if (!signal.aborted) schedule();
+      });
+      return !decoding;
+    },
+  };
 }

@@ -31,12 +31,6 @@ function createPhotoPanel(view) {
 
   const mark = makeMarks(panel, 2);
   const base = document.createElement("canvas"); // the photograph alone, at the size shown
-  /** @type {ImageBitmap | null} */
-  let bitmap = null;
-  /** @type {unknown} */
-  let asked = null;
-  let decoding = false;
-  let broken = false;
   /** @type {Uint8ClampedArray | null} */
   let photo = null;
   /** @type {Int16Array | null} */
@@ -44,32 +38,6 @@ function createPhotoPanel(view) {
   /** @type {[number, number] | null} */
   let pointer = null;
   const [newPhoto, newHeat, newBlend, newRamp] = [createMemo(), createMemo(), createMemo(), createMemo()];
-
-  async function decode() {
-    const bytes = model.get("photo");
-    if (bytes === asked) return;
-    asked = bytes;
-    broken = false;
-    const content = bytesOf(bytes);
-    if (!content.length) {
-      bitmap = null;
-      decoding = false;
-      return;
-    }
-    decoding = true;
-    try {
-      const made = await createImageBitmap(new Blob([/** @type {BlobPart} */ (content)]));
-      if (asked !== bytes) return; // a newer photograph has come meanwhile
-      bitmap = made;
-    } catch {
-      if (asked !== bytes) return;
-      bitmap = null;
-      broken = true;
-    }
-    decoding = false;
-    if (!signal.aborted) view.schedule();
-  }
-  signal.addEventListener("abort", () => bitmap?.close());
 
   canvas.addEventListener("pointermove", (event) => { pointer = pointerShare(event); view.point("photo", pointer); }, { signal });
   canvas.addEventListener("pointerleave", () => { pointer = null; view.point("photo", null); }, { signal });
@@ -94,9 +62,9 @@ function createPhotoPanel(view) {
   }
 
   /** @param {ShownHeat | null} heat @param {ImageBitmap | HTMLCanvasElement | null} shown
-   * @param {Effect | null} effect shown instead of the heatmap */
-  function describe(heat, shown, effect) {
-    const live = shown !== bitmap;
+   * @param {Effect | null} effect shown instead of the heatmap @param {boolean} ready the photograph is decoded */
+  function describe(heat, shown, effect, ready) {
+    const live = shown !== view.photo.bitmap();
     const [rows, columns] = live && shown ? [shown.height, shown.width] : model.get("photo_size") ?? [0, 0];
     const name = live ? t("stage.camera.picture") : model.get("photo_name") || t("stage.photo.unnamed");
     setText(panel.title, t("stage.photo.title"));
@@ -118,25 +86,25 @@ function createPhotoPanel(view) {
     show(sees, view.links.known());
     const waiting = !live && view.links.effectWanted() && !effect;
     setText(sees, waiting ? t("stage.effect.soon") : view.linked.words || (effect?.silent ? t("stage.effect.silent", effect.of) : ""));
-    const said = shown ? heat?.message : t(broken ? "stage.photo.broken" : "stage.photo.empty");
+    const said = shown ? heat?.message : t(view.photo.isBroken() ? "stage.photo.broken" : "stage.photo.empty");
     setText(note, said || "");
-    show(note, !!said && !decoding);
+    show(note, !!said && ready);
     note.classList.toggle("cnnvis-note-over", !!shown);
   }
 
   return {
     element: panel.element,
     paint() {
-      decode();
+      const ready = view.photo.decode();
       const live = camera.frame();
       describeCamera();
-      if (decoding && !live) return; // the last picture stays until photograph and heatmap can be shown together
+      if (!ready && !live) return; // the last picture stays until photograph and heatmap can be shown together
       view.classes.setLive(live?.classes ?? null);
       const effect = live ? null : view.links.effect();
       const found = effect ? { ...effect, caption: t("stage.effect.caption", effect.of), message: "", high: 1 }
         : live ? live.heat : view.classes.heat();
-      const shown = live?.picture ?? bitmap;
-      describe(found, shown, effect);
+      const shown = live?.picture ?? view.photo.bitmap();
+      describe(found, shown, effect, ready);
       list.paint();
       scales.paint();
       const heat = found?.message ? null : found;

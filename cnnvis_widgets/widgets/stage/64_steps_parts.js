@@ -14,6 +14,11 @@ function inkOn(packed) {
   return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2] > 0.18 ? "#000" : "#fff";
 }
 
+/** How large a number of a kernel is written: wide kernels need small ones. @param {number} columns */
+function cellSize(columns) {
+  return columns <= 3 ? "large" : columns <= 5 ? "medium" : "small";
+}
+
 /**
  * A small table of numbers on their colours. @param {string} name
  * @returns {{element: HTMLElement, paint: (label: string, values: Float32Array, rows: number, columns: number,
@@ -31,7 +36,7 @@ function makeNumberGrid(name) {
         cells = Array.from(values, () => make("span"));
         body.replaceChildren(...cells);
         body.style.setProperty("--columns", String(columns));
-        body.dataset.size = columns <= 3 ? "large" : columns <= 5 ? "medium" : "small";
+        body.dataset.size = cellSize(columns);
       }
       const read = (/** @type {number} */ i) => (columns > 7 ? "" : cellNumber(values[i], columns > 3));
       cells.forEach((cell, i) => {

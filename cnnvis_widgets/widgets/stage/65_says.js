@@ -52,7 +52,7 @@ function liveFacts({ classes, heat, method, layer }) {
 /** Where the most evidence is, in ninths of the picture, and the share of the picture with at least half as much; null
  * where there is none. @param {Heat} heat */
 function heatPlace({ h, w, values }) {
-  const at = largest(values, 0, h * w);
+  const at = largestAt(values, 0, h * w);
   if (!(values[at] > 0)) return null;
   const third = (/** @type {number} */ cell, /** @type {number} */ cells) => Math.floor((3 * (cell + 0.5)) / cells);
   let above = 0;
@@ -65,19 +65,10 @@ function heatPlace({ h, w, values }) {
 function unitPeak(maps, detail, unit) {
   const full = maps.reduced && detail?.unit === unit ? detail : null;
   const { h, w } = full ?? maps;
-  const at = full ? largest(full.values, 0, h * w) : largest(maps.values, unit * h * w, h * w);
+  const at = full ? largestAt(full.values, 0, h * w) : largestAt(maps.values, unit * h * w, h * w);
   const cell = (/** @type {number} */ i, /** @type {number} */ n, /** @type {number} */ m) => Math.floor(((i + 0.5) * m) / n);
   const exact = (!!full || !maps.reduced) && !maps.rough;
   return { y: cell(Math.floor(at / w), h, maps.fullH), x: cell(at % w, w, maps.fullW), exact };
-}
-
-/** @param {Float32Array} values @param {number} start @param {number} size @returns {number} where after the start */
-function largest(values, start, size) {
-  let at = 0;
-  for (let i = 1; i < size; i++) {
-    if (values[start + i] > values[start + at] || Number.isNaN(values[start + at])) at = i;
-  }
-  return at;
 }
 
 /** A hidden element that screen readers read out politely, once its text has rested. @param {AbortSignal} signal */

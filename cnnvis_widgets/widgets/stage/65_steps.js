@@ -112,7 +112,7 @@ function createStepsPanel(view) {
 
   /** New weights: the position stays where there is such a one, else it is the strongest. @param {Convolution} c */
   function begin(c) {
-    walk.within(c.H, c.W, largestAt(c.lines[c.lines.length - 1].values));
+    walk.within(c.H, c.W, largestAt(c.lines[c.lines.length - 1].values, 0, c.H * c.W, true));
     kernelMost = Math.max(...endsOf(c.kernels, 0, c.kernels.length).map(Math.abs)) || 1;
     channel = 0;
     shownLine = Infinity;
@@ -158,6 +158,7 @@ function createStepsPanel(view) {
   function describe(c) {
     const kind = t(`stage.steps.kind.${c.kind}`);
     setText(panel.title, t("stage.steps.title", { layer: c.path, unit: c.unit, kind, height: c.kh, width: c.kw }));
+    panel.element.dataset.size = cellSize(c.kw); // the style sheet knows where three such grids fit side by side
     const words = [];
     if (Math.max(...c.strides) > 1) words.push(t("stage.steps.stride", { y: c.strides[0], x: c.strides[1] }));
     if (Math.max(...c.dilation) > 1) words.push(t("stage.steps.dilation", { y: c.dilation[0], x: c.dilation[1] }));

@@ -17,7 +17,7 @@ function createComparePanel(view) {
   difference.addEventListener("click", () => view.sync.set("difference", !model.get("difference")), { signal });
   unpin.addEventListener("click", () => model.send({ type: "unpin" }), { signal });
 
-  const photos = { A: createPicture(view, "pinned_photo"), B: createPicture(view, "photo") };
+  const photos = { A: createPicture(view, "pinned_photo"), B: view.photo };
   const [newPinned, newPaint] = [createMemo(), createMemo()];
   /** @type {{map: Plane | null, heat: Plane | null}} */
   let pinned = { map: null, heat: null };
@@ -176,35 +176,6 @@ function makeSlot(side, kind) {
   const place = make("div", { class: "cnnvis-slot-view" }, canvas, note);
   const label = make("p", { class: "cnnvis-readout" });
   return { side, kind, canvas, note, place, label, element: make("div", { class: `cnnvis-slot cnnvis-slot-${kind}` }, place, label) };
-}
-
-/** A photograph's trait as a bitmap, decoded once. @param {View} view @param {string} trait */
-function createPicture(view, trait) {
-  /** @type {ImageBitmap | null} */
-  let bitmap = null;
-  /** @type {unknown} */
-  let asked = null;
-  let decoding = false;
-  view.signal.addEventListener("abort", () => bitmap?.close());
-  return {
-    bitmap: () => bitmap,
-    /** Starts decoding where that is needed. @returns {boolean} whether the bitmap is that of the trait */
-    decode() {
-      const bytes = view.model.get(trait);
-      if (bytes === asked) return !decoding;
-      asked = bytes;
-      const content = bytesOf(bytes);
-      decoding = content.length > 0;
-      if (!decoding) bitmap = null;
-      else createImageBitmap(new Blob([/** @type {BlobPart} */ (content)])).catch(() => null).then((made) => {
-        if (asked !== bytes) return; // a newer photograph has come meanwhile
-        bitmap = made;
-        decoding = false;
-        if (!view.signal.aborted) view.schedule();
-      });
-      return !decoding;
-    },
-  };
 }
 
 /** @param {Float32Array} values @param {number[]} shape @param {boolean} signed @param {number} low @param {number} high

@@ -6,7 +6,7 @@ const PANELS = {
   network: createNetworkPanel, photo: createPhotoPanel, maps: createMapsPanel, detail: createDetailPanel, filter: createFilterPanel,
 };
 const REPAINT = [
-  "difference", "unit", "target_choice", "opacity", "colormap", "sort", "scale", "heat_scale", "texts", "status", "language", "growing",
+  "difference", "unit", "target_choice", "opacity", "colormap", "sort", "scale", "heat_scale", "texts", "language", "growing",
 ];
 const TINT_AFTER = 100; // ms until a stale picture looks stale
 const BUSY_AFTER = 1000; // ms until it is said in words
@@ -89,7 +89,9 @@ function createView(ownModel, el, signal) {
     classes: /** @type {any} */ (null),
     camera: /** @type {any} */ (null),
     help: /** @type {any} */ (null),
+    photo: /** @type {any} */ (null),
   };
+  view.photo = createPicture(view, "photo");
   view.classes = createClasses(view);
   view.camera = createCamera(view);
   const description = createDescription(view);
@@ -161,7 +163,7 @@ function createView(ownModel, el, signal) {
       }
     }
     root.setAttribute("aria-label", t("stage.label", { network: model.get("network") ?? "" }));
-    setText(status, model.get("status") || description());
+    setText(status, description());
     announcer.say(status.textContent ?? "");
     language.paint();
     help.paint();
