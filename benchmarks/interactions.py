@@ -37,9 +37,9 @@ from cnnvis_widgets.widgets.stage import Stage  # noqa: E402
 
 CAMERA = ("--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream")
 BUSY = {
-    "while a cell sleeps": "import time\nfor _ in range(60): time.sleep(0.1)",
+    "while a cell sleeps": "import time\nfor _ in range(120): time.sleep(0.1)",
     "while a cell computes": (
-        "import time\nend = time.time() + 6\nwhile time.time() < end: sum(i * i for i in range(10000))"
+        "import time\nend = time.time() + 12\nwhile time.time() < end: sum(i * i for i in range(10000))"
     ),
 }
 IMAGES = ("astronaut", "coffee", "rocket", "cat")
@@ -317,12 +317,14 @@ class Visit:
     def kernel(self) -> None:
         """What the kernel answers, remembered and for the first time."""
         sent = []
-        for _ in range(self.notebook.kernel_eval("len(explorer.network.layers)") // 4):
+        step = self.notebook.kernel_eval("max(1, len(explorer.network.layers) // 12)")
+        for _ in range(12):
             before = self.counts()["inBytes"]
-            self.page.evaluate("() => bench.choose('Layer', 4)")
+            self.page.evaluate("(step) => bench.choose('Layer', step)", step)
             sent.append((self.counts()["inBytes"] - before) / 1000)
         self.fact(
-            "bytes of a layer switch", f"median {statistics.median(sent):.0f} kB, most {max(sent):.0f} kB"
+            "kilobytes sent for a layer, of twelve layers",
+            f"median {statistics.median(sent):.0f}, most {max(sent):.0f}",
         )
         self.measure(LAYER)
         self.measure(
@@ -384,6 +386,7 @@ class Visit:
         self.counts()
 
     def camera(self) -> None:
+        self.show(layer=None)
         before = self.counts()
         times = self.page.evaluate(
             """async () => {
