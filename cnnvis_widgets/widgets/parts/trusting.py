@@ -13,7 +13,9 @@ from typing import Any
 import cv2
 import numpy as np
 
+from cnnvis_widgets.compute.explain import find_method
 from cnnvis_widgets.compute.faithfulness import trust_steps, verdict_in_words
+from cnnvis_widgets.compute.faithfulness.controls import CONTROLS
 from cnnvis_widgets.jobs.worker import Ticket
 from cnnvis_widgets.results import Trust
 from cnnvis_widgets.widgets.parts.part import Part
@@ -61,15 +63,22 @@ class Trusting(Part):
         if shown is None or shown.heatmap is None:
             return
         stage.publish(trust={"running": True, "step": 0, "steps": 0}, trust_maps=b"")
+        quick = find_method(shown.heatmap.method).needs == "maps"
         started, sent = time.monotonic(), 0.0
+        strip_began = started
         try:
             for done, total, found in trust_steps(
                 shown.network, shown.image, shown.heatmap, shown.maps.layer
             ):
-                self._known = found
-                if done == total or time.monotonic() - sent >= _FRAME_SECONDS:
-                    sent = time.monotonic()
-                    left = (sent - started) / done * (total - done) if done else None
+                self._known, now = found, time.monotonic()
+                if len(found.insertion) <= len(CONTROLS):
+                    strip_began = now
+                if done == total or now - sent >= _FRAME_SECONDS:
+                    sent, made = now, len(found.randomization)
+                    if quick:
+                        left = (now - started) / done * (total - done) if done else None
+                    else:  # the strip takes longer than all the rest: the pace of the curves tells nothing of it
+                        left = (now - strip_began) / made * (total - done) if made else None
                     progress = {"running": done < total, "step": done, "steps": total, "seconds_left": left}
                     stage.publish(**trust_payload(found, self.explorer.wanted.language, progress))
                 yield
