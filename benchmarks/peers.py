@@ -79,11 +79,11 @@ def main() -> None:
             f"  ours {told}: {apart(heat.raw, theirs)} apart, correlation {alike:.4f}, sum {heat.raw.sum():.3f}"
         )
 
-    from eli5.keras import gradcam
+    from eli5.keras.gradcam import gradcam, gradcam_backend
 
-    pooled, values, *_ = gradcam.gradcam_backend(model, case.inputs, [TARGET], model.get_layer(LAYER))
+    pooled, values, *_ = gradcam_backend(model, case.inputs, [TARGET], model.get_layer(LAYER))
     heat = cnnvis.explain(network, image, "grad-cam", LAYER, TARGET)
-    print("eli5 Grad-CAM", apart(heat.values, gradcam.gradcam(pooled, values)))
+    print("eli5 Grad-CAM", apart(heat.values, gradcam(pooled, values)))
 
 
 if __name__ == "__main__":

@@ -165,7 +165,7 @@ def _first_eigenvector(gram: np.ndarray) -> np.ndarray:
             turned = gram @ space
             values, mixtures = np.linalg.eigh(space.T @ turned)
             vector, image = space @ mixtures[:, -1], turned @ mixtures[:, -1]
-            if np.linalg.norm(image - values[-1] * vector) <= 1e-8 * values[-1]:
+            if np.linalg.norm(image - values[-1] * vector) <= 1e-6 * values[-1]:
                 return vector
-            space = np.linalg.qr(turned)[0]
+            space = np.linalg.qr(gram @ turned)[0]  # two steps for each orthogonalization
     return np.linalg.eigh(gram)[1][:, -1]

@@ -99,10 +99,10 @@ def record_several(
         of = LOGITS if target is None else _of(target)
         rows = np.repeat(row[None], len(inputs), axis=0)
         scores, values, slopes = network.probe.backward(inputs, rows, paths, of, rule or "")
+        logits = scores if of == LOGITS else network.probe.forward(inputs, ())[0]
         for place, (key, _pixels) in enumerate(seen):
             about = int(np.argmax(scores[place])) if target is None else target
-            if of == LOGITS:
-                network.memory.put(("logits", key), scores[place].copy())
+            network.memory.put(("logits", key), logits[place].copy())
             # Copies: a view of one image would keep the whole batch.
             if rule is not None:
                 network.memory.put(_at_input(key, about, rule), slopes[INPUT][place].copy())

@@ -45,6 +45,11 @@ def test_several_images_go_through_the_network_together(name, monkeypatch):
     monkeypatch.setattr(network.probe, "backward", counted)
     assert len(explain(network, images, name, target=1)) == 5 and ran == [5]
     assert len(explain(network, images, name, target=1)) == 5 and ran == [5]  # remembered
+    ran.clear()
+    unit = network.unit("conv2", 5)
+    units = explain(network, images, name, "conv1", unit)
+    assert ran == [5] and [heat.target for heat in units] == [unit] * 5
+    ran.clear()
     small = network_of(functional())
     small.memory.limit = 8 * SIZE * SIZE * 3 * 2 * 2  # room for a few
     run = small.probe.backward

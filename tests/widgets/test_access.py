@@ -214,7 +214,7 @@ def test_the_help_sheet_keeps_the_focus_and_gives_it_back(page: Page):
 def test_tab_reaches_every_control_in_reading_order_and_the_focus_is_seen(page: Page):
     open_stage(page, whole_stage(error="Something went wrong."))
     names, tops = [], []
-    for _ in range(40):
+    for _ in range(60):
         page.keyboard.press("Tab")
         name, top, style, width = page.evaluate(
             """() => { const e = document.activeElement, s = getComputedStyle(e);
