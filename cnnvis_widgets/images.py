@@ -289,7 +289,8 @@ def _to_uint8(array: np.ndarray, name: str) -> np.ndarray:
             f"{name} of {array.dtype.name} says not which value is white; "
             f'make it uint8 in 0..255, for example with array.astype("uint8"){times}.'
         )
-    values = array.astype(np.float32, copy=False)
+    # Large doubles are infinite in single precision: their range is found before.
+    values = array if np.issubdtype(array.dtype, np.floating) else array.astype(np.float32)
     if not np.isfinite(values).all():
         raise ImageError(
             f"{name} holds NaN or infinity; replace those values first, for example with np.nan_to_num."
@@ -299,7 +300,7 @@ def _to_uint8(array: np.ndarray, name: str) -> np.ndarray:
         raise ImageError(
             f"{name} lies in [{low:.4g}, {high:.4g}], and floats must lie in [0, 1]; {_rescaling(low, high)}."
         )
-    return np.rint(values * 255).astype(np.uint8)
+    return np.rint(values.astype(np.float32, copy=False) * 255).astype(np.uint8)
 
 
 def _rescaling(low: float, high: float) -> str:

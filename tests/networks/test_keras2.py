@@ -41,12 +41,41 @@ def mobilenet_v1():
 
 
 def mobilenet_v2():
-    return keras2.applications.MobileNetV2((32, 32, 3), alpha=0.35, weights=None, classes=4)
+    """Inverted residuals: a wide depthwise convolution between two narrow ones without an activation."""
+    inputs = L.Input((SIZE, SIZE, 3))
+    x = L.Conv2D(4, 3, strides=2, padding="same", use_bias=False, name="Conv1")(inputs)
+    for block in ("expanded_conv", "block_1"):
+        y = L.Conv2D(12, 1, use_bias=False, name=f"{block}_expand")(x)
+        y = L.ReLU(6.0)(L.BatchNormalization(epsilon=1e-3, momentum=0.999)(y))
+        y = L.DepthwiseConv2D(3, padding="same", use_bias=False, name=f"{block}_depthwise")(y)
+        y = L.ReLU(6.0)(L.BatchNormalization(epsilon=1e-3)(y))
+        y = L.BatchNormalization(epsilon=1e-3)(L.Conv2D(4, 1, use_bias=False, name=f"{block}_project")(y))
+        x = L.Add(name=f"{block}_add")([x, y])
+    return keras2.Model(inputs, L.Dense(4, activation="softmax")(L.GlobalAveragePooling2D()(x)))
 
 
 def mobilenet_v3():
-    """Names with "/" in every layer, and functions of TensorFlow between the layers."""
-    return keras2.applications.MobileNetV3Small((32, 32, 3), weights=None, classes=4, minimalistic=False)
+    """Names with "/" in every layer, functions of TensorFlow between the layers, squeeze and excitation."""
+
+    def hard_sigmoid(x):
+        return L.ReLU(6.0)(x + 3.0) * (1.0 / 6.0)
+
+    def hard_swish(x):
+        return L.Multiply()([x, hard_sigmoid(x)])
+
+    inputs = L.Input((SIZE, SIZE, 3))
+    x = L.Conv2D(6, 3, strides=2, padding="same", use_bias=False, name="Conv")(
+        L.Rescaling(1 / 127.5, -1)(inputs)
+    )
+    x = hard_swish(L.BatchNormalization(epsilon=1e-3, name="Conv/BatchNorm")(x))
+    x = L.DepthwiseConv2D(3, padding="same", use_bias=False, name="expanded_conv/depthwise/Conv")(x)
+    x = L.BatchNormalization(name="expanded_conv/depthwise/BatchNorm")(x)
+    weights = L.GlobalAveragePooling2D(keepdims=True, name="expanded_conv/squeeze_excite/AvgPool")(x)
+    weights = L.Conv2D(2, 1, activation="relu", name="expanded_conv/squeeze_excite/Conv")(weights)
+    weights = hard_sigmoid(L.Conv2D(6, 1, name="expanded_conv/squeeze_excite/Conv_1")(weights))
+    x = hard_swish(L.Multiply(name="expanded_conv/squeeze_excite/Mul")([x, weights]))
+    scores = L.Conv2D(4, 1, name="Logits")(L.GlobalAveragePooling2D(keepdims=True)(x))
+    return keras2.Model(inputs, L.Activation("softmax", name="Predictions")(L.Flatten()(scores)))
 
 
 def _teachable(trainable: bool):
