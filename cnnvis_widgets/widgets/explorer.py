@@ -32,6 +32,7 @@ from cnnvis_widgets.widgets.code import code_for
 from cnnvis_widgets.widgets.controls import TOP, Controls, offer
 from cnnvis_widgets.widgets.parts import PARTS
 from cnnvis_widgets.widgets.parts.ablation import Ablating
+from cnnvis_widgets.widgets.parts.part import Part
 from cnnvis_widgets.widgets.shelf import Shelf
 from cnnvis_widgets.widgets.shown import Shown
 from cnnvis_widgets.widgets.stage import Stage
@@ -40,6 +41,7 @@ from cnnvis_widgets.widgets.words import heat_caption, heat_message, percent
 
 _CLASSES_OFFERED = 10
 _IDLE_SECONDS = 0.2
+_LONGER_IDLE_SECONDS = 1.0
 _ECHO_SECONDS = 1.0
 
 
@@ -132,7 +134,7 @@ class Explorer(widgets.VBox):
             network=self.shelf.name_to_load(state.network),
             image=self.shelf.name_of_image(state.image),
             samples=tuple(self.shelf.samples),
-            recipe="classic" if drawn and "filter" in self.panels else None,
+            recipe=self.stage.picture_recipe if drawn and "filter" in self.panels else None,
         )
 
     def snapshot(self) -> Image.Image:
@@ -262,7 +264,7 @@ class Explorer(widgets.VBox):
             yield self.controls.row(*row)
         yield self.stage
         if "filter" in self.panels:
-            yield self.controls.row("maximize", "cancel", "follow")
+            yield self.controls.row("maximize", "cancel", "recipe", "follow")
 
     def _observe(self) -> None:
         controls = self.controls
@@ -272,6 +274,7 @@ class Explorer(widgets.VBox):
         self._on_value(controls.target, self._target_chosen)
         self._on_value(self.stage, lambda choice: self._target_chosen(choice - 1), "target_choice")
         self._on_value(controls.method, lambda name: {"method": name})
+        self._on_value(controls.recipe, lambda name: {"recipe": name})
         self._on_value(controls.search, self._searched)
         self.stage.observe(lambda change: self._spoken_to(change.new), "language")
         self.stage.on("unwatched", lambda _content, _buffers: self._rest())
@@ -384,7 +387,7 @@ class Explorer(widgets.VBox):
             self._publish(shown, before, additions)
         for part in self._parts:
             part.after(shown, before)
-        worker().submit((id(self), "prefetch"), lambda _ticket: _prefetch(shown))
+        worker().submit((id(self), "prefetch"), lambda _ticket: _prefetch(shown, self._parts))
 
     def view_of(self, wanted: State, ticket: Ticket | None = None, heatmap: Heatmap | None = None) -> Shown:
         """Everything that belongs to a state, computed or from memory; shows nothing. On the worker thread."""
@@ -468,6 +471,7 @@ class Explorer(widgets.VBox):
                 controls.unit.value = state.unit
             controls.show_classes(network.class_names, state.target)
             controls.method.value = find_method(state.method).name
+            controls.recipe.value = state.recipe
         finally:
             self._updating = None
 
@@ -568,14 +572,25 @@ def _existing_position(position: tuple[int, int] | None, maps: FeatureMaps) -> t
     return position
 
 
-def _prefetch(shown: Shown) -> Iterator[None]:
-    """When nobody has asked for anything for a moment: every layer, so that the next choice is read from memory."""
-    asked = time.monotonic()
-    while time.monotonic() - asked < _IDLE_SECONDS:
-        time.sleep(0.01)
-        yield
+def _prefetch(shown: Shown, parts: Iterable[Part]) -> Iterator[None]:
+    """When nobody has asked for anything for a moment: every layer, so that the next choice is read from memory.
+
+    After another moment, whatever the parts would like to have ready.
+    """
+    yield from _idle(_IDLE_SECONDS)
     if shown.heatmap is not None:
         runs.record_all(shown.network, shown.image, shown.heatmap.target.index)
+    yield from _idle(_LONGER_IDLE_SECONDS)
+    for part in parts:
+        part.idle(shown)
+        yield
+
+
+def _idle(seconds: float) -> Iterator[None]:
+    asked = time.monotonic()
+    while time.monotonic() - asked < seconds:
+        time.sleep(0.01)
+        yield
 
 
 def _facts(shown: Shown) -> dict[str, str]:
