@@ -246,6 +246,16 @@ def test_networks_that_see_grey():
     assert made.images.shape == (2, 16, 16, 3) and (np.ptp(made.images, axis=-1) == 0).all()
 
 
+def test_a_recipe_may_stop_when_all_pictures_have_settled(network):
+    recipe = replace(find_recipe("fourier"), settled=0.05)
+    rising = [np.array([n, 1.0]) for n in range(1, 41)]
+    assert not recipe.has_settled(rising[:15]) and not recipe.has_settled(rising[:20]), "8 steps to 15, say"
+    flat = [np.array([5.0, 1.0])] * 16
+    assert recipe.has_settled(flat) and not find_recipe("fourier").has_settled(flat)
+    early = maximize_filters(network, "relu", [1], replace(recipe, settled=1e9))
+    assert np.isfinite(early.history[0, :16]).all() and np.isnan(early.history[0, 16:]).all()
+
+
 def test_stages_cover_all_steps_and_the_last_is_at_full_size():
     recipe = replace(find_recipe("fourier"), stages=((0.5, 0.7), (1.0, 0.3)))
     views = [recipe.view(step, 11, (200, 120)) for step in range(11)]

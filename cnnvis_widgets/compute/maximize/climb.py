@@ -64,10 +64,14 @@ def climb(
     seer = _Seer(network, objectives.several(objective, number), recipe, size)
     count = recipe.steps if steps is None else steps
     names = np.arange(number) if units is None else units
+    history: list[np.ndarray] = []
     for step in range(1, count + 1):
         rate = recipe.optimizer.rate * recipe.rate(step - 1, count)
         state, values = seer.step(state, random, recipe.view(step - 1, count, size), rate)
         yield Progress(step, count, names, values, functools.partial(seer.draw, state))
+        history.append(values)
+        if recipe.has_settled(history):
+            return
 
 
 def _starts(recipe: Recipe, size, random: np.random.Generator, number: int, plan: Plan) -> list[np.ndarray]:
