@@ -29,9 +29,12 @@ from cnnvis_widgets.results import (
     FilterPictures,
     Heatmap,
     LayerInfo,
+    MadePictures,
     Prediction,
     Target,
     Trust,
+    TopPatches,
+    UnitCard,
 )
 
 if TYPE_CHECKING:
@@ -40,8 +43,11 @@ if TYPE_CHECKING:
     from cnnvis_widgets.compute.explain import explain, explain_layers, explain_steps, fuse_heatmaps, methods
     from cnnvis_widgets.compute.faithfulness import evaluate, metrics, trust, trust_steps
     from cnnvis_widgets.compute.feature_maps import feature_maps
-    from cnnvis_widgets.compute.maximize import maximize_filters, recipes
+    from cnnvis_widgets.compute.maximize import maximize_filters, objectives, recipes
+    from cnnvis_widgets.compute.maximize.maximize import maximize
+    from cnnvis_widgets.compute.patches import top_patches
     from cnnvis_widgets.compute.receptive_field import effective_field
+    from cnnvis_widgets.compute.unit_card import unit_card
     from cnnvis_widgets.images import load_image, sample_images
     from cnnvis_widgets.jobs.atlas import Atlas, atlas, open_atlas
     from cnnvis_widgets.networks import load_network
@@ -53,6 +59,8 @@ if TYPE_CHECKING:
         plot_heatmap,
     )
     from cnnvis_widgets.render.trust_figures import plot_evaluation, plot_trust
+    from cnnvis_widgets.render.cards import plot_unit_card
+    from cnnvis_widgets.render.figures import plot_feature_maps, plot_filters, plot_heatmap, plot_patches
     from cnnvis_widgets.widgets.explorer import Explorer
     from cnnvis_widgets.widgets.viewers import FeatureMapViewer, FilterViewer, HeatmapViewer
 
@@ -88,6 +96,15 @@ _HOMES = {
     "plot_heatmap": "render.figures",
     "plot_evaluation": "render.trust_figures",
     "plot_trust": "render.trust_figures",
+    "maximize": "compute.maximize.maximize",
+    "objectives": "compute.maximize",
+    "top_patches": "compute.patches",
+    "plot_feature_maps": "render.figures",
+    "plot_filters": "render.figures",
+    "plot_heatmap": "render.figures",
+    "plot_patches": "render.figures",
+    "plot_unit_card": "render.cards",
+    "unit_card": "compute.unit_card",
     "Explorer": "widgets.explorer",
     "FeatureMapViewer": "widgets.viewers",
     "FilterViewer": "widgets.viewers",
@@ -110,12 +127,15 @@ __all__ = [
     "HeatmapViewer",
     "ImageError",
     "LayerInfo",
+    "MadePictures",
     "MethodError",
     "Network",
     "NetworkLoadError",
     "Prediction",
     "Target",
     "Trust",
+    "TopPatches",
+    "UnitCard",
     "UnknownLayerError",
     "UnknownNetworkError",
     "__version__",
@@ -131,6 +151,7 @@ __all__ = [
     "fuse_heatmaps",
     "load_image",
     "load_network",
+    "maximize",
     "maximize_filters",
     "methods",
     "metrics",
@@ -145,6 +166,16 @@ __all__ = [
     "sample_images",
     "trust",
     "trust_steps",
+    "objectives",
+    "plot_feature_maps",
+    "plot_filters",
+    "plot_heatmap",
+    "plot_patches",
+    "plot_unit_card",
+    "recipes",
+    "sample_images",
+    "top_patches",
+    "unit_card",
 ]
 
 

@@ -118,6 +118,15 @@ def _parser() -> argparse.ArgumentParser:
     filters.add_argument("--recipe", help="how the pictures are made")
     filters.add_argument("--seed", type=int, help="of the noise")
 
+    patches = figure_command(
+        "patches",
+        _patches,
+        "draw the patches of photographs that excite the filters of a layer",
+        "a folder or a file; default samples",
+    )
+    patches.add_argument("--units", type=_units, metavar="0-35,40", help="which filters; default all")
+    patches.add_argument("--count", type=_positive, help="patches a filter")
+
     explain = figure_command("explain", _explain, "draw where the evidence for a class lies", picture)
     explain.add_argument(
         "--target",
@@ -289,6 +298,15 @@ def _atlas(given: argparse.Namespace) -> int:
         return 130
     print(given.store)
     return 0
+def _patches(given: argparse.Namespace) -> None:
+    _check_output(given)
+    found = cnnvis.top_patches(
+        _network(given),
+        images=getattr(given, "image", None),
+        progress=_progress,
+        **_some(given, "layer", "units", "count"),
+    )
+    _save(cnnvis.plot_patches(found), given)
 
 
 def _explain(given: argparse.Namespace) -> None:

@@ -98,6 +98,56 @@ class MadePictures:
 
 
 @dataclass(frozen=True)
+class TopPatches:
+    """The patches of photographs that excite units most, strongest first; those of a unit are a row."""
+
+    images: np.ndarray  # (n, k, h, w, 3) uint8; grey is padding beyond the photograph, or no patch
+    values: np.ndarray  # (n, k) float32: the activation there; NaN where there is no k-th patch
+    positions: np.ndarray  # (n, k, 2) int: (y, x) in the layer's map; -1 where there is none
+    sources: tuple[tuple[str, ...], ...]  # (n, k): names of photographs, "" where there is none
+    boxes: np.ndarray  # (n, k, 4) int: top, left, bottom, right in pixels of the network's input, inclusive
+    units: np.ndarray  # (n,) int
+    layer: LayerInfo
+    network: str
+    searched: int  # how many photographs there were
+
+    @property
+    def active(self) -> np.ndarray:
+        """(n,) bool: whether a unit is active on any of the photographs; elsewhere the patches mean nothing."""
+        return np.nan_to_num(self.values).max(axis=1) > 0
+
+
+@dataclass(frozen=True)
+class Link:
+    """One unit's weight in a convolution: how strongly it stands for another."""
+
+    layer: str  # path of the layer that has it; "" is the network's input
+    unit: int
+    weight: float  # the sum of the kernel's values
+    strength: float  # the kernel's length: the root of the sum of their squares
+
+
+@dataclass(frozen=True)
+class UnitCard:
+    """All there is to know of one unit at a glance."""
+
+    picture: np.ndarray  # (H, W, 3) uint8: what excites it, synthetic
+    reached: float  # the mean activation there
+    recipe: str
+    remark: str  # why it stayed off, else empty
+    patches: TopPatches  # of this unit alone
+    counts: np.ndarray  # (bins,) int: how often it puts out which activation on the photographs
+    edges: np.ndarray  # (bins + 1,) float32
+    kernels: np.ndarray  # (k, kh, kw) float32, or (1, kh, kw, 3) where it looks at colours; none: (0, 0, 0)
+    kernel_channels: tuple[int, ...]  # of the source, strongest first
+    before: tuple[Link, ...]  # the units that its convolution weighs most, strongest first
+    after: tuple[Link, ...]  # the units whose convolutions weigh it most
+    layer: LayerInfo
+    unit: int
+    network: str
+
+
+@dataclass(frozen=True)
 class Ablation:
     """How the network's answer moves when units are silenced."""
 

@@ -19,12 +19,24 @@ import cnnvis_widgets as cnnvis
 from cnnvis_widgets import cli, images
 from cnnvis_widgets.errors import MethodError, UnknownLayerError
 from cnnvis_widgets.results import Concepts, FeatureMaps, FilterPictures, Heatmap, LayerInfo, Target
+from cnnvis_widgets.results import FeatureMaps, FilterPictures, Heatmap, LayerInfo, Target, TopPatches
 
 LAYER = LayerInfo("block1_conv1", "convolution", (4, 4, 8), 8)
 PHOTOGRAPH = np.zeros((16, 16, 3), np.uint8)
 MAPS = FeatureMaps(np.ones((4, 4, 8), np.float32), LAYER, "n", PHOTOGRAPH)
 PICTURES = FilterPictures(
     np.zeros((8, 16, 16, 3), np.uint8), np.arange(8), np.ones(8), np.ones((8, 20)), LAYER, "n", "classic", 0
+)
+PATCHES = TopPatches(
+    np.zeros((2, 3, 8, 8, 3), np.uint8),
+    np.ones((2, 3)),
+    np.zeros((2, 3, 2), int),
+    (("a", "b", "c"),) * 2,
+    np.zeros((2, 3, 4), int),
+    np.arange(2),
+    LAYER,
+    "n",
+    3,
 )
 HEATMAP = Heatmap(
     MAPS.values[..., 0], MAPS.values[..., 0], LAYER, Target(3, "cat"), "grad-cam", 1.0, "n", PHOTOGRAPH
@@ -53,6 +65,7 @@ def calls(monkeypatch, tmp_path):
         "maximize_filters": PICTURES,
         "explain": HEATMAP,
         "concepts": CONCEPTS,
+        "top_patches": PATCHES,
     }
 
     def fake(name):
@@ -102,6 +115,15 @@ def test_filters_take_units_recipe_and_seed_and_need_no_image(calls):
     options.pop("progress")
     assert options == {"units": [0, 1, 2, 7], "recipe": "classic", "seed": 4, "layer": "block1_conv1"}
     assert "load_image" not in calls
+
+
+def test_patches_search_a_folder(calls):
+    assert run("patches photos --units 1-2 --count 4 --layer block1_conv1 --dpi 40") == 0
+    options = calls["top_patches"][1]
+    assert options.pop("progress")
+    assert options == {"images": "photos", "units": [1, 2], "count": 4, "layer": "block1_conv1"}
+    assert run("patches") == 0 and calls["top_patches"][1]["images"] is None
+    assert Path("patches.png").read_bytes().startswith(b"\x89PNG")
 
 
 def test_filters_read_an_image_that_is_named_and_say_that_it_is_not_used(calls, capsys):

@@ -32,7 +32,7 @@ def main() -> None:
         page.wait_for_function("Number(document.querySelector('.cnnvis-stage')?.dataset.frame) >= 2")
         page.get_by_role("button", name="What does this filter want?").click()
         page.wait_for_function(
-            "document.querySelector('.cnnvis-stage').textContent.includes('recipe classic')"
+            "document.querySelector('.cnnvis-stage').textContent.includes('recipe fourier')"
         )
         page.wait_for_timeout(1500)
         for theme in ("light", "dark"):

@@ -153,6 +153,19 @@ def _of(target: Target | int) -> tuple[str, str]:
     return (target.of, target.layer) if isinstance(target, Target) else LOGITS
 
 
+def layer_alone(network: Network, image: np.ndarray, path: str) -> np.ndarray:
+    """(h, w, c) of one layer on an RGB uint8 image, not remembered; with what is compiled already where possible."""
+    every = _every_layer(network, arrays=2)
+    if path in every and not network.probe.is_compiled("forward", (path,)):
+        if network.probe.is_compiled("backward", every):
+            none = np.zeros((1, network.probe.classes), np.float32)
+            return network.probe.backward(network.prepare(image), none, every)[1][path][0]
+        recorded = cheapest_to_record(network, "forward", path)
+    else:
+        recorded = (path,)
+    return network.probe.forward(network.prepare(image), recorded)[1][path][0]
+
+
 def record_all(network: Network, image: np.ndarray, target: int) -> bool:
     """Have every layer's activations and gradients in memory; False where they are too large for that."""
     every = _every_layer(network, arrays=2)

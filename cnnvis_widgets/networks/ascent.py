@@ -1,8 +1,9 @@
 """One step of activation maximization, compiled: picture, moves, network, gradient and optimizer in one graph.
 
 The idea: what a step is made of is plain data, compared by value (`Climb`); equal ones share their compiled function.
-All that changes from unit to unit and from step to step enters as tensors: indices, weights, the drawn moves. So
-another unit of a layer never traces again. The network is traced up to the layer and no further.
+All that changes from unit to unit and from step to step enters as tensors: indices, weights, the drawn moves, and the
+size at which the network is shown a picture. So neither another unit of a layer nor another resolution traces again,
+which for a network of 150 layers would take a second or two and some 60 MB. It is traced up to the layer, no further.
 
 Like `probe.py`, beside which it lies, this file knows `tf.function` and automatic differentiation.
 """
@@ -12,12 +13,13 @@ from __future__ import annotations
 import contextlib
 import functools
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from cnnvis_widgets.networks.memory import give_back
 from cnnvis_widgets.networks.probe import Probe, Reached, before_head, recording, tf
 
 SCORES = ""  # the path that stands for the scores before the head
@@ -27,15 +29,16 @@ SCORES = ""  # the path that stands for the scores before the head
 class Climb:
     """What a compiled step is made of: frozen dataclasses and tuples, written with `keras.ops`."""
 
-    plan: Any  # .layers: paths; .value(outputs by path, numbers) -> (n,)
+    plan: (
+        Any  # .layers: paths; .value(outputs by path, numbers) -> (n,); .slopes(numbers), where it knows them
+    )
     parametrization: Any  # .picture(values, size, shown) -> (n, *shown, 3) in [0, 1]
     transforms: Any  # .apply(pictures, warp) -> pictures
     optimizer: Any  # .slots, .step(value, slots, gradient, count, rate) -> (value, slots)
     penalties: Any  # .value(pictures) -> (n,)
     size: tuple[int, int]  # that the values were started at
-    view: tuple[int, int]  # that the network is shown
+    view: tuple[int, int] | None = None  # that the network is shown, where it takes no picture of open size
     dtype: str = "float32"  # what its layers compute in
-    waking: bool = False  # whether gradients pass through closed ReLUs
 
 
 @dataclass(frozen=True)
@@ -79,22 +82,27 @@ def step(
     numbers: Sequence[np.ndarray],
     warp: np.ndarray,
     colours: Colours,
+    view: tuple[int, int],
     rate: float = 1.0,
+    waking: bool = False,
 ) -> tuple[State, np.ndarray, np.ndarray]:
     """(the state after a step, the objective before it (n,), whether the network gave a gradient (n,) bool).
 
-    numbers: the plan's; the first axis of each, where it has one, is the pictures. rate: of the optimizer's own.
+    numbers: the plan's; the first axis of each, where it has one, is the pictures. view: the size that the network is
+    shown. rate: of the optimizer's own. waking: whether gradients pass through closed ReLUs.
     """
     given = (
         state.values,
         state.slots,
-        (np.float32(state.count + 1), np.float32(rate)),
+        (np.float32(state.count + 1), np.float32(rate), np.float32(waking)),
         tuple(numbers),
-        (warp, colours.matrix, colours.offset),
+        (warp, colours.matrix, colours.offset, np.array(view, np.int32)),
     )
-    run = _compiled(probe, climb, given)
-    with probe.errors_in_words((*climb.view, probe.input_shape[-1])):
+    run = _compiled(probe, climb, given, view)
+    with probe.errors_in_words((*view, probe.input_shape[-1])):
         values, slots, reached, moved = run(*map(tf.convert_to_tensor, tf.nest.flatten(given)))
+    if state.count == 0:
+        give_back()  # what TensorFlow took to arrange the graph for its first run
     return State(tuple(values), tuple(map(tuple, slots)), state.count + 1), reached.numpy(), moved.numpy()
 
 
@@ -154,12 +162,12 @@ def _each(function: Callable, *states: State) -> State:
     return State(values, slots, states[0].count)
 
 
-def _compiled(probe: Probe, climb: Climb, given: tuple) -> Callable:
+def _compiled(probe: Probe, climb: Climb, given: tuple, view: tuple[int, int]) -> Callable:
     def look(*flat):
         return _step(probe, climb, *tf.nest.pack_sequence_as(given, flat))
 
     def trace():
-        with probe.errors_in_words((*climb.view, probe.input_shape[-1])):
+        with probe.errors_in_words((*view, probe.input_shape[-1])):
             return _traced(look, given)
 
     return probe.compiled(("ascent", climb, _shapes(given)), trace)
@@ -170,7 +178,7 @@ def _shapes(given: tuple) -> tuple:
 
 
 def _traced(function: Callable, given: tuple) -> Callable:
-    """Traced for any number of pictures; the warp and the colours, which come last, keep their shape."""
+    """Traced for any number of pictures; warp, colours and view, which come last, keep their shape."""
     specs = [
         tf.TensorSpec((None, *np.shape(t)[1:]) if np.ndim(t) else (), tf.as_dtype(t.dtype))
         for t in tf.nest.flatten(given)
@@ -179,16 +187,20 @@ def _traced(function: Callable, given: tuple) -> Callable:
 
 
 def _step(probe: Probe, climb: Climb, values, slots, pace, numbers, seeing):
-    count, rate = pace
-    warp, matrix, offset = seeing
+    count, rate, waking = pace
+    warp, matrix, offset, view = seeing
     channels = probe.input_shape[-1]
-    with _open_relus() if climb.waking else contextlib.nullcontext():
-        pictures = climb.parametrization.picture(list(values), climb.size, climb.view)
+    shown = climb.view or tuple(tf.unstack(tf.ensure_shape(view, (2,))))
+    with _opening_relus(waking):
+        pictures = climb.parametrization.picture(list(values), climb.size, shown)
         seen = climb.transforms.apply(pictures, tf.ensure_shape(warp, (2, 3)))
         inputs = tf.tensordot(seen, tf.ensure_shape(matrix, (3, channels)), 1)
         inputs += tf.ensure_shape(offset, (channels,))
-        reached = climb.plan.value(_outputs(probe, climb.plan.layers, inputs, climb.dtype), numbers)
-        goal = tf.reduce_sum(reached - climb.penalties.value(pictures))
+        inputs = tf.ensure_shape(inputs, (None, *(climb.view or (None, None)), channels))
+        taps = _Taps(climb.plan.slopes(numbers)) if hasattr(climb.plan, "slopes") else None
+        reached = climb.plan.value(_outputs(probe, climb.plan.layers, inputs, climb.dtype, taps), numbers)
+        goal = taps.goal() if taps else tf.reduce_sum(reached)
+        goal -= tf.reduce_sum(climb.penalties.value(pictures))
         none = tf.UnconnectedGradients.ZERO
         # That of the inputs is the network's alone: penalties know the pictures, not the inputs.
         *gradients, felt = tf.gradients(goal, [*values, inputs], unconnected_gradients=none)
@@ -204,7 +216,9 @@ def _step(probe: Probe, climb: Climb, values, slots, pace, numbers, seeing):
     )
 
 
-def _outputs(probe: Probe, paths: tuple[str, ...], inputs, dtype: str = "float32") -> dict:
+def _outputs(
+    probe: Probe, paths: tuple[str, ...], inputs, dtype: str = "float32", taps: _Taps | None = None
+) -> dict:
     """What the layers at ``paths`` put out, in float32; the network is run no further than it must."""
     probe.traces += 1
     calls: list[tuple[str, str, Any]] = []
@@ -213,20 +227,68 @@ def _outputs(probe: Probe, paths: tuple[str, ...], inputs, dtype: str = "float32
         with recording(probe.model, calls, dtype=other):
             calls.append((SCORES, "", before_head(probe.model(inputs, training=False))[0]))
     else:
-        with contextlib.suppress(Reached), recording(probe.model, calls, paths, other):
+        changes = {path: functools.partial(taps.put_on, path) for path in paths} if taps else None
+        with contextlib.suppress(Reached), recording(probe.model, calls, paths, other, changes):
             probe.model(inputs, training=False)
     found = {path: value for path, _name, value in calls}
     return {path: tf.cast(found[path], tf.float32) for path in paths}
 
 
-def _open_relus():
-    """Within this, gradients pass through ReLUs whether open or closed: so a unit that is off learns what wakes it.
+class _Taps:
+    """Where each layer's output passes, a place at which a known slope joins the gradient on its way back.
+
+    The same as the gradient of a sum over all layers' means, without a second gradient of every layer's size for each.
+    """
+
+    def __init__(self, slopes: dict):
+        self.slopes = slopes
+        self.ends: list = []
+
+    def put_on(self, path: str, output):
+        graph = tf.compat.v1.get_default_graph()
+        with graph.gradient_override_map({"IdentityN": "CnnvisTap"}):
+            passed, end = tf.raw_ops.IdentityN(input=[output, self.slopes[path]])
+        self.ends.append(end)
+        return passed
+
+    def goal(self):
+        """What to differentiate: its way back leads through every tap."""
+        return tf.add_n([tf.reduce_sum(end) for end in self.ends])
+
+
+def _tapped(operation, slope, _end):
+    output, slopes = operation.inputs
+    height, width = tf.shape(output)[1], tf.shape(output)[2]
+    share = slopes / tf.cast(height * width, tf.float32)
+    return slope + tf.cast(share, output.dtype)[:, None, None, :], None
+
+
+@contextlib.contextmanager
+def _opening_relus(waking) -> Iterator[None]:
+    """Within this, gradients pass through all ReLUs, open or closed, while ``waking`` is 1: so a unit that is off
+    learns what wakes it.
 
     As in Lucid's redirected ReLU gradients, but for all ReLUs on the way, and only used while nothing else arrives.
     """
     graph = tf.compat.v1.get_default_graph()
-    return graph.gradient_override_map({"Relu": "CnnvisOpenRelu", "Relu6": "CnnvisOpenRelu"})
+    graph.get_collection_ref(_WAKING)[:] = [waking]
+    with graph.gradient_override_map({"Relu": "CnnvisWakingRelu", "Relu6": "CnnvisWakingRelu6"}):
+        yield
 
 
+def _through(grad: Callable) -> Callable:
+    """The gradient of a kind of ReLU: its own, but of an output of 1 while it is waking, which lets all pass."""
+
+    def gradient(operation, slope):
+        output = operation.outputs[0]
+        waking = tf.cast(operation.graph.get_collection(_WAKING)[0], output.dtype)
+        return grad(gradients=slope, features=output + waking * (1 - output))
+
+    return gradient
+
+
+_WAKING = "cnnvis_waking"
 with contextlib.suppress(KeyError):  # known already where this module is loaded again
-    tf.RegisterGradient("CnnvisOpenRelu")(lambda _operation, gradient: gradient)
+    tf.RegisterGradient("CnnvisTap")(_tapped)
+    tf.RegisterGradient("CnnvisWakingRelu")(_through(tf.raw_ops.ReluGrad))
+    tf.RegisterGradient("CnnvisWakingRelu6")(_through(tf.raw_ops.Relu6Grad))

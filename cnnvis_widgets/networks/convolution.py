@@ -71,6 +71,29 @@ class Convolution:
         bias = float(_array(layer.bias)[unit]) if layer.use_bias else 0.0
         return channels, weights, bias
 
+    def weights_of_channel(self, channel: int) -> np.ndarray:
+        """One input channel's kernels (kh, kw, units) float32, zero for units that do not look at it."""
+        layer = self.operation
+        if self.kind == "separable":
+            depthwise, pointwise = _array(layer.depthwise_kernel), _array(layer.pointwise_kernel)
+            copies = depthwise.shape[-1]
+            part = pointwise[0, 0, channel * copies : (channel + 1) * copies]  # (copies, units)
+            return np.einsum("ijm,mu->iju", depthwise[:, :, channel], part)
+        kernel = _array(layer.kernel)
+        if self.kind == "depthwise":
+            units = kernel.shape[2] * kernel.shape[3]
+            found = np.zeros((*kernel.shape[:2], units), np.float32)
+            first = channel * kernel.shape[3]
+            found[..., first : first + kernel.shape[3]] = kernel[:, :, channel]
+            return found
+        group, within = divmod(channel, kernel.shape[2])
+        size = layer.filters // layer.groups
+        found = np.zeros((*kernel.shape[:2], layer.filters), np.float32)
+        found[..., group * size : (group + 1) * size] = kernel[
+            :, :, within, group * size : (group + 1) * size
+        ]
+        return found
+
     def activate(self, values: np.ndarray) -> np.ndarray | None:
         """What the activation function inside the layer makes of each value; None where it needs all units."""
         if "max" in self.activation:  # softmax, sparsemax

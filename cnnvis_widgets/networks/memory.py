@@ -5,6 +5,8 @@ Everyone who asks gets the same array, so it is read-only.
 
 from __future__ import annotations
 
+import contextlib
+import ctypes
 import threading
 from collections import OrderedDict
 from collections.abc import Hashable
@@ -63,3 +65,9 @@ class Memory:
 
     def __len__(self) -> int:
         return len(self._arrays)
+
+
+def give_back() -> None:
+    """Return to the system what was freed: after a function was traced that is some 30 MB, and takes 2 ms."""
+    with contextlib.suppress(OSError, AttributeError, TypeError):  # only glibc keeps it for itself
+        ctypes.CDLL(None).malloc_trim(0)

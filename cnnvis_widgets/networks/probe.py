@@ -27,6 +27,7 @@ import numpy as np
 from cnnvis_widgets.errors import CnnvisError, MethodError, NetworkLoadError, UnknownLayerError
 from cnnvis_widgets.networks.files import reason
 from cnnvis_widgets.networks.graph import Graph, Trace, parameters_of
+from cnnvis_widgets.networks.memory import give_back
 from cnnvis_widgets.networks.quiet import start_tensorflow
 
 start_tensorflow()  # before anything else imports it and fills the screen
@@ -283,6 +284,7 @@ class Probe:
         with _TRACING:
             if key not in self._compiled:
                 self._compiled[key] = trace()
+                give_back()
                 while len(self._compiled) > COMPILED:
                     self._compiled.popitem(last=False)
             self._compiled.move_to_end(key)

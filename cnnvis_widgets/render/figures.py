@@ -24,6 +24,7 @@ from cnnvis_widgets.errors import CnnvisError
 from cnnvis_widgets.render import colormaps, parts, tiles
 from cnnvis_widgets.render.pictures import limits
 from cnnvis_widgets.results import Concepts, FeatureMaps, FilterPictures, Heatmap
+from cnnvis_widgets.results import FeatureMaps, FilterPictures, Heatmap, TopPatches
 
 # Inches, and points for letters (72 to the inch).
 _WIDTH, _NARROWEST, _TALLEST, _LARGEST_TILE = 12.0, 7.0, 24.0, 3.0
@@ -130,6 +131,32 @@ def plot_filters(pictures: FilterPictures, columns: int | None = None) -> Figure
     ]
     figure = sheet.draw(f"{pictures.network}  ·  {pictures.layer.path}", " · ".join(filter(None, facts)))
     sheet.mark(dead, broken)
+    return figure
+
+
+def plot_patches(patches: TopPatches) -> Figure:
+    """The patches of photographs that excite units most: a row for each unit, strongest first, with activations.
+
+    Grey is padding beyond the photograph. Units that are active on none of them carry a stroke.
+    Raises CnnvisError for another kind of result.
+    """
+    _check_kind(patches, TopPatches, "plot_patches", "top_patches")
+    count = patches.images.shape[1]
+    names = [str(unit) if column == 0 else " " for unit in patches.units for column in range(count)]
+    sheet = _Sheet(
+        patches.images.reshape(-1, *patches.images.shape[2:]),
+        count,
+        names=names,
+        notes=[_short(value) if np.isfinite(value) else "" for value in patches.values.ravel()],
+    )
+    silent = ~patches.active
+    facts = [
+        f"{_count(len(patches.units), 'unit')}, a row each: where the activation is highest on "
+        f"{_count(patches.searched, 'photograph')}",
+        f"{silent.sum()} active on none of them (/)" if silent.any() else "",
+    ]
+    figure = sheet.draw(f"{patches.network}  ·  {patches.layer.path}", " · ".join(filter(None, facts)))
+    sheet.mark(np.repeat(silent, count), np.zeros(len(names), bool))
     return figure
 
 

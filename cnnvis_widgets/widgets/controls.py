@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 import ipywidgets as widgets
 
+from cnnvis_widgets.compute.maximize import recipes
 from cnnvis_widgets.locale import say
 from cnnvis_widgets.render import colormaps
 from cnnvis_widgets.results import LayerInfo
@@ -38,6 +39,9 @@ class Controls:
         )
         self.maximize = widgets.Button(button_style="primary", icon="magic", **self._words("maximize"))
         self.cancel = widgets.Button(icon="stop", disabled=True, **self._words("cancel"))
+        self.recipe = self._dropdown("recipe", [(recipe.name, recipe.name) for recipe in recipes()])
+        self.recipe.layout.flex, self.recipe.layout.min_width = "0 0 auto", "0"
+        self.recipe.layout.width = "150px"
         self.follow = widgets.Checkbox(False, indent=False, **self._words("follow"))
         for button in (self.maximize, self.cancel, self.follow):
             button.layout.width, button.layout.flex, button.layout.min_width = "auto", "0 0 auto", "0"

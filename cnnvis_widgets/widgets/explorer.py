@@ -34,12 +34,16 @@ from cnnvis_widgets.widgets.controls import TOP, Controls, offer
 from cnnvis_widgets.widgets.kernels import keep_apart_from_cells
 from cnnvis_widgets.widgets.parts import PARTS
 from cnnvis_widgets.widgets.parts.ablation import Ablating
+from cnnvis_widgets.widgets.parts.part import Part
 from cnnvis_widgets.widgets.shelf import Shelf
 from cnnvis_widgets.widgets.shown import Shown
 from cnnvis_widgets.widgets.stage import Stage
 from cnnvis_widgets.widgets.state import State
 from cnnvis_widgets.widgets.words import heat_words, progress_words
 
+_CLASSES_OFFERED = 10
+_IDLE_SECONDS = 0.2
+_LONGER_IDLE_SECONDS = 1.0
 _ECHO_SECONDS = 1.0
 
 
@@ -138,7 +142,7 @@ class Explorer(widgets.VBox):
             network=self.shelf.name_to_load(state.network),
             image=self.shelf.name_of_image(state.image),
             samples=tuple(self.shelf.samples),
-            recipe="classic" if drawn and "filter" in self.panels else None,
+            recipe=self.stage.picture_recipe if drawn and "filter" in self.panels else None,
         )
 
     def to_html(
@@ -282,7 +286,7 @@ class Explorer(widgets.VBox):
             yield self.controls.row(*row)
         yield self.stage
         if "filter" in self.panels:
-            yield self.controls.row("maximize", "cancel", "follow")
+            yield self.controls.row("maximize", "cancel", "recipe", "follow")
 
     def _observe(self) -> None:
         controls = self.controls
@@ -292,6 +296,7 @@ class Explorer(widgets.VBox):
         self._on_value(controls.target, self._target_chosen)
         self._on_value(self.stage, lambda choice: self._target_chosen(choice - 1), "target_choice")
         self._on_value(controls.method, lambda name: {"method": name})
+        self._on_value(controls.recipe, lambda name: {"recipe": name})
         self._on_value(controls.search, self._searched)
         self.stage.observe(lambda change: self._spoken_to(change.new), "language")
         self.stage.on("unwatched", lambda _content, _buffers: self._rest())
@@ -427,6 +432,7 @@ class Explorer(widgets.VBox):
         if shown.progress is None:
             worker().submit((id(self), "prefetch"), lambda _ticket: views.prefetch(shown))
         return shown.state
+        worker().submit((id(self), "prefetch"), lambda _ticket: _prefetch(shown, self._parts))
 
     def view_of(self, wanted: State, ticket: Ticket | None = None, heatmap: Heatmap | None = None) -> Shown:
         """Everything that belongs to a state, computed or from memory; shows nothing. On the worker thread."""
@@ -491,6 +497,7 @@ class Explorer(widgets.VBox):
                 controls.unit.value = state.unit
             controls.show_classes(network.class_names, state.target)
             controls.method.value = find_method(state.method).name
+            controls.recipe.value = state.recipe
         finally:
             self._updating = None
 
@@ -567,3 +574,59 @@ class Explorer(widgets.VBox):
             sort=state.sort,
             difference=state.difference,
         )
+
+
+def _explain(network: Network, image: np.ndarray, state: State) -> Heatmap:
+    return explain(network, image, state.method, state.layer, state.target)
+
+
+def _existing_unit(unit: int | None, maps: FeatureMaps) -> int:
+    """The one asked for; None gives the strongest."""
+    if unit is None:
+        return int(np.argmax(np.abs(np.nan_to_num(maps.values)).max(axis=(0, 1))))
+    if not 0 <= unit < maps.layer.units:
+        raise CnnvisError(
+            f"Layer {maps.layer.path!r} has units 0 to {maps.layer.units - 1}; {unit} was asked for."
+        )
+    return unit
+
+
+def _existing_position(position: tuple[int, int] | None, maps: FeatureMaps) -> tuple[int, int] | None:
+    """The one asked for, if the layer's maps have it."""
+    h, w, _units = maps.values.shape
+    if position is not None and (position[0] >= h or position[1] >= w):
+        raise CnnvisError(
+            f"Layer {maps.layer.path!r} has positions 0,0 to {h - 1},{w - 1} (row, column); "
+            "{},{} was asked for.".format(*position)
+        )
+    return position
+
+
+def _prefetch(shown: Shown, parts: Iterable[Part]) -> Iterator[None]:
+    """When nobody has asked for anything for a moment: every layer, so that the next choice is read from memory.
+
+    After another moment, whatever the parts would like to have ready.
+    """
+    yield from _idle(_IDLE_SECONDS)
+    if shown.heatmap is not None:
+        runs.record_all(shown.network, shown.image, shown.heatmap.target.index)
+    yield from _idle(_LONGER_IDLE_SECONDS)
+    for part in parts:
+        part.idle(shown)
+        yield
+
+
+def _idle(seconds: float) -> Iterator[None]:
+    asked = time.monotonic()
+    while time.monotonic() - asked < seconds:
+        time.sleep(0.01)
+        yield
+
+
+def _facts(shown: Shown) -> dict[str, str]:
+    """What the browser needs beside the arrays to describe the view in a sentence."""
+    best, heatmap = shown.predictions[0], shown.heatmap
+    facts = {"name": best.name, "share": percent(best.probability)}
+    if heatmap is None:
+        return facts
+    return facts | {"target": heatmap.target.name, "method": heatmap.method, "layer": heatmap.layer.path}

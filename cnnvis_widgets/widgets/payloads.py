@@ -150,7 +150,7 @@ def no_field() -> dict[str, Any]:
     return {"field_map": b"", "field_shape": [0, 0], "field_of": {}}
 
 
-def picture_payload(image: np.ndarray, unit: int, caption: str = "") -> dict[str, Any]:
+def picture_payload(image: np.ndarray, unit: int, caption: str = "", recipe: str = "") -> dict[str, Any]:
     """Traits that show a filter's picture: RGB uint8 (h, w, 3)."""
     content = np.ascontiguousarray(image, np.uint8).tobytes()
     return {
@@ -158,6 +158,7 @@ def picture_payload(image: np.ndarray, unit: int, caption: str = "") -> dict[str
         "picture_shape": list(image.shape[:2]),
         "picture_unit": unit,
         "picture_caption": caption,
+        "picture_recipe": recipe,
     }
 
 
@@ -193,6 +194,18 @@ def atlas_payload(
         _, content = cv2.imencode(".jpg", np.concatenate(small), [cv2.IMWRITE_JPEG_QUALITY, 90])
         payload |= {"atlas_tiles": content.tobytes(), "atlas_units": list(units)}
     return payload
+def patches_payload(images: np.ndarray, said: Sequence[str]) -> dict[str, Any]:
+    """Traits that show patches of photographs beside a filter's picture: RGB uint8 (n, h, w, 3), a caption each."""
+    return {
+        "patches": np.ascontiguousarray(images, np.uint8).tobytes(),
+        "patches_shape": list(images.shape[:3]),
+        "patches_said": list(said),
+    }
+
+
+def no_patches() -> dict[str, Any]:
+    """Traits that forget the patches: they belonged to another unit."""
+    return {"patches": b"", "patches_shape": [0, 0, 0], "patches_said": []}
 
 
 def pinned_payload(shown: Shown, language: str) -> dict[str, Any]:

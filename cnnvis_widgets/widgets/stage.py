@@ -170,6 +170,14 @@ class Stage(anywidget.AnyWidget):
     picture_shape = traitlets.List([0, 0]).tag(sync=True)
     picture_caption = traitlets.Unicode().tag(sync=True)
     picture_unit = traitlets.Int(-1).tag(sync=True)
+    picture_recipe = traitlets.Unicode().tag(sync=True)
+    patches = traitlets.Bytes().tag(
+        sync=True
+    )  # RGB uint8 (n, h, w, 3): of photographs, for the picture's unit
+    patches_shape = traitlets.List([0, 0, 0]).tag(sync=True)  # n, h, w
+    patches_said = traitlets.List(traitlets.Unicode()).tag(
+        sync=True
+    )  # a caption for each; one alone: why none
     picture_progress = traitlets.Dict().tag(sync=True)  # step, steps, seconds_left, message; or empty
 
     atlas = traitlets.Dict().tag(sync=True)  # `atlas_payload` makes these four; empty: there is none

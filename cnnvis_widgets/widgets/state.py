@@ -6,6 +6,7 @@ import numbers
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
+from cnnvis_widgets.compute.maximize import recipes
 from cnnvis_widgets.errors import CnnvisError, did_you_mean
 from cnnvis_widgets.locale import LANGUAGES
 from cnnvis_widgets.render import colormaps
@@ -16,6 +17,7 @@ _CHOICES: dict[str, tuple[str, ...]] = {
     "heat_scale": ("own", "shared"),
     "sort": ("index", "strength", "class"),
     "language": LANGUAGES,
+    "recipe": tuple(recipe.name for recipe in recipes()),
 }
 
 
@@ -36,6 +38,7 @@ class State:
     heat_scale: str = "own"  # "shared": one scale for all classes, so that weak evidence looks weak
     sort: str = "index"
     language: str = "en"
+    recipe: str = "fourier"  # of filter pictures
     pinned: dict[str, Any] | None = (
         None  # the view to compare with: such a dictionary, without a pinned one of its own
     )

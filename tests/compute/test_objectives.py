@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from models import functional
 
+from cnnvis_widgets import maximize
 from cnnvis_widgets.compute.maximize import (
     alignment,
     caricature,
@@ -11,7 +12,6 @@ from cnnvis_widgets.compute.maximize import (
     direction,
     diversity,
     logit,
-    maximize_objective,
     neuron,
     unit,
 )
@@ -100,6 +100,6 @@ def test_what_does_not_fit_is_refused_in_words():
         ("relu", MethodError, "takes an objective"),
     ]:
         with pytest.raises(error, match=words):
-            maximize_objective(network, objective)
+            maximize(network, objective)
     with pytest.raises(MethodError, match="single units only"):
-        maximize_objective(network, unit("relu", 1), "classic")
+        maximize(network, unit("relu", 1), "classic")

@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 
-from cnnvis_widgets.compute.maximize import Fourier, Laplacian, Maco, Pixels, natural
+from cnnvis_widgets.compute.maximize import Fourier, Laplacian, Maco, Pixels, Shared, natural
 from cnnvis_widgets.compute.maximize.parametrizations import coloured, inverse_fourier
 from cnnvis_widgets.images import resize, sample_images
 
@@ -124,3 +124,19 @@ def test_any_size_and_seed(parametrization):
         assert picture.shape == (*shown, 3) and picture.min() >= 0 and picture.max() <= 1
     np.testing.assert_array_equal(first[0], again[0])
     assert (first[0] != other[0]).any()
+
+
+def test_shared_values_move_all_pictures_of_a_batch_and_own_ones_only_one():
+    shared = Shared(shared=(4,), decorrelated=False)
+    values = [np.stack([part, part]) for part in shared.start((8, 12), np.random.default_rng(0))]
+    before = np.asarray(shared.picture(values, (8, 12), (8, 12)))
+    np.testing.assert_array_equal(before[0], before[1])
+    values[1][0] += 1
+    after = np.asarray(shared.picture(values, (8, 12), (8, 12)))
+    logit = lambda x: np.log(x / (1 - x))  # noqa: E731
+    np.testing.assert_allclose(
+        logit(after) - logit(before), 0.5, atol=1e-3, err_msg="half of it each: a mean"
+    )
+    values[0][0] += 1
+    own = np.asarray(shared.picture(values, (8, 12), (8, 12)))
+    assert (own[0] > after[0]).all() and (own[1] == after[1]).all()

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from cnnvis_widgets import maximize
 from cnnvis_widgets.compute.maximize import (
     Adam,
     Normalized,
@@ -12,7 +13,6 @@ from cnnvis_widgets.compute.maximize import (
     Pixels,
     Recipe,
     Transforms,
-    maximize_objective,
     neuron,
 )
 from cnnvis_widgets.compute.maximize.transforms import STILL, blurred, warped
@@ -111,7 +111,7 @@ def test_jitter_does_not_let_the_picture_drift():
         Normalized(0.3),
         fading=False,
     )
-    grown = maximize_objective(network, neuron("sum", 0), recipe).images[0].astype(float).sum(axis=-1)
+    grown = maximize(network, neuron("sum", 0), recipe).images[0].astype(float).sum(axis=-1)
     grown -= grown.min()
     assert grown.max() > 0
     for axis, side in ((0, 17), (1, 21)):

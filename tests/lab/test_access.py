@@ -162,7 +162,7 @@ def test_buttons_and_the_check_box_answer_to_space_and_enter(keyboard):
     assert keyboard.state("scale") == "layer"
     keyboard.go_to("What does this filter want?")
     keyboard.press("Enter")
-    keyboard.wait("s.textContent.includes('unit 5 · recipe classic')")
+    keyboard.wait("s.textContent.includes('unit 5 · recipe fourier')")
     keyboard.go_to("for every filter I select")
     keyboard.press("Space")
     keyboard.page.wait_for_timeout(400)
@@ -221,7 +221,7 @@ def test_the_language_is_switched_while_one_looks(keyboard):
     state = keyboard.notebook.kernel_eval("explorer.state")
     keyboard.go_to("What does this filter want?")
     keyboard.press("Enter")
-    keyboard.wait("s.textContent.includes('unit 5 · recipe classic')")
+    keyboard.wait("s.textContent.includes('unit 5 · recipe fourier')")
     keyboard.go_to("Language")
     keyboard.press("ArrowDown")
     keyboard.wait("s.lang === 'zh' && s.textContent.includes('特征图')")
@@ -300,20 +300,20 @@ def test_two_displays_then_none_leave_no_listeners(lab):
     notebook.execute(
         """
         import time
-        probe = explorer.network.probe
-        real = probe.unit_gradient
+        from cnnvis_widgets.networks import ascent
+        real = ascent.step
         steps = []
-        probe.unit_gradient = lambda *a: (steps.append(1), time.sleep(0.2), real(*a))[2]
+        ascent.step = lambda *a, **k: (steps.append(1), time.sleep(0.2), real(*a, **k))[2]
         explorer.controls.maximize.click()
         """
     )
-    notebook.page.wait_for_function("() => document.body.textContent.includes('step 2 of 20')")
+    notebook.page.wait_for_function("() => document.body.textContent.includes('step 2 of 48')")
     notebook.command("notebook:clear-all-cell-outputs")
     notebook.page.wait_for_function("() => !document.querySelector('.cnnvis-stage')")
     assert listeners() == both - 2
     notebook.page.wait_for_timeout(600)
     taken = notebook.kernel_eval("len(steps)")
     notebook.page.wait_for_timeout(600)
-    assert notebook.kernel_eval("len(steps)") == taken < 18, (
+    assert notebook.kernel_eval("len(steps)") == taken < 46, (
         "the picture that nobody sees was made all the same"
     )

@@ -200,22 +200,22 @@ def test_a_filter_picture_grows_and_can_be_cancelled(page):
     page.notebook.execute(
         """
         import time
-        probe = explorer.network.probe
-        real = probe.unit_gradient
-        probe.unit_gradient = lambda *a: (time.sleep(0.15), real(*a))[1]  # slow enough for a hand to be quicker
+        from cnnvis_widgets.networks import ascent
+        real = ascent.step
+        ascent.step = lambda *a, **k: (time.sleep(0.15), real(*a, **k))[1]  # slow enough for a hand to be quicker
         """
     )
     page.button("What does this filter want?").click()
-    page.wait_for_text("step 3 of 20")
+    page.wait_for_text("step 3 of 48")
     page.button("Cancel").click()
     page.wait_for_text("Cancelled after step")
     partial = page.notebook.pixels("canvas.cnnvis-filter").copy()
     assert len(np.unique(partial.reshape(-1, 4), axis=0)) > 50
-    page.notebook.execute("probe.unit_gradient = real")
+    page.notebook.execute("ascent.step = real")
     page.button("What does this filter want?").click()
     panel = "s.querySelector('.cnnvis-panel-filter').textContent"
     page.wait(f"!{panel}.includes('Cancelled') && !{panel}.includes('step ')")
-    page.wait_for_text("recipe classic")
+    page.wait_for_text("recipe fourier")
     assert (page.notebook.pixels("canvas.cnnvis-filter") != partial).any()
 
 

@@ -11,6 +11,7 @@ from models import functional
 from waiting import wait_until
 
 import cnnvis_widgets as cnnvis
+from cnnvis_widgets.networks import ascent
 from cnnvis_widgets.networks.network import Network
 from cnnvis_widgets.widgets.controls import TOP
 from cnnvis_widgets.widgets.words import heat_message
@@ -158,28 +159,36 @@ def test_a_filter_picture_grows_and_is_remembered(explorer, network):
     explorer.update(layer="block2_conv1", unit=3)
     explorer.controls.maximize.click()
     wait_until(lambda: explorer.stage.picture_unit == 3 and not explorer.stage.picture_progress)
-    expected = cnnvis.maximize_filters(network, "block2_conv1", [3], "classic").images[0]
+    expected = cnnvis.maximize_filters(network, "block2_conv1", [3], "fourier").images[0]
     shown = np.frombuffer(explorer.stage.picture, np.uint8).reshape(*explorer.stage.picture_shape, 3)
     np.testing.assert_array_equal(shown, expected)
-    for word in ("bundled", "block2_conv1", "unit 3", "classic"):
+    for word in ("bundled", "block2_conv1", "unit 3", "fourier"):
         assert word in explorer.stage.picture_caption
-    frame = explorer.stage.frame
+    wait_until(lambda: explorer.stage.patches_said)
+    frame, traces = explorer.stage.frame, network.probe.traces
     explorer.controls.maximize.click()
-    wait_until(lambda: explorer.stage.frame > frame)
-    assert explorer.stage.frame == frame + 1  # one frame, from memory
+    wait_until(lambda: explorer.stage.frame >= frame + 2)
+    assert explorer.stage.frame == frame + 2, "the picture and its patches, from memory"
+    assert network.probe.traces == traces
+
+
+def slow_down(monkeypatch, seconds: float, steps: list | None = None) -> None:
+    """Make each step of a filter picture take longer, and count them."""
+    real = ascent.step
+
+    def slow(*arguments, **options):
+        if steps is not None:
+            steps.append(1)
+        time.sleep(seconds)
+        return real(*arguments, **options)
+
+    monkeypatch.setattr(ascent, "step", slow)
 
 
 def test_cancel_stops_within_one_step_and_keeps_the_picture(explorer, monkeypatch):
     explorer.update(layer="block4_conv1", unit=1)
     steps = []
-    real = type(explorer.network.probe).unit_gradient
-
-    def slow(probe, *arguments):
-        steps.append(1)
-        time.sleep(0.1)
-        return real(probe, *arguments)
-
-    monkeypatch.setattr(type(explorer.network.probe), "unit_gradient", slow)
+    slow_down(monkeypatch, 0.1, steps)
     explorer.controls.maximize.click()
     wait_until(lambda: len(steps) >= 3)
     assert not explorer.controls.cancel.disabled
@@ -191,18 +200,53 @@ def test_cancel_stops_within_one_step_and_keeps_the_picture(explorer, monkeypatc
 
 
 def test_a_layer_switch_is_answered_while_a_picture_grows(explorer, monkeypatch):
-    real = type(explorer.network.probe).unit_gradient
-
-    def slow(probe, *arguments):
-        time.sleep(0.1)
-        return real(probe, *arguments)
-
-    monkeypatch.setattr(type(explorer.network.probe), "unit_gradient", slow)
+    slow_down(monkeypatch, 0.1)
     explorer.controls.maximize.click()
     wait_until(lambda: explorer.stage.picture_progress.get("step", 0) >= 2)
     explorer.update(layer="block1_conv1")
     assert explorer.stage.picture_progress, "the picture is still growing"
     explorer.controls.cancel.click()
+
+
+def test_another_recipe_is_part_of_the_state_and_makes_the_picture_anew(explorer, network):
+    explorer.update(layer="block2_conv1", unit=5, recipe="fast")
+    assert explorer.controls.recipe.value == "fast" == explorer.state["recipe"]
+    explorer.controls.maximize.click()
+    wait_until(lambda: explorer.stage.picture_unit == 5 and not explorer.stage.picture_progress)
+    explorer.controls.recipe.value = "classic"
+    wait_until(lambda: "recipe classic, 20" in explorer.stage.picture_caption)
+    wait_until(lambda: not explorer.stage.picture_progress)
+    assert "stretched" in explorer.stage.picture_caption and "recipe='classic'" in explorer.code()
+    with pytest.raises(cnnvis.CnnvisError, match="no recipe 'slow'"):
+        explorer.update(recipe="slow")
+
+
+def test_the_patches_of_the_sample_photographs_stand_beside(explorer, network):
+    explorer.update(layer="block3_conv1", unit=7)
+    explorer.controls.maximize.click()
+    wait_until(lambda: explorer.stage.picture_unit == 7 and explorer.stage.patches_said)
+    found = cnnvis.top_patches(network, "block3_conv1", units=[7], count=6)
+    shape = explorer.stage.patches_shape
+    sent = np.frombuffer(explorer.stage.patches, np.uint8).reshape(*shape, 3)
+    np.testing.assert_array_equal(sent, found.images[0][: shape[0]])
+    assert explorer.stage.patches_said[0].startswith(found.sources[0][0])
+    explorer.update(layer="block1_conv1")
+    assert not explorer.stage.patches and not explorer.stage.patches_said, "they were another layer's"
+
+
+def test_every_layers_filter_pictures_share_what_is_compiled(explorer, network):
+    wait_until(lambda: explorer.network in filter_part(explorer)._ready)
+    for layer in ("block1_conv1", "block3_conv2"):
+        explorer.update(layer=layer, unit=2)
+        explorer.controls.maximize.click()
+        wait_until(lambda: explorer.stage.picture_progress)
+        traces = network.probe.traces
+        wait_until(lambda: explorer.stage.picture_progress.get("step", 0) >= 2)
+        assert network.probe.traces == traces
+
+
+def filter_part(explorer):
+    return next(part for part in explorer._parts if part.lane == "filter")
 
 
 def test_full_resolution_of_one_unit_on_demand(explorer):
@@ -344,10 +388,7 @@ def test_digits_choose_a_class_by_its_rank(explorer, network):
 
 
 def test_a_key_makes_a_filter_picture_and_another_cancels_it(explorer, monkeypatch):
-    real = type(explorer.network.probe).unit_gradient
-    monkeypatch.setattr(
-        type(explorer.network.probe), "unit_gradient", lambda *a: (time.sleep(0.1), real(*a))[1]
-    )
+    slow_down(monkeypatch, 0.1)
     explorer.update(layer="block4_conv1", unit=2)
     told(explorer, type="maximize")
     wait_until(lambda: explorer.stage.picture_progress.get("step", 0) >= 2)
@@ -357,14 +398,7 @@ def test_a_key_makes_a_filter_picture_and_another_cancels_it(explorer, monkeypat
 
 def test_work_that_nobody_watches_stops(explorer, monkeypatch):
     steps = []
-    real = type(explorer.network.probe).unit_gradient
-
-    def slow(probe, *arguments):
-        steps.append(1)
-        time.sleep(0.05)
-        return real(probe, *arguments)
-
-    monkeypatch.setattr(type(explorer.network.probe), "unit_gradient", slow)
+    slow_down(monkeypatch, 0.05, steps)
     explorer.update(layer="block4_conv1", unit=3)
     told(explorer, type="maximize")
     wait_until(lambda: len(steps) >= 2)
@@ -407,10 +441,7 @@ def test_another_language_changes_every_word_and_nothing_else(explorer, network)
 
 
 def test_a_cancelled_picture_is_said_in_the_new_language(explorer, monkeypatch):
-    real = type(explorer.network.probe).unit_gradient
-    monkeypatch.setattr(
-        type(explorer.network.probe), "unit_gradient", lambda *a: (time.sleep(0.1), real(*a))[1]
-    )
+    slow_down(monkeypatch, 0.1)
     explorer.update(layer="block4_conv1", unit=4)
     explorer.controls.maximize.click()
     wait_until(lambda: explorer.stage.picture_progress.get("step", 0) >= 2)

@@ -18,6 +18,8 @@ from cnnvis_widgets.widgets.payloads import (
     detail_payload,
     heat_payload,
     maps_payload,
+    no_patches,
+    patches_payload,
     photo_payload,
     picture_payload,
 )
@@ -361,9 +363,17 @@ def test_a_filter_picture_grows_with_its_progress(page: Page):
     assert (pixels(page, ".cnnvis-filter")[5:-5, 5:-5, :3] == (200, 100, 50)).all()
     expect(bar).to_be_hidden()
     receive(page, unit=2)
-    expect(page.locator(".cnnvis-panel-filter .cnnvis-caption")).to_have_text(
-        "unit 7 This is unit 7; unit 2 is selected."
-    )
+    caption = page.locator(".cnnvis-panel-filter .cnnvis-caption").first
+    expect(caption).to_have_text("unit 7 This is unit 7; unit 2 is selected.")
+    colours = np.uint8([(0, 90, 200), (20, 160, 40)])
+    patches = np.broadcast_to(colours[:, None, None], (2, 40, 40, 3))
+    receive(page, frame=3, **patches_payload(patches, ["cat: 3.2", "rocket: 1.1"]))
+    expect(page.get_by_role("img", name="cat: 3.2, rocket: 1.1")).to_be_visible()
+    strip = pixels(page, ".cnnvis-patches")[..., :3]
+    assert (strip[5:-5, 5:20] == colours[0]).all() and (strip[5:-5, -20:-5] == colours[1]).all()
+    receive(page, frame=4, **no_patches() | {"patches_said": ["active nowhere"]})
+    expect(page.locator(".cnnvis-patches")).to_be_hidden()
+    expect(page.locator(".cnnvis-panel-filter")).to_contain_text("active nowhere")
 
 
 # -------- between browser and kernel

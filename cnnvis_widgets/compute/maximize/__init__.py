@@ -6,7 +6,7 @@ names what goes well together; `climb` takes the steps, which can be stopped aft
 """
 
 from cnnvis_widgets.compute.maximize.climb import Progress
-from cnnvis_widgets.compute.maximize.maximize import ascend, maximize_filters, maximize_objective
+from cnnvis_widgets.compute.maximize.maximize import ascend, maximize_filters
 from cnnvis_widgets.compute.maximize.objectives import (
     Objective,
     alignment,
@@ -19,7 +19,7 @@ from cnnvis_widgets.compute.maximize.objectives import (
     unit,
 )
 from cnnvis_widgets.compute.maximize.optimizers import Adam, Normalized
-from cnnvis_widgets.compute.maximize.parametrizations import Fourier, Laplacian, Maco, Pixels
+from cnnvis_widgets.compute.maximize.parametrizations import Fourier, Laplacian, Maco, Pixels, Shared
 from cnnvis_widgets.compute.maximize.penalties import Penalties
 from cnnvis_widgets.compute.maximize.recipes import AnyRecipe, PlainRecipe, Recipe, find_recipe, recipes
 from cnnvis_widgets.compute.maximize.transforms import Transforms
@@ -37,6 +37,7 @@ __all__ = [
     "PlainRecipe",
     "Progress",
     "Recipe",
+    "Shared",
     "Transforms",
     "alignment",
     "ascend",
@@ -47,7 +48,6 @@ __all__ = [
     "find_recipe",
     "logit",
     "maximize_filters",
-    "maximize_objective",
     "neuron",
     "recipes",
     "unit",

@@ -64,11 +64,14 @@ def climb(
     seer = _Seer(network, objectives.several(objective, number), recipe, size)
     count = recipe.steps if steps is None else steps
     names = np.arange(number) if units is None else units
+    history: list[np.ndarray] = []
     for step in range(1, count + 1):
-        state, values = seer.step(
-            state, random, recipe.view(step - 1, count, size), recipe.rate(step - 1, count)
-        )
+        rate = recipe.optimizer.rate * recipe.rate(step - 1, count)
+        state, values = seer.step(state, random, recipe.view(step - 1, count, size), rate)
         yield Progress(step, count, names, values, functools.partial(seer.draw, state))
+        history.append(values)
+        if recipe.has_settled(history):
+            return
 
 
 def _starts(recipe: Recipe, size, random: np.random.Generator, number: int, plan: Plan) -> list[np.ndarray]:
@@ -92,12 +95,13 @@ class _Seer:
             objective.plan,
             recipe.parametrization,
             recipe.transforms,
-            recipe.optimizer,
+            # The rate enters as a number, so that recipes which differ in nothing else share what is compiled.
+            replace(recipe.optimizer, rate=1.0),  # type: ignore[type-var]
             recipe.penalties,
             size,
-            size,
-            ascent.quickest_dtype(network.probe),
+            dtype=ascent.quickest_dtype(network.probe),
         )
+        self.open_size = True
         self.waking = np.zeros(objective.pictures or 1, int)
         self.comparing = bool(_kinds(objective.plan) & _COMPARING)
         # A class's score needs the whole network, whose end may insist on the size.
@@ -113,24 +117,25 @@ class _Seer:
             except NetworkLoadError:
                 if self.plan.dtype != "float32":  # a layer of one's own, written for float32
                     self.plan = replace(self.plan, dtype="float32")
+                elif self.plan.view is None:  # a layer that must know how large its input is
+                    self.plan, self.open_size = replace(self.plan, view=shown), False
                 elif shown != self.network.input_size:  # a reshape within the network, say
                     self.own_size = True
                 else:
                     raise
 
     def _step(self, state: ascent.State, warp, view, rate: float):
-        made = replace(self.plan, view=view)
-        numbers = self.objective.numbers
-        after, values, arrived = ascent.step(
-            self.network.probe, made, state, numbers, warp, self.colours, rate
-        )
+        if not self.open_size:
+            self.plan = replace(self.plan, view=view)
+        numbers, probe = self.objective.numbers, self.network.probe
+        after, values, arrived = ascent.step(probe, self.plan, state, numbers, warp, self.colours, view, rate)
         off = np.flatnonzero(~arrived & (self.waking < WAKING))
         if off.size and not self.comparing:
             self.waking[off] += 1
-            made = replace(made, waking=True)
             theirs = tuple(number[off] if number.ndim else number for number in numbers)
+            them = ascent.some(state, off)
             woken, _, _ = ascent.step(
-                self.network.probe, made, ascent.some(state, off), theirs, warp, self.colours, rate
+                probe, self.plan, them, theirs, warp, self.colours, view, rate, waking=True
             )
             after = ascent.put_back(after, off, woken)
         return after, values

@@ -9,7 +9,7 @@ import numpy as np
 
 from cnnvis_widgets.compute.maximize import climb as climbing
 from cnnvis_widgets.compute.maximize.climb import Progress
-from cnnvis_widgets.compute.maximize.objectives import Objective, unit
+from cnnvis_widgets.compute.maximize.objectives import Objective, any_unit, unit
 from cnnvis_widgets.compute.maximize.recipes import AnyRecipe, PlainRecipe, Recipe, find_recipe
 from cnnvis_widgets.compute.maximize.remarks import remarks
 from cnnvis_widgets.errors import MethodError
@@ -53,7 +53,7 @@ def maximize_filters(
     check_network(network, "maximize_filters")
     info = network.layer(layer)
     how = find_recipe(recipe)
-    chosen = _units(info, units)
+    chosen = checked_units(info, units)
     count = _counted(how, steps)
     batches = [chosen[start : start + BATCH] for start in range(0, len(chosen), BATCH)]
     finished: list[tuple] = []
@@ -79,7 +79,7 @@ def maximize_filters(
     )
 
 
-def maximize_objective(
+def maximize(
     network: Network,
     objective: Objective,
     recipe: str | Recipe = "fourier",
@@ -94,10 +94,10 @@ def maximize_objective(
     noise of their own. size, steps, progress, Ctrl-C: as in `maximize_filters`. Returns `MadePictures`.
     Raises `UnknownLayerError`, and `MethodError` for what does not fit.
     """
-    check_network(network, "maximize_objective")
+    check_network(network, "maximize")
     if not isinstance(objective, Objective):
         raise MethodError(
-            f"maximize_objective takes an objective, such as unit(layer, 3); a {type(objective).__name__} was given."
+            f"maximize takes an objective, such as unit(layer, 3); a {type(objective).__name__} was given."
         )
     how = find_recipe(recipe)
     if isinstance(how, PlainRecipe):
@@ -131,15 +131,20 @@ def ascend(
     seed: int = 0,
     size: tuple[int, int] | None = None,
     steps: int | None = None,
+    live: bool = False,
 ) -> Iterator[Progress]:
     """The steps of one batch of units, one at a time, so that whoever iterates can show, pause or stop.
 
+    live: run the network to its end at every step, so that one compiled function serves every unit of every layer:
+    nobody who goes from layer to layer waits for compiling again, and memory holds it once.
     Raises `MethodError` where the network cannot take pictures of ``size``.
     """
     units = np.asarray(units, np.int32)
     if isinstance(recipe, PlainRecipe):
         return _plain_steps(network, layer, units, recipe, seed, size, steps)
-    return climbing.climb(network, unit(layer.path, units), recipe, seed, size, steps, units)
+    shared = live and layer in network.layers
+    objective = any_unit(network.layers, layer, units) if shared else unit(layer.path, units)
+    return climbing.climb(network, objective, recipe, seed, size, steps, units)
 
 
 def _plain_steps(network, layer, units, recipe: PlainRecipe, seed, size, steps) -> Iterator[Progress]:
@@ -158,7 +163,8 @@ def _plain_steps(network, layer, units, recipe: PlainRecipe, seed, size, steps) 
         yield Progress(step, count, units, activations, functools.partial(np.asarray, inputs))
 
 
-def _units(layer: LayerInfo, units: Iterable[int] | int | None) -> np.ndarray:
+def checked_units(layer: LayerInfo, units: Iterable[int] | int | None) -> np.ndarray:
+    """Units as an array; None gives all. Raises `MethodError` for those that the layer does not have."""
     if units is None:
         return np.arange(layer.units)
     chosen = np.atleast_1d(np.asarray(list(units) if isinstance(units, Iterable) else units))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from keras import ops
@@ -45,11 +46,35 @@ class Plan:
         return values[0] + values[1] if self.kind == "sum" else values[0] * values[1]
 
 
+@dataclass(frozen=True)
+class AnyUnit:
+    """The plan of a unit of one of several layers, counted through all of them: compiled once, it serves them all.
+
+    The slope of its goal at each layer's mean is known beforehand, 1 for the unit and 0 for all others: `ascent` adds
+    it to the gradient where that passes the layer.
+    """
+
+    layers: tuple[str, ...]
+    units: tuple[int, ...]  # of each
+
+    kind, parts = "any_unit", ()
+
+    def value(self, outputs: dict, numbers: Iterable):
+        means = [ops.mean(outputs[path], axis=(1, 2)) for path in self.layers]
+        return _taken(ops.concatenate(means, axis=1), next(iter(numbers)))
+
+    def slopes(self, numbers: Iterable) -> dict:
+        """(n, c) for each layer."""
+        chosen = ops.one_hot(next(iter(numbers)), sum(self.units))
+        parts = ops.split(chosen, np.cumsum(self.units)[:-1].tolist(), axis=1)
+        return dict(zip(self.layers, parts, strict=True))
+
+
 @dataclass(frozen=True, eq=False)
 class Objective:
     """A plan and its numbers, for one picture or for ``pictures`` of them in one batch. Has +, - and *."""
 
-    plan: Plan
+    plan: Any  # a `Plan` or an `AnyUnit`
     numbers: tuple[np.ndarray, ...] = field(repr=False)
     pictures: int | None = None  # None: as many as one likes
 
@@ -80,6 +105,15 @@ class Objective:
 def unit(layer: str | LayerInfo, units: int | Iterable[int]) -> Objective:
     """The mean activation of a unit; several units make one picture each."""
     return _leaf("unit", layer, _whole(units))
+
+
+def any_unit(layers: Iterable[LayerInfo], layer: LayerInfo, units: int | Iterable[int]) -> Objective:
+    """The same as `unit`, in a plan that is the same for all these layers."""
+    every = list(layers)
+    before = sum(one.units for one in every[: [one.path for one in every].index(layer.path)])
+    plan = AnyUnit(tuple(one.path for one in every), tuple(one.units for one in every))
+    numbers = _whole(units) + np.int32(before)
+    return Objective(plan, (numbers,), len(numbers))
 
 
 def neuron(
@@ -248,6 +282,8 @@ KINDS = {
 
 def check(objective: Objective, network) -> None:
     """Raise `UnknownLayerError` or `MethodError` where the network has not what the objective reads."""
+    if isinstance(objective.plan, AnyUnit):
+        return  # made of the network's own layers
     numbers = iter(objective.numbers)
 
     def visit(plan: Plan) -> None:

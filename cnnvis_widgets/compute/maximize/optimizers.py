@@ -16,6 +16,11 @@ class Optimizer(Protocol):
         """How many arrays it remembers for each array of values."""
         ...
 
+    @property
+    def rate(self) -> float:
+        """What a step's size is multiplied by."""
+        ...
+
     def step(self, value, slots: list, gradient, count, rate):
         """(the value after the step, its slots after it); ``count`` is the step's number from 1."""
         ...

@@ -25,7 +25,10 @@ class Parametrization(Protocol):
         ...
 
     def picture(self, values: list, size: Size, shown: Size):
-        """The pictures (n, *shown, 3) in [0, 1] of values (n, ...) that were started at ``size``."""
+        """The pictures (n, *shown, 3) in [0, 1] of values (n, ...) that were started at ``size``.
+
+        shown: two numbers, or two tensors: then the compiled step serves all sizes.
+        """
         ...
 
 
@@ -59,6 +62,29 @@ class Laplacian:
         return coloured(
             sum(resized(value, tuple(value.shape[1:3]), shown) for value in values), self.decorrelated
         )
+
+
+@dataclass(frozen=True)
+class Shared:
+    """Pixels of each picture's own over coarse ones that all pictures of a batch share: what they agree on lies there.
+
+    So pictures that are compared (of one unit in several networks' states, or along a line between two units) stay at
+    their places. shared: how much coarser each of the shared pictures is than the own one.
+    """
+
+    shared: tuple[int, ...] = (4, 16)
+    deviation: float = 0.1
+    decorrelated: bool = True
+
+    def start(self, size, random):
+        sizes = [tuple(max(1, -(-side // share)) for side in size) for share in (1, *self.shared)]
+        return [(random.standard_normal((*s, 3)) * self.deviation).astype(np.float32) for s in sizes]
+
+    def picture(self, values, size, shown):
+        own, *coarse = values
+        means = [ops.mean(value, axis=0, keepdims=True) for value in coarse]
+        parts = [resized(value, tuple(value.shape[1:3]), shown) for value in (own, *means)]
+        return coloured(sum(parts), self.decorrelated)
 
 
 @dataclass(frozen=True)
@@ -125,33 +151,35 @@ def inverse_fourier(real, imaginary, size: Size, shown: Size):
     Matrix products because these sizes are small, any of them (prime, odd) costs the same, and they are
     quicker on a CPU than a transform with its transposes.
     """
-    rows, columns = (
-        _waves(size[0], shown[0], np.fft.fftfreq(size[0])),
-        _waves(size[1], shown[1], np.fft.rfftfreq(size[1])),
-    )
+    down_cos, down_sin = _waves(size[0], shown[0], np.fft.fftfreq(size[0]))
+    right_cos, right_sin = _waves(size[1], shown[1], np.fft.rfftfreq(size[1]))
     # Each wave but the constant and the last of an even width stands for itself and its mirror.
-    times = np.full(size[1] // 2 + 1, 2.0)
+    times = np.full(size[1] // 2 + 1, 2.0, np.float32)
     times[0] = 1.0
     if size[1] % 2 == 0:
         times[-1] = 1.0
-    columns = columns * times / (size[0] * size[1])
-    rows_cos, rows_sin = rows.real.astype(np.float32), rows.imag.astype(np.float32)
-    across = ops.einsum("yk,nkfc->nyfc", rows_cos, real) - ops.einsum("yk,nkfc->nyfc", rows_sin, imaginary)
-    turned = ops.einsum("yk,nkfc->nyfc", rows_cos, imaginary) + ops.einsum("yk,nkfc->nyfc", rows_sin, real)
-    return ops.einsum("xf,nyfc->nyxc", columns.real.astype(np.float32), across) - ops.einsum(
-        "xf,nyfc->nyxc", columns.imag.astype(np.float32), turned
+    times /= size[0] * size[1]
+    across = ops.einsum("yk,nkfc->nyfc", down_cos, real) - ops.einsum("yk,nkfc->nyfc", down_sin, imaginary)
+    turned = ops.einsum("yk,nkfc->nyfc", down_cos, imaginary) + ops.einsum("yk,nkfc->nyfc", down_sin, real)
+    return ops.einsum("xf,nyfc->nyxc", right_cos * times, across) - ops.einsum(
+        "xf,nyfc->nyxc", right_sin * times, turned
     )
 
 
-def _waves(side: int, shown: int, cycles: np.ndarray) -> np.ndarray:
-    """(shown, frequencies): e^{2 pi i f x} at the grid's points, zero for waves that it cannot carry."""
-    places = np.arange(shown) * (side / shown)
-    carried = np.abs(cycles) * side < (shown / 2 if shown < side else side)
-    return np.exp(2j * np.pi * places[:, None] * cycles[None]) * carried
+def _waves(side: int, shown, cycles: np.ndarray):
+    """Cosine and sine of 2 pi f x at the grid's points, (shown, frequencies) each; 0 for waves that it cannot carry."""
+    pixels = ops.cast(shown, "float32")
+    turns = ops.arange(shown, dtype="float32")[:, None] * (side / pixels) * cycles.astype(np.float32)
+    angle = 2 * np.pi * (turns - ops.floor(turns))  # whole turns left out: they would cost digits
+    # What a smaller grid can carry lies below half its pixels.
+    most = ops.where(pixels < side, pixels / 2, float(side))
+    carried = ops.cast(np.float32(np.abs(cycles) * side) < most, "float32")
+    return ops.cos(angle) * carried, ops.sin(angle) * carried
 
 
-def resized(pictures, size: Size, shown: Size):
-    return pictures if size == shown else ops.image.resize(pictures, shown, antialias=True)
+def resized(pictures, size: Size, shown):
+    same = all(isinstance(side, int) for side in shown) and tuple(size) == tuple(shown)
+    return pictures if same else ops.image.resize(pictures, shown, antialias=True)
 
 
 def coloured(values, decorrelated: bool):

@@ -22,6 +22,8 @@ class Recipe:
 
     stages: (share of the picture's size, share of the steps) each, the low resolutions first. Values are the same at
     all of them, so a stage takes up where the last one ended. fading: whether steps become small towards the end.
+    settled: stop early once no picture of a batch gained more than this share over the last steps (see `has_settled`);
+    0 takes all steps.
     picture: (network, inputs (n, H, W, C)) -> (n, H, W, 3) uint8, for people to see.
     """
 
@@ -34,6 +36,7 @@ class Recipe:
     stages: tuple[tuple[float, float], ...] = ((1.0, 1.0),)
     fading: bool = True
     picture: Callable[[Network, np.ndarray], np.ndarray] = as_seen
+    settled: float = 0.0
 
     def view(self, step: int, steps: int, size: tuple[int, int]) -> tuple[int, int]:
         """(h, w) that the network is shown at a step, counted from 0."""
@@ -45,6 +48,14 @@ class Recipe:
                 break
         least = min(_LEAST_VIEW, *size) / min(size)
         return round(size[0] * max(share, least)), round(size[1] * max(share, least))
+
+    def has_settled(self, history: list[np.ndarray]) -> bool:
+        """Whether the mean of the last 8 steps' objectives is hardly above that of the 8 before, for every picture."""
+        if not self.settled or len(history) < 2 * _WINDOW:
+            return False
+        before = np.mean(history[-2 * _WINDOW : -_WINDOW], axis=0)
+        now = np.mean(history[-_WINDOW:], axis=0)
+        return bool((now - before <= self.settled * np.abs(before)).all())
 
     def rate(self, step: int, steps: int) -> float:
         """What the optimizer's own rate is multiplied by at a step, counted from 0: full for a half, then less."""
@@ -68,6 +79,7 @@ class PlainRecipe:
 
 
 AnyRecipe = Recipe | PlainRecipe
+_WINDOW = 8  # steps: moves make each single one jump
 _LEAST_VIEW = 48  # pixels: smaller ones leave deep layers nothing to see
 
 

@@ -56,14 +56,12 @@ def warped(pictures, warp, outside: str = "wrap"):
 
     Exact gradients: each pixel gives back to the four that it was mixed from.
     """
-    _, height, width, _ = pictures.shape
-    middle = np.array([(height - 1) / 2, (width - 1) / 2], np.float32)
-    grid = np.indices((height, width), np.float32).reshape(2, -1).T - middle
-    places = (
-        ops.matmul(grid, ops.transpose(warp[:, :2]))
-        + warp[:, 2] * np.array([height, width], np.float32)
-        + middle
-    )
+    _, height, width, _ = ops.shape(pictures)  # numbers, or tensors where the size is open
+    sides = ops.cast(ops.stack([height, width]), "float32")
+    middle = (sides - 1) / 2
+    rows, columns = (ops.arange(side, dtype="float32") for side in (height, width))
+    grid = ops.reshape(ops.stack(ops.meshgrid(rows, columns, indexing="ij"), axis=-1), (-1, 2)) - middle
+    places = ops.matmul(grid, ops.transpose(warp[:, :2])) + warp[:, 2] * sides + middle
     corner = ops.floor(places)
     share = places - corner
     corner = ops.cast(corner, "int32")
@@ -97,5 +95,6 @@ def blurred(pictures, deviation: float):
     bell = np.exp(-0.5 * (np.arange(-reach, reach + 1) / deviation) ** 2)
     bell = (bell / bell.sum()).astype(np.float32)
     padded = ops.pad(pictures, ((0, 0), (reach, reach), (reach, reach), (0, 0)), "symmetric")
-    down = sum(w * padded[:, i : i + pictures.shape[1]] for i, w in enumerate(bell))
-    return sum(w * down[:, :, i : i + pictures.shape[2]] for i, w in enumerate(bell))
+    _, height, width, _ = ops.shape(pictures)
+    down = sum(w * padded[:, i : i + height] for i, w in enumerate(bell))
+    return sum(w * down[:, :, i : i + width] for i, w in enumerate(bell))

@@ -43,6 +43,9 @@ class Part:
     def after(self, shown: Shown, before: Shown | None) -> None:
         """A new view has been sent. On the worker thread."""
 
+    def idle(self, shown: Shown) -> None:
+        """Nobody has asked for anything for a second or so: make ready what is likely to be. On the worker thread."""
+
     def submit(self, work: Callable[[Ticket], Any]) -> Ticket:
         """Have work run on the worker thread in this part's lane; what it raises is said in the widget."""
         return worker().submit(self._key, work, self.explorer.say_error)

@@ -1,5 +1,25 @@
 // @ts-check
-// The picture that excites one filter most, as it grows.
+// The picture that excites one filter most, as it grows, and patches of photographs that do so in the world.
+
+const PATCH_GAP = 3; // CSS pixels between patches
+const PATCH_SIDE = 56; // they are drawn no larger
+
+/**
+ * Bytes of RGB as a canvas of that size. @param {HTMLCanvasElement} canvas @param {Uint8Array} rgb
+ * @param {number} from where they begin @param {number} h @param {number} w
+ */
+function putRgb(canvas, rgb, from, h, w) {
+  canvas.width = w;
+  canvas.height = h;
+  const image = new ImageData(w, h);
+  for (let i = 0, to = 0; i < h * w; i++, to += 4) {
+    image.data[to] = rgb[from++];
+    image.data[to + 1] = rgb[from++];
+    image.data[to + 2] = rgb[from++];
+    image.data[to + 3] = 255;
+  }
+  pen(canvas).putImageData(image, 0, 0);
+}
 
 /** @param {View} view @returns {Panel} */
 function createFilterPanel(view) {
@@ -10,9 +30,11 @@ function createFilterPanel(view) {
   const bar = make("div", { class: "cnnvis-progress", role: "progressbar", "aria-valuemin": "0" }, fill);
   const readout = make("p", { class: "cnnvis-readout" });
   const caption = make("p", { class: "cnnvis-caption" });
-  panel.element.append(bar, readout, caption);
+  const patchesTitle = make("p", { class: "cnnvis-caption" });
+  const strip = /** @type {HTMLCanvasElement} */ (make("canvas", { class: "cnnvis-patches", role: "img" }));
+  panel.element.append(bar, readout, caption, patchesTitle, strip);
   const picture = document.createElement("canvas"); // at its own size
-  const [newPicture, newSize] = [createMemo(), createMemo()];
+  const [newPicture, newSize, newPatches] = [createMemo(), createMemo(), createMemo()];
 
   function progress() {
     const { step = 0, steps = 0, seconds_left: left, message = "" } = model.get("picture_progress") ?? {};
@@ -28,6 +50,36 @@ function createFilterPanel(view) {
     setText(readout, words.join(" · "));
     bar.setAttribute("aria-valuetext", words.join(", "));
     return running;
+  }
+
+  /** @param {boolean} wanted whether a picture is there that the patches belong to */
+  function patches(wanted) {
+    const bytes = model.get("patches");
+    const rgb = bytesOf(bytes);
+    const [n, h, w] = model.get("patches_shape") ?? [0, 0, 0];
+    /** @type {string[]} */
+    const said = model.get("patches_said") ?? [];
+    const there = wanted && n * h * w > 0 && rgb.length >= 3 * n * h * w;
+    setText(patchesTitle, there ? t("stage.filter.patches") : said[0] ?? "");
+    show(patchesTitle, wanted && said.length > 0);
+    show(strip, there);
+    if (!there) return;
+    const room = panel.element.clientWidth;
+    const side = Math.min(PATCH_SIDE, (room - PATCH_GAP * (n - 1)) / n);
+    if (side <= 0) return;
+    const words = said.join(", ");
+    strip.setAttribute("aria-label", t("stage.filter.patches_alt", { patches: words }));
+    strip.title = words;
+    const [tall, wide] = sizeCanvas(strip, n * (side + PATCH_GAP) - PATCH_GAP, side * (h / w));
+    if (!newPatches(bytes, tall, wide)) return;
+    const context = pen(strip);
+    const one = document.createElement("canvas");
+    const pitch = (wide * (side + PATCH_GAP)) / (n * (side + PATCH_GAP) - PATCH_GAP);
+    context.clearRect(0, 0, wide, tall);
+    for (let i = 0; i < n; i++) {
+      putRgb(one, rgb, 3 * i * h * w, h, w);
+      context.drawImage(one, i * pitch, 0, (pitch * side) / (side + PATCH_GAP), tall);
+    }
   }
 
   return {
@@ -47,20 +99,12 @@ function createFilterPanel(view) {
       setText(note, t(running ? "stage.filter.soon" : "stage.filter.empty"));
       show(note, !there);
       show(canvas, there);
+      patches(there);
       if (!there) return;
       panel.element.style.setProperty("--cnnvis-aspect", String(w / h));
       const fresh = newPicture(bytes, h, w);
       if (fresh) {
-        picture.width = w;
-        picture.height = h;
-        const image = new ImageData(w, h);
-        for (let i = 0, from = 0, to = 0; i < h * w; i++, to += 4) {
-          image.data[to] = rgb[from++];
-          image.data[to + 1] = rgb[from++];
-          image.data[to + 2] = rgb[from++];
-          image.data[to + 3] = 255;
-        }
-        pen(picture).putImageData(image, 0, 0);
+        putRgb(picture, rgb, 0, h, w);
       }
       const [tall, wide] = fitCanvas(canvas, panel.view, h, w);
       if (tall && (newSize(tall, wide) || fresh)) {

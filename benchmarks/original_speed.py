@@ -1,0 +1,180 @@
+"""How long a layer's filter pictures take beside the recipe that everybody knows, and beside tf-keras-vis.
+
+    python benchmarks/original_speed.py [--units 36] [--baseline-units 2] [--only original,tf_keras_vis]
+
+VGG16 with random weights (they cost the same time as real ones), block5_conv1, 224 x 224. The baseline is the classic
+recipe as it was written for Keras 1 and 2: a function a unit in TensorFlow's graph mode (`tf_keras`), 20 steps of
+gradient / RMS from grey noise. Both networks have the same weights. Ours takes as few steps as bring *every* unit at
+least to the mean activation that the baseline reaches, measured in float32 at full size; finding that number is not
+timed, making the pictures is. "pixels", the recipe to compare with, climbs as the baseline does, on every pixel and
+unmoved, but in larger steps, in batches, in the quickest number format, and within the colours of a picture. The named
+recipes make robust pictures of large shapes, which excite a network of random weights less. One run side by side;
+compiling is said apart. Needs tf_keras and tf-keras-vis.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import time
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+import numpy as np
+
+LAYER, SIZE = "block5_conv1", 224
+
+
+def original(weights: list[np.ndarray], units: list[int], steps: int = 20):
+    """(seconds a unit, the mean activation that each reaches), in graph mode."""
+    import tensorflow as tf
+    import tf_keras
+
+    with tf.Graph().as_default(), tf.compat.v1.Session().as_default():
+        backend = tf_keras.backend
+        model = tf_keras.applications.VGG16(weights=None, include_top=False, input_shape=(SIZE, SIZE, 3))
+        model.set_weights(weights)
+        output = model.get_layer(LAYER).output
+        seconds, reached = [], []
+        for unit in units:
+            started = time.perf_counter()
+            loss = backend.mean(output[..., unit])
+            gradient = backend.gradients(loss, model.input)[0]
+            gradient /= backend.sqrt(backend.mean(backend.square(gradient))) + 1e-7
+            iterate = backend.function([model.input], [loss, gradient])
+            inputs = _noise()
+            for _ in range(steps):
+                _loss, step = iterate([inputs])
+                inputs = inputs + step
+            seconds.append(time.perf_counter() - started)
+            reached.append(float(iterate([inputs])[0]))
+    return float(np.median(seconds)), np.array(reached)
+
+
+def quick():
+    """The baseline's way with all that makes it quick: steps of 0.4, before the sigmoid, in the mean of all pixels."""
+    from cnnvis_widgets.compute.maximize import Normalized, Pixels, Recipe
+
+    length = 0.4 * (SIZE * SIZE * 3) ** 0.5
+    return Recipe("pixels", 48, Pixels(0.04, decorrelated=False), optimizer=Normalized(length), fading=False)
+
+
+def _noise() -> np.ndarray:
+    return (np.random.default_rng(0).random((1, SIZE, SIZE, 3), np.float32) - 0.5) * 20 + 128
+
+
+def ours(network, units: np.ndarray, wanted: np.ndarray, recipe: str, batch: int):
+    """(steps needed, seconds a unit, seconds to compile, the activations reached)."""
+    from cnnvis_widgets.compute.maximize import ascend, climb, find_recipe, unit
+
+    info = network.layer(LAYER)
+    how = quick() if recipe == "pixels" else find_recipe(recipe)
+    batches = [units[start : start + batch] for start in range(0, len(units), batch)]
+    started = time.perf_counter()
+    next(ascend(network, info, batches[0], how))
+    compiling = time.perf_counter() - started
+
+    def make(steps: int):
+        return [_last(ascend(network, info, batch, how, steps=steps)).inputs for batch in batches]
+
+    for steps in (1, 2, 3, 4, 6, 8, 12, 16):
+        started = time.perf_counter()
+        pictures = make(steps)
+        seconds = time.perf_counter() - started
+        reached = np.concatenate(
+            [
+                climb.reached(network, unit(LAYER, batch), made)
+                for batch, made in zip(batches, pictures, strict=True)
+            ]
+        )
+        if (reached >= wanted).all():
+            break
+    return steps, seconds / len(units), compiling, reached
+
+
+def _last(frames):
+    for frame in frames:  # noqa: B007
+        pass
+    return frame
+
+
+def tf_keras_vis_step(weights: list[np.ndarray], unit: int, steps: int) -> float:
+    """Seconds a step for one unit, the slope of its time over its steps."""
+    import keras
+    from tf_keras_vis.activation_maximization import ActivationMaximization
+    from tf_keras_vis.utils.model_modifiers import ExtractIntermediateLayer
+    from tf_keras_vis.utils.scores import CategoricalScore
+
+    model = keras.applications.VGG16(weights=None, include_top=False, input_shape=(SIZE, SIZE, 3))
+    model.set_weights(weights)
+    maximization = ActivationMaximization(model, ExtractIntermediateLayer(LAYER), clone=True)
+
+    def seconds(count: int) -> float:
+        started = time.perf_counter()
+        maximization(CategoricalScore(unit), steps=count)
+        return time.perf_counter() - started
+
+    seconds(1)
+    return (seconds(steps + 1) - seconds(1)) / steps
+
+
+def our_step(network, units: np.ndarray, steps: int) -> float:
+    """Seconds a unit and step, at full size all the way, as theirs are."""
+    from dataclasses import replace
+
+    from cnnvis_widgets.compute.maximize import ascend, find_recipe
+
+    recipe = replace(find_recipe("fourier"), stages=((1.0, 1.0),))
+    info = network.layer(LAYER)
+    next(ascend(network, info, units, recipe))
+    started = time.perf_counter()
+    _last(ascend(network, info, units, recipe, steps=steps))
+    return (time.perf_counter() - started) / steps / len(units)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--units", type=int, default=36)
+    parser.add_argument("--baseline-units", type=int, default=0, help="0: all of them")
+    parser.add_argument("--recipe", default="pixels")
+    parser.add_argument("--batch", type=int, default=12)
+    parser.add_argument("--steps", type=int, default=5, help="of the comparison with tf-keras-vis")
+    parser.add_argument("--only", default="original,tf_keras_vis")
+    given = parser.parse_args()
+
+    import cnnvis_widgets as cnnvis
+
+    network = cnnvis.load_network("vgg16", weights="random")
+    own = network.model.get_weights()
+    weights = own[: 2 * 13]  # the convolutions: kernel and bias of each
+    units = np.arange(given.units)
+    if "original" in given.only:
+        chosen = units[: given.baseline_units or len(units)]
+        seconds, wanted = original(weights, chosen.tolist())
+        print(
+            f"original: {seconds:.2f} s a unit, activations {wanted.min():.4g} to {wanted.max():.4g}",
+            flush=True,
+        )
+        steps, mine, compiling, reached = ours(network, chosen, wanted, given.recipe, given.batch)
+        print(
+            f"{given.recipe}: {steps} steps, {mine:.3f} s a unit (compiling {compiling:.1f} s), every unit reaches "
+            f"{(reached / wanted).min():.2f} to {(reached / wanted).max():.1f} times the original's activation: "
+            f"1/{seconds / mine:.1f} of its time",
+            flush=True,
+        )
+    if "tf_keras_vis" in given.only:
+        theirs = tf_keras_vis_step(weights, 0, given.steps)
+        one, many = our_step(network, units[:1], given.steps), our_step(network, units[:8], given.steps)
+        from cnnvis_widgets.networks.ascent import quickest_dtype
+
+        print(
+            f"a step at {SIZE} x {SIZE}: tf-keras-vis {theirs:.3f} s; ours, in {quickest_dtype(network.probe)}, "
+            f"{one:.3f} s alone ({theirs / one:.1f} times faster), {many:.3f} s a unit in a batch of 8 "
+            f"({theirs / many:.1f} times)"
+        )
+
+
+if __name__ == "__main__":
+    main()
