@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import importlib.util
+import logging
 import sys
 import time
 import uuid
@@ -240,6 +241,7 @@ def dask_client(scheduler: str | None, workers: int | None, place: Place) -> Ite
             threads_per_worker=1,  # TensorFlow has threads of its own
             processes=not place.in_memory,
             dashboard_address="127.0.0.1:0",
+            silence_logs=logging.ERROR,  # a worker that takes its time to end would be warned of every time
             **({"memory_limit": None} if place.in_memory else share),  # type: ignore[arg-type]
         ) as cluster,
         Client(cluster) as client,
