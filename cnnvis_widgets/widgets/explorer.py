@@ -24,6 +24,7 @@ from cnnvis_widgets.errors import Cancelled, CnnvisError
 from cnnvis_widgets.jobs.atlas.store import open_atlas
 from cnnvis_widgets.jobs.worker import Ticket, worker
 from cnnvis_widgets.locale import LANGUAGES, language_names, say
+from cnnvis_widgets.networks import network_names
 from cnnvis_widgets.networks.network import Network
 from cnnvis_widgets.render import colormaps
 from cnnvis_widgets.results import Ablation, FeatureMaps, Heatmap
@@ -53,7 +54,8 @@ class Explorer(widgets.VBox):
     network: a name, a path, a `keras.Model` or a `Network` (anything `load_network` takes), or an address of what to
         look at: "mobilenet_v2/block_8_expand/137@5,6" is network/layer/unit@y,x (see `widgets.address`).
     image: anything `load_image` takes; None gives the sample cat.
-    atlas: the path or address of an atlas of this network, or an `Atlas`: its pictures are shown where it has them.
+    atlas: the path or address of an atlas, or an `Atlas`: its pictures are shown where it has them. Without ``network``
+        its own is taken where that has a name.
     state: where to begin: layer="block2_conv1", unit=7, target=3 or "dog", method=, colormap=, opacity=, ...
 
     ``state``, ``feature_map``, ``heatmap`` and ``image`` read what is shown (they wait for a running computation);
@@ -73,6 +75,8 @@ class Explorer(widgets.VBox):
     def __init__(self, network: Any = "bundled", image: Any = None, atlas: Any = None, **state: Any):
         self.shelf = Shelf()
         self.atlas = None if atlas is None else open_atlas(atlas)
+        if self.atlas is not None and network == "bundled" and self.atlas.terms.network in network_names():
+            network = self.atlas.terms.network  # none was named
         self._shown: Shown | None = None
         self._complete: Shown | None = None  # the last one whose heatmap does not grow any more
         self._failure: BaseException | None = None

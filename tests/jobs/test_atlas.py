@@ -245,6 +245,8 @@ def test_a_store_in_memory_and_one_read_over_http(client, stub, tmp_path):
         np.testing.assert_array_equal(web.picture("second-conv", 15), expected("second-conv", 15))
         assert web.layers == LAYERS
         server.shutdown()
+    with pytest.raises(CnnvisError, match=r"The atlas at http://.* cannot be read"):
+        web.picture("second-conv", 3)  # not "it is not there yet"
 
 
 class _Quiet(http.server.SimpleHTTPRequestHandler):

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import importlib.util
+import logging
 import sys
 import time
 import uuid
@@ -79,6 +80,8 @@ def atlas(
     wanted = _wanted(terms, _layers(network, layers), units)
     begin(place, terms, wanted)
     with dask_client(scheduler, workers, place) as client:
+        if importlib.util.find_spec("bokeh") is not None:  # what the dashboard is drawn with
+            sys.stderr.write(f"atlas: Dask's dashboard is at {client.dashboard_link}\n")
         plugin = f"cnnvis-{uuid.uuid4().hex[:8]}"
         make = Maximized(plugin, recipe, seed, shown, terms.steps)
         find = Searched(plugin, None if images is None else str(images), patches) if patches else None
@@ -231,14 +234,15 @@ def dask_client(scheduler: str | None, workers: int | None, place: Place) -> Ite
             yield client
         return
     workers = workers or max(1, CPU_COUNT // 2)
-    threads = str(max(1, CPU_COUNT // workers))
+    share = {"env": _environment(str(max(1, CPU_COUNT // workers))), "memory_limit": 1 / workers}
     with (
         LocalCluster(
             n_workers=workers,
             threads_per_worker=1,  # TensorFlow has threads of its own
             processes=not place.in_memory,
             dashboard_address="127.0.0.1:0",
-            **({} if place.in_memory else {"env": _environment(threads)}),
+            silence_logs=logging.ERROR,  # a worker that takes its time to end would be warned of every time
+            **({"memory_limit": None} if place.in_memory else share),  # type: ignore[arg-type]
         ) as cluster,
         Client(cluster) as client,
     ):

@@ -11,7 +11,7 @@ import contextlib
 import functools
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -207,9 +207,10 @@ class Atlas:
         flags = self._flags.setdefault(layer, np.zeros(self._units(layer), bool))
         asked = np.arange(len(flags)) if units is None else units
         unknown = np.unique(asked[~flags[asked]])
-        if unknown.size and (group := self._group(layer)) is not None:
-            sealed = group.attrs.get("complete", False)
-            flags[unknown] = True if sealed else np.asarray(group["done"].oindex[unknown]) == 1
+        with _errors_in_words(self.place):
+            if unknown.size and (group := self._group(layer)) is not None:
+                sealed = group.attrs.get("complete", False)
+                flags[unknown] = True if sealed else np.asarray(group["done"].oindex[unknown]) == 1
         return flags[asked].copy()
 
     def progress(self) -> tuple[int, int]:
@@ -277,7 +278,8 @@ class Atlas:
         group = self._group(layer)
         if group is None or not chosen.size:
             return np.zeros((0, *self.terms.size, 3) if name == "pictures" else (0,), np.uint8)
-        return group[name].oindex[distinct][places]
+        with _errors_in_words(self.place):
+            return group[name].oindex[distinct][places]
 
     def _units(self, layer: str) -> int:
         self.terms.folder(layer)
@@ -290,7 +292,7 @@ class Atlas:
                 group = self.place.group("r", self.terms.folder(layer))
                 # Flags are begun last, so where they are everything is.
                 self._groups[layer] = _Layer(dict(group.attrs), group, {"done": group["done"]})
-            except (OSError, KeyError, ValueError):  # not there yet; Zarr 2 and 3 say so differently
+            except (FileNotFoundError, KeyError, _zarr().errors.GroupNotFoundError):  # Zarr 2 and 3 differ
                 return None
         return self._groups[layer]
 
@@ -315,11 +317,18 @@ def open_atlas(store: Any, storage_options: dict[str, Any] | None = None) -> Atl
 
 
 def _opened(place: Place, mode: str) -> Any:
-    try:
+    with _errors_in_words(place, "read" if mode == "r" else "written"):
         return place.group(mode)
+
+
+@contextlib.contextmanager
+def _errors_in_words(place: Place, doing: str = "read") -> Iterator[None]:
+    try:
+        yield
+    except CnnvisError:
+        raise
     except Exception as error:  # of Zarr, fsspec and each protocol's own library
         words = " ".join(str(error).split()) or type(error).__name__
-        doing = "read" if mode == "r" else "written"
         raise CnnvisError(f"The atlas at {place.address} cannot be {doing} ({words}).") from error
 
 

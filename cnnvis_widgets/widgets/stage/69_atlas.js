@@ -4,6 +4,7 @@
 const ATLAS_TILE = 72; // CSS pixels
 const ATLAS_ASKED = 64; // tiles asked for at once
 const ATLAS_SHEETS = 24; // answers kept; a tile whose sheet has gone is asked for again
+const ATLAS_PATIENCE = 10000; // ms until an answer is taken for lost
 const ATLAS_AGAIN = 2000; // ms until a store that still fills is looked at again
 
 /**
@@ -56,8 +57,7 @@ function createAtlasPanel(view) {
     sheets.forEach((sheet) => sheet.picture?.close());
     sheets = [];
     tiles.clear();
-    clearTimeout(timer);
-    waiting = false;
+    rest();
   }
 
   const locate = (/** @type {MouseEvent} */ event) => {
@@ -84,7 +84,7 @@ function createAtlasPanel(view) {
 
   /** The answer to a question of this or another view. @param {any} about */
   function receive(about) {
-    if (about.view === view.root.id && about.number === number) waiting = false;
+    if (waiting && about.view === view.root.id && about.number === number) rest();
     const content = model.get("atlas_tiles");
     if (!newSheet(content, about.number, about.view) || about.tiles_of !== layer) return;
     /** @type {Sheet} */
@@ -104,11 +104,22 @@ function createAtlasPanel(view) {
     }
   }
 
-  /** @param {number[]} units none: only what is there by now */
-  function ask(units) {
+  function rest() {
     clearTimeout(timer);
     timer = undefined;
+    waiting = false;
+  }
+
+  /** @param {() => void} work @param {number} delay in ms */
+  function later(work, delay) {
+    timer ??= setTimeout(() => { timer = undefined; work(); }, delay);
+  }
+
+  /** @param {number[]} units none: only what is there by now */
+  function ask(units) {
+    rest();
     waiting = true;
+    later(() => { waiting = false; view.schedule(); }, ATLAS_PATIENCE); // the answer may be lost, or give way to another view's
     model.send({ type: "atlas", layer, units, number: ++number, view: view.root.id });
   }
 
@@ -174,7 +185,7 @@ function createAtlasPanel(view) {
       if (waiting || document.visibilityState === "hidden") return;
       const wanted = unitsToAsk(first, end, count, (unit) => !!flags[unit] && !tiles.has(unit));
       if (wanted.length) ask(wanted);
-      else if (done < count && !about.other) timer ??= setTimeout(() => { timer = undefined; if (!panel.element.hidden) ask([]); }, ATLAS_AGAIN);
+      else if (done < count && !about.other) later(() => { if (!panel.element.hidden) ask([]); }, ATLAS_AGAIN);
     },
   };
 }
