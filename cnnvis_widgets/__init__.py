@@ -41,7 +41,9 @@ if TYPE_CHECKING:
     from cnnvis_widgets.networks.network import Network
     from cnnvis_widgets.render.figures import plot_feature_maps, plot_filters, plot_heatmap
     from cnnvis_widgets.widgets.explorer import Explorer
+    from cnnvis_widgets.widgets.story import read_steps
     from cnnvis_widgets.widgets.viewers import FeatureMapViewer, FilterViewer, HeatmapViewer
+    from cnnvis_widgets.widgets.walkthrough import Walkthrough
 
 __version__ = "0.1.0"
 
@@ -68,6 +70,8 @@ _HOMES = {
     "FeatureMapViewer": "widgets.viewers",
     "FilterViewer": "widgets.viewers",
     "HeatmapViewer": "widgets.viewers",
+    "Walkthrough": "widgets.walkthrough",
+    "read_steps": "widgets.story",
 }
 
 __all__ = [
@@ -89,6 +93,7 @@ __all__ = [
     "Target",
     "UnknownLayerError",
     "UnknownNetworkError",
+    "Walkthrough",
     "__version__",
     "ablate",
     "effective_field",
@@ -104,6 +109,7 @@ __all__ = [
     "plot_feature_maps",
     "plot_filters",
     "plot_heatmap",
+    "read_steps",
     "recipes",
     "sample_images",
 ]

@@ -23,7 +23,7 @@ import traitlets
 from cnnvis_widgets.render import colormaps
 from cnnvis_widgets.widgets.payloads import stage_texts
 
-PANELS = ("photo", "maps", "detail", "filter", "network")  # the last stands above the others
+PANELS = ("photo", "maps", "detail", "filter", "network", "story")  # the last two stand above the others
 
 _FOLDER = Path(__file__).parent / "stage"
 _COMMENT = re.compile(
@@ -163,6 +163,8 @@ class Stage(anywidget.AnyWidget):
     convolution = traitlets.Bytes().tag(sync=True)  # float32: what `convolution_payload` strings together
     convolution_info = traitlets.Dict().tag(sync=True)  # of which layer and unit; shapes; or a message
 
+    story: traitlets.List = traitlets.List().tag(sync=True)  # a walkthrough's steps (`story.story_payload`)
+    story_step = traitlets.Int(0).tag(sync=True)
     busy = traitlets.Unicode().tag(sync=True)  # a sentence while the kernel works
     error = traitlets.Unicode().tag(sync=True)  # a sentence; the person can dismiss it
 
