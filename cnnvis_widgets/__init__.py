@@ -62,7 +62,9 @@ if TYPE_CHECKING:
     from cnnvis_widgets.render.cards import plot_unit_card
     from cnnvis_widgets.render.figures import plot_feature_maps, plot_filters, plot_heatmap, plot_patches
     from cnnvis_widgets.widgets.explorer import Explorer
+    from cnnvis_widgets.widgets.story import read_steps
     from cnnvis_widgets.widgets.viewers import FeatureMapViewer, FilterViewer, HeatmapViewer
+    from cnnvis_widgets.widgets.walkthrough import Walkthrough
 
 __version__ = "0.1.0"
 
@@ -109,6 +111,8 @@ _HOMES = {
     "FeatureMapViewer": "widgets.viewers",
     "FilterViewer": "widgets.viewers",
     "HeatmapViewer": "widgets.viewers",
+    "Walkthrough": "widgets.walkthrough",
+    "read_steps": "widgets.story",
 }
 
 __all__ = [
@@ -138,6 +142,7 @@ __all__ = [
     "UnitCard",
     "UnknownLayerError",
     "UnknownNetworkError",
+    "Walkthrough",
     "__version__",
     "ablate",
     "atlas",
@@ -162,6 +167,7 @@ __all__ = [
     "plot_filters",
     "plot_heatmap",
     "plot_trust",
+    "read_steps",
     "recipes",
     "sample_images",
     "trust",

@@ -110,16 +110,19 @@ def collect(
     room: Callable[[list[dict[str, Any]]], int],
     budget: int,
     paths: Sequence[str] | None,
+    first: Sequence[str] = (),
 ) -> Contents:
     """Compute and choose. On the worker thread.
 
     panels: what the page shows. room: how many bytes are left for maps beside everything else, given the layers as
-    they are then. budget: of the whole file. paths: the layers wanted; None: all, the most important first.
+    they are then. budget: of the whole file. paths: the layers wanted; None: all, the most important first, which are
+    the one on screen and those at ``first``.
     """
     network, image = shown.network, shown.image
     infos = [network.layer(path) for path in paths] if paths else list(network.layers)
     here = shown.maps.layer
-    infos += [here] if here not in infos else []
+    named = [network.layer(path) for path in dict.fromkeys(first)]
+    infos += [info for info in dict.fromkeys([here, *named]) if info not in infos]
     infos.sort(key=_place(network))
     values = runs.activations(network, image, [info.path for info in infos])
     layers = [_layer(info, values.pop(info.path)) for info in infos]
@@ -132,7 +135,9 @@ def collect(
     exact = {here.path, network.default_layer.path, *network.graph.linear_layers}
     for layer in layers:
         layer.exact = layer.info.path in exact and 2 * layer.planes.size < _OF_EXTRAS * budget
-    side, left_out = _fill(layers, room([layer.to_dict() | {"maps": None} for layer in layers]), here.path)
+    side, left_out = _fill(
+        layers, room([layer.to_dict() | {"maps": None} for layer in layers]), [here.path, *first]
+    )
     kept = [layer for layer in layers if layer.maps]
     return Contents(kept, classes, target, heats, left_out, side)
 
@@ -234,7 +239,7 @@ def _add_weights(
 # Room ------------------------------------------------------------------------------------------------------
 
 
-def _fill(layers: list[LayerIn], room: int, here: str) -> tuple[int, list[str]]:
+def _fill(layers: list[LayerIn], room: int, first: list[str]) -> tuple[int, list[str]]:
     """Give each layer the maps there is room for. Returns the side of thumbnails, and the layers that got nothing."""
     if sum(layer.planes.size for layer in layers) < 8 * max(room, 0):  # else they cannot fit, however small
         whole = [layer.packed(layer.planes) for layer in layers]
@@ -242,7 +247,9 @@ def _fill(layers: list[LayerIn], room: int, here: str) -> tuple[int, list[str]]:
             for layer, maps in zip(layers, whole, strict=True):
                 layer.maps, layer.whole = maps, True
             return 0, []
-    order = _by_importance(layers, here)
+    order = sorted(
+        layers, key=lambda layer: (layer.info.path not in first, layer.planes.size)
+    )  # deep ones are small
     side, wanted, small = _thumbnails(order, room)
     for layer, maps in zip(wanted, small, strict=True):
         layer.maps = maps
@@ -250,11 +257,6 @@ def _fill(layers: list[LayerIn], room: int, here: str) -> tuple[int, list[str]]:
         room -= pack.size(maps["block"])
     _restore(wanted, room)
     return side, [layer.info.path for layer in layers if not layer.maps]
-
-
-def _by_importance(layers: list[LayerIn], here: str) -> list[LayerIn]:
-    """What is on screen first, then the small ones, which are the deep ones."""
-    return sorted(layers, key=lambda layer: (layer.info.path != here, layer.planes.size))
 
 
 def _thumbnails(order: list[LayerIn], room: int) -> tuple[int, list[LayerIn], list[dict[str, Any]]]:

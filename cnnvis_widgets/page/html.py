@@ -37,7 +37,7 @@ _MARGIN = 2048  # bytes for what is said of the contents once they are known
 _TRAITS = (
     "photo_size", "photo_name", "classes", "class_names", "unit", "opacity", "colormap", "sort", "scale", "heat_scale",
     "target_choice", "language", "colormap_names", "diverging_colormaps", "signed_colormap",
-    "picture_shape", "picture_caption", "picture_unit", "pinned", "difference", "network",
+    "picture_shape", "picture_caption", "picture_unit", "pinned", "difference", "network", "story", "story_step",
 )  # fmt: skip
 _ARRAYS = ("photo", "logits", "colormap_tables", "picture", "pinned_photo", "pinned_heat", "pinned_map")
 _ABSENT = ("camera", "picture", "effect", "steps")
@@ -75,13 +75,20 @@ def page_text(explorer: Explorer, shown: Shown, budget: int, layers: Sequence[st
         least = len(_html(state | {"layers": without_maps}, shown).encode()) + _MARGIN
         return budget - least
 
-    contents = collect(shown, explorer.panels, room, budget, layers)
+    contents = collect(shown, explorer.panels, room, budget, layers, _told_of(explorer.stage.story))
     if shown.maps.layer.path in contents.left_out:
         raise CnnvisError(
             f"{budget / 1e6:g} MB are too few for this page, which needs {least / 1e6:.1f} MB before the first map; "
             "ask for a larger budget_mb, or for fewer layers."
         )
     return _html(state | _collected(contents, budget), shown)
+
+
+def _told_of(story: list[dict[str, Any]]) -> list[str]:
+    """The layers that a walkthrough leads to."""
+    runs = [run for step in story for block in step["blocks"] + step["answer"] for run in block["runs"]]
+    places = [step["show"] for step in story] + [run["link"] for run in runs]
+    return [place["layer"] for place in places if place and place["layer"]]
 
 
 def _state(explorer: Explorer, shown: Shown) -> dict[str, Any]:

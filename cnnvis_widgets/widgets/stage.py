@@ -25,6 +25,7 @@ from cnnvis_widgets.widgets.payloads import stage_texts
 
 PANELS = ("photo", "maps", "detail", "filter", "network")  # the last stands above the others
 MESSAGE_BYTES = 4_000_000  # of arrays; over 10 MiB the server drops the connection without a word
+PANELS = ("photo", "maps", "detail", "filter", "network", "story")  # the last two stand above the others
 
 _FOLDER = Path(__file__).parent / "stage"
 _COMMENT = re.compile(
@@ -206,6 +207,8 @@ class Stage(anywidget.AnyWidget):
     convolution_info = traitlets.Dict().tag(sync=True)  # of which layer and unit; shapes; or a message
 
     growing = traitlets.Bool(False).tag(sync=True)  # busy with more of the heatmap shown: nothing is stale
+    story: traitlets.List = traitlets.List().tag(sync=True)  # a walkthrough's steps (`story.story_payload`)
+    story_step = traitlets.Int(0).tag(sync=True)
     busy = traitlets.Unicode().tag(sync=True)  # a sentence while the kernel works
     error = traitlets.Unicode().tag(sync=True)  # a sentence; the person can dismiss it
 

@@ -372,3 +372,35 @@ def test_a_code_is_the_number_of_the_colour(signed):
         low = -most if signed else 0.0
         for value, number in zip(plane.ravel(), code.ravel(), strict=True):
             assert number == min(255, int((float(value) - low) / (most - low) * 256))
+
+
+LECTURE = """---
+title: One
+show: first/2
+hide: method
+---
+Look at [unit three](cnnvis:second/3). What next?
+???
+This.
+---
+title: Two
+show: second/5?class=c
+---
+The end.
+"""
+
+
+def test_a_walkthrough_is_a_slide_deck_led_by_keys(open_page, tmp_path):
+    walkthrough = cnnvis.Walkthrough(LECTURE, small_network(["a", "b", "c", "d"]))
+    page = open_page(walkthrough.to_html(tmp_path / "deck.html"))
+    walkthrough.close()
+    page.wait_for_selector(f'{ROOT}[data-layer="first"][data-unit="2"][data-step="0"]')
+    expect(page.locator('[data-control="method"]')).to_be_hidden()
+    page.get_by_role("button", name="unit three").click()
+    page.wait_for_selector(f'{ROOT}[data-layer="second"][data-unit="3"]')
+    page.keyboard.press("PageDown")
+    page.wait_for_selector(f'{ROOT}[data-layer="second"][data-unit="5"][data-target="2"][data-step="1"]')
+    expect(page.locator('[data-control="method"]')).to_be_visible()
+    page.keyboard.press("PageDown")  # there is no third
+    page.keyboard.press("PageUp")
+    page.wait_for_selector(f'{ROOT}[data-layer="first"][data-step="0"]')

@@ -22,7 +22,6 @@
  * @property {string} method @property {string} layer the first to show @property {string} image @property {string} version
  * @property {PageLayer[]} layers @property {Prediction[]} classes most likely first @property {number} target of all heatmaps
  * @property {PageHeat[]} heats that belong to no layer @property {any} told numbers of what is inside
- * @property {any} [walkthrough]
  */
 
 /** Bytes from their text. @param {Block | undefined} block @returns {Promise<DataView>} */
@@ -247,6 +246,24 @@ function createPageKernel(page, arrays) {
     model.receive({ detail_map: new DataView(values.buffer), detail_shape: shape.slice(0, 2), detail_unit: unit, frame: nextFrame() });
   }
 
+  /** Where a walkthrough leads; what it leaves out stays as it is. @param {Place} place */
+  async function go({ layer, unit, target, method: name }) {
+    if (name !== null && kept(current, name)) method = name;
+    if (layer !== null && (layer !== wanted || unit !== null)) await showLayer(layer, unit ?? undefined);
+    else if (unit !== null) model.set("unit", unit);
+    if (target !== null) model.set("target_choice", target + 1);
+    if (name !== null) kernel.setMethod(name);
+  }
+
+  function showStep() {
+    const step = /** @type {StoryStep | undefined} */ (model.get("story")?.[storyStep(/** @type {any} */ (model))]);
+    if (!step) return;
+    const panels = page.traits.panels.filter((/** @type {string} */ panel) => !step.hide.includes(panel));
+    if (panels.join() !== model.get("panels").join()) model.receive({ panels });
+    watchers.forEach((watcher) => watcher());
+    if (step.show) go(step.show);
+  }
+
   // Comparing -----------------------------------------------------------------------------------------------
 
   /** @param {number} unit */
@@ -274,6 +291,7 @@ function createPageKernel(page, arrays) {
   function answer(content) {
     switch (content.type) {
       case "layer": return void showLayer(content.path);
+      case "go": return void go(content.place);
       case "layer-step": return step(content.by);
       case "class": return page.classes[content.rank] && model.set("target_choice", page.classes[content.rank].index + 1);
       case "detail": return void detail(content.unit);
@@ -309,7 +327,9 @@ function createPageKernel(page, arrays) {
     model.receive({ frame: nextFrame() });
   });
 
-  return {
+  model.on("change:story_step", showStep);
+
+  const kernel = {
     model, t, page, showLayer, canExplain,
     method: () => method,
     layer: () => current,
@@ -327,6 +347,7 @@ function createPageKernel(page, arrays) {
     async start() {
       commonHeats = await Promise.all(page.heats.map(({ block }) => unpack(block)));
       await showLayer(page.layer, page.traits.unit);
+      showStep();
     },
     /** Unpack the other layers when there is nothing else to do, so that each is shown within a frame. */
     async prepare() {
@@ -335,7 +356,10 @@ function createPageKernel(page, arrays) {
         await arraysOfLayer(entry);
       }
     },
+    /** Controls that the step shown hides. @returns {string[]} */
+    hidden: () => model.get("story")?.[storyStep(/** @type {any} */ (model))]?.hide ?? [],
   };
+  return kernel;
 }
 
 /** Whether a layer has both signs. @param {Float32Array} stats (c, 3) */

@@ -98,7 +98,10 @@ function makeControls(kernel, methods) {
       () => model.get("language"), (value) => model.set("language", value)),
   ];
   const element = make("div", { class: "cnnvis-page-controls" }, ...list.map((control) => control.element));
-  const paint = () => list.forEach((control) => control.paint());
+  const paint = () => list.forEach((control) => {
+    control.paint();
+    show(control.element, !kernel.hidden().includes(/** @type {any} */ (control.element.querySelector("[data-control]")).dataset.control));
+  });
   kernel.onChange(paint);
   for (const name of ["unit", "target_choice", "colormap", "opacity", "sort", "language", "layer", "weights_from"]) model.on(`change:${name}`, paint);
   return { element, paint };

@@ -19,7 +19,7 @@ async function startPage() {
     paintTitle();
     const stage = make("div");
     const controls = makeControls(kernel, page.methods);
-    main.replaceChildren(make("header", {}, title, makeThemeButton(kernel)), controls.element, stage, makeAbout(kernel));
+    main.replaceChildren(make("header", {}, title, makeThemeButton(kernel)), ...(page.traits.story.length ? [stage, controls.element] : [controls.element, stage]), makeAbout(kernel));
     render({ model: /** @type {any} */ (kernel.model), el: stage });
     controls.paint();
     for (const event of ["dragover", "drop"]) document.addEventListener(event, (dropped) => dropped.preventDefault()); // would leave the page

@@ -15,6 +15,10 @@
 const KEYS = [
   { keys: ["Tab"], shown: "Tab, Shift Tab", says: "stage.keys.tab" },
   { keys: ["Arrow"], shown: "← → ↑ ↓", says: "stage.keys.arrows" },
+  { keys: ["PageDown"], shown: "Page down, →", says: "stage.story.key_after", run: (view) => stepStory(view, 1) },
+  { keys: ["PageUp"], shown: "Page up, ←", says: "stage.story.key_before", run: (view) => stepStory(view, -1) },
+  { keys: ["ArrowRight"], says: "", run: (view) => stepWithArrow(view, 1) },
+  { keys: ["ArrowLeft"], says: "", run: (view) => stepWithArrow(view, -1) },
   { keys: ["[", "【"], says: "stage.keys.layer_before", run: (view) => view.model.send({ type: "layer-step", by: -1 }) },
   { keys: ["]", "】"], says: "stage.keys.layer_after", run: (view) => view.model.send({ type: "layer-step", by: 1 }) },
   { keys: [..."1234567890"], shown: "1 … 9, 0", says: "stage.keys.classes", run: chooseClass },
@@ -174,7 +178,7 @@ function createHelp(view) {
       setText(close, t("stage.keys.close"));
       setText(opener, t("stage.keys.open"));
       opener.title = t("stage.keys.open_hint");
-      rows.replaceChildren(...KEYS.map(({ keys, shown, says }) =>
+      rows.replaceChildren(...KEYS.filter(({ says }) => says && (!says.includes("story") || view.model.get("story")?.length)).map(({ keys, shown, says }) =>
         make("tr", {}, make("th", { scope: "row" }, make("kbd", {}, shown ?? keys[0])), make("td", {}, t(says)))));
     },
   };

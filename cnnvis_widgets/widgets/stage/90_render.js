@@ -3,6 +3,7 @@
 // an empty cell: what fails is said in its place.
 
 const PANELS = {
+  story: createStoryPanel,
   network: createNetworkPanel, photo: createPhotoPanel, maps: createMapsPanel, detail: createDetailPanel, filter: createFilterPanel,
 };
 const REPAINT = [
@@ -130,13 +131,18 @@ function createView(ownModel, el, signal) {
     const names = (model.get("panels") ?? []).filter((/** @type {string} */ name) => name in PANELS);
     panels = names.map((/** @type {keyof typeof PANELS} */ name) => PANELS[name](view));
     root.dataset.panels = names.join(" ");
-    const inGrid = panels.filter((_, i) => names[i] !== "network");
+    const inGrid = panels.filter((_, i) => names[i] !== "network" && names[i] !== "story");
     root.dataset.count = String(inGrid.length);
     above.replaceChildren(...panels.filter((panel) => !inGrid.includes(panel)).map((panel) => panel.element));
     grid.replaceChildren(...inGrid.map((panel) => panel.element));
     steps.attach(grid);
     panels.push(steps, compare, concepts, trust, atlas);
     panels.forEach((panel) => sizes.observe(/** @type {Element} */ (panel.element.querySelector(".cnnvis-view, .cnnvis-strip"))));
+    panels.push(steps, compare);
+    for (const panel of panels) {
+      const place = panel.element.querySelector(".cnnvis-view, .cnnvis-strip");
+      if (place) sizes.observe(place);
+    }
   }
 
   function paint() {

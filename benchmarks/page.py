@@ -1,0 +1,80 @@
+"""The page without a kernel: how large, how soon one can press something, how long a layer, filter or class takes.
+
+    python benchmarks/page.py [--network NAME] [--budget MB] [--rounds 10]
+
+Opened from file:// in Chromium with the network refused. "Interactive" is the browser's own clock from the start of
+the navigation until the view stands and its controls answer; the others are from the gesture to the frame after it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path[:0] = [str(ROOT), str(ROOT / "tests"), str(ROOT / "tools")]
+
+from browser import chromium  # noqa: E402
+
+import cnnvis_widgets as cnnvis  # noqa: E402
+
+# Choose the next value of a control, and wait until the view says so and has been painted.
+CHANGE = """async ([control, attribute]) => {
+  const root = document.querySelector('.cnnvis-stage');
+  const input = document.querySelector(`[data-control="${control}"]`);
+  const before = root.dataset[attribute];
+  const started = performance.now();
+  if (input.matches('select')) {
+    do input.selectedIndex = (input.selectedIndex + 1) % input.options.length;
+    while (input.options[input.selectedIndex].disabled);
+    input.dispatchEvent(new Event('change'));
+  } else {
+    input.value = (Number(input.value) + 1) % (Number(input.max) + 1);
+    input.dispatchEvent(new Event('input'));
+  }
+  for (let i = 0; i < 60 && root.dataset[attribute] === before; i++) await new Promise(requestAnimationFrame);
+  return performance.now() - started;
+}"""
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--network", default="bundled")
+    parser.add_argument("--budget", type=float, default=5)
+    parser.add_argument("--rounds", type=int, default=10)
+    given = parser.parse_args()
+
+    explorer = cnnvis.Explorer(given.network)
+    _ = explorer.state
+    with tempfile.TemporaryDirectory() as folder, chromium() as browser:
+        started = time.perf_counter()
+        file = explorer.to_html(Path(folder) / "page.html", budget_mb=given.budget)
+        print(
+            f"{given.network}: {file.stat().st_size / 1e6:.2f} MB, written in {time.perf_counter() - started:.1f} s"
+        )
+        ready: list[float] = []
+        for number in range(given.rounds):
+            context = browser.new_context(viewport={"width": 1280, "height": 900}, offline=True)
+            page = context.new_page()
+            page.goto(file.as_uri())
+            page.wait_for_selector("main[data-prepared]")
+            ready.append(float(page.get_attribute("main", "data-ready")))
+            if number < given.rounds - 1:
+                context.close()
+        show("interactive", ready)
+        for control, attribute in (("layer", "layer"), ("unit", "unit"), ("target", "target")):
+            show(control, [page.evaluate(CHANGE, [control, attribute]) for _ in range(given.rounds)])
+        context.close()
+    explorer.close()
+
+
+def show(what: str, figures: list[float]) -> None:
+    print(f"{what:12} median {statistics.median(figures):5.0f} ms   worst {max(figures):5.0f} ms")
+
+
+if __name__ == "__main__":
+    main()
