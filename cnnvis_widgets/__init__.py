@@ -32,8 +32,8 @@ from cnnvis_widgets.results import (
     MadePictures,
     Prediction,
     Target,
-    Trust,
     TopPatches,
+    Trust,
     UnitCard,
 )
 
@@ -52,15 +52,15 @@ if TYPE_CHECKING:
     from cnnvis_widgets.jobs.atlas import Atlas, atlas, open_atlas
     from cnnvis_widgets.networks import load_network
     from cnnvis_widgets.networks.network import Network
+    from cnnvis_widgets.render.cards import plot_unit_card
     from cnnvis_widgets.render.figures import (
         plot_concepts,
         plot_feature_maps,
         plot_filters,
         plot_heatmap,
+        plot_patches,
     )
     from cnnvis_widgets.render.trust_figures import plot_evaluation, plot_trust
-    from cnnvis_widgets.render.cards import plot_unit_card
-    from cnnvis_widgets.render.figures import plot_feature_maps, plot_filters, plot_heatmap, plot_patches
     from cnnvis_widgets.widgets.explorer import Explorer
     from cnnvis_widgets.widgets.story import read_steps
     from cnnvis_widgets.widgets.viewers import FeatureMapViewer, FilterViewer, HeatmapViewer
@@ -101,9 +101,6 @@ _HOMES = {
     "maximize": "compute.maximize.maximize",
     "objectives": "compute.maximize",
     "top_patches": "compute.patches",
-    "plot_feature_maps": "render.figures",
-    "plot_filters": "render.figures",
-    "plot_heatmap": "render.figures",
     "plot_patches": "render.figures",
     "plot_unit_card": "render.cards",
     "unit_card": "compute.unit_card",
@@ -137,8 +134,8 @@ __all__ = [
     "NetworkLoadError",
     "Prediction",
     "Target",
-    "Trust",
     "TopPatches",
+    "Trust",
     "UnitCard",
     "UnknownLayerError",
     "UnknownNetworkError",
@@ -160,27 +157,22 @@ __all__ = [
     "maximize_filters",
     "methods",
     "metrics",
+    "objectives",
     "open_atlas",
     "plot_concepts",
     "plot_evaluation",
     "plot_feature_maps",
     "plot_filters",
     "plot_heatmap",
+    "plot_patches",
     "plot_trust",
+    "plot_unit_card",
     "read_steps",
     "recipes",
     "sample_images",
+    "top_patches",
     "trust",
     "trust_steps",
-    "objectives",
-    "plot_feature_maps",
-    "plot_filters",
-    "plot_heatmap",
-    "plot_patches",
-    "plot_unit_card",
-    "recipes",
-    "sample_images",
-    "top_patches",
     "unit_card",
 ]
 

@@ -298,12 +298,14 @@ def _atlas(given: argparse.Namespace) -> int:
         return 130
     print(given.store)
     return 0
+
+
 def _patches(given: argparse.Namespace) -> None:
     _check_output(given)
     found = cnnvis.top_patches(
         _network(given),
         images=getattr(given, "image", None),
-        progress=_progress,
+        progress=_counted("photograph"),
         **_some(given, "layer", "units", "count"),
     )
     _save(cnnvis.plot_patches(found), given)

@@ -18,8 +18,15 @@ import pytest
 import cnnvis_widgets as cnnvis
 from cnnvis_widgets import cli, images
 from cnnvis_widgets.errors import MethodError, UnknownLayerError
-from cnnvis_widgets.results import Concepts, FeatureMaps, FilterPictures, Heatmap, LayerInfo, Target
-from cnnvis_widgets.results import FeatureMaps, FilterPictures, Heatmap, LayerInfo, Target, TopPatches
+from cnnvis_widgets.results import (
+    Concepts,
+    FeatureMaps,
+    FilterPictures,
+    Heatmap,
+    LayerInfo,
+    Target,
+    TopPatches,
+)
 
 LAYER = LayerInfo("block1_conv1", "convolution", (4, 4, 8), 8)
 PHOTOGRAPH = np.zeros((16, 16, 3), np.uint8)

@@ -23,8 +23,7 @@ from matplotlib.patches import Rectangle
 from cnnvis_widgets.errors import CnnvisError
 from cnnvis_widgets.render import colormaps, parts, tiles
 from cnnvis_widgets.render.pictures import limits
-from cnnvis_widgets.results import Concepts, FeatureMaps, FilterPictures, Heatmap
-from cnnvis_widgets.results import FeatureMaps, FilterPictures, Heatmap, TopPatches
+from cnnvis_widgets.results import Concepts, FeatureMaps, FilterPictures, Heatmap, TopPatches
 
 # Inches, and points for letters (72 to the inch).
 _WIDTH, _NARROWEST, _TALLEST, _LARGEST_TILE = 12.0, 7.0, 24.0, 3.0

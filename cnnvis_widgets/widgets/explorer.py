@@ -22,7 +22,7 @@ from PIL import Image
 from cnnvis_widgets.compute.explain import find_method, methods
 from cnnvis_widgets.errors import Cancelled, CnnvisError
 from cnnvis_widgets.jobs.atlas.store import open_atlas
-from cnnvis_widgets.jobs.worker import Ticket, worker
+from cnnvis_widgets.jobs.worker import Ticket, rest, worker
 from cnnvis_widgets.locale import LANGUAGES, language_names, say
 from cnnvis_widgets.networks import network_names
 from cnnvis_widgets.networks.network import Network
@@ -35,7 +35,6 @@ from cnnvis_widgets.widgets.controls import TOP, Controls, offer
 from cnnvis_widgets.widgets.kernels import keep_apart_from_cells
 from cnnvis_widgets.widgets.parts import PARTS
 from cnnvis_widgets.widgets.parts.ablation import Ablating
-from cnnvis_widgets.widgets.parts.part import Part
 from cnnvis_widgets.widgets.shelf import Shelf
 from cnnvis_widgets.widgets.shown import Shown
 from cnnvis_widgets.widgets.stage import Stage
@@ -46,6 +45,7 @@ _CLASSES_OFFERED = 10
 _IDLE_SECONDS = 0.2
 _LONGER_IDLE_SECONDS = 1.0
 _ECHO_SECONDS = 1.0
+_IDLE_SECONDS = 1.0  # after which parts make ready what is likely to be asked for
 
 
 class Explorer(widgets.VBox):
@@ -434,9 +434,16 @@ class Explorer(widgets.VBox):
         for part in self._parts:
             part.after(shown, before)
         if shown.progress is None:
-            worker().submit((id(self), "prefetch"), lambda _ticket: views.prefetch(shown))
+            worker().submit((id(self), "prefetch"), lambda _ticket: self._prepare_next(shown))
         return shown.state
-        worker().submit((id(self), "prefetch"), lambda _ticket: _prefetch(shown, self._parts))
+
+    def _prepare_next(self, shown: Shown) -> Iterator[None]:
+        """When nobody has asked for anything for a moment: what is likely to be asked for next."""
+        yield from views.prefetch(shown)
+        yield from rest(_IDLE_SECONDS)
+        for part in self._parts:
+            part.idle(shown)
+            yield
 
     def view_of(self, wanted: State, ticket: Ticket | None = None, heatmap: Heatmap | None = None) -> Shown:
         """Everything that belongs to a state, computed or from memory; shows nothing. On the worker thread."""
@@ -578,59 +585,3 @@ class Explorer(widgets.VBox):
             sort=state.sort,
             difference=state.difference,
         )
-
-
-def _explain(network: Network, image: np.ndarray, state: State) -> Heatmap:
-    return explain(network, image, state.method, state.layer, state.target)
-
-
-def _existing_unit(unit: int | None, maps: FeatureMaps) -> int:
-    """The one asked for; None gives the strongest."""
-    if unit is None:
-        return int(np.argmax(np.abs(np.nan_to_num(maps.values)).max(axis=(0, 1))))
-    if not 0 <= unit < maps.layer.units:
-        raise CnnvisError(
-            f"Layer {maps.layer.path!r} has units 0 to {maps.layer.units - 1}; {unit} was asked for."
-        )
-    return unit
-
-
-def _existing_position(position: tuple[int, int] | None, maps: FeatureMaps) -> tuple[int, int] | None:
-    """The one asked for, if the layer's maps have it."""
-    h, w, _units = maps.values.shape
-    if position is not None and (position[0] >= h or position[1] >= w):
-        raise CnnvisError(
-            f"Layer {maps.layer.path!r} has positions 0,0 to {h - 1},{w - 1} (row, column); "
-            "{},{} was asked for.".format(*position)
-        )
-    return position
-
-
-def _prefetch(shown: Shown, parts: Iterable[Part]) -> Iterator[None]:
-    """When nobody has asked for anything for a moment: every layer, so that the next choice is read from memory.
-
-    After another moment, whatever the parts would like to have ready.
-    """
-    yield from _idle(_IDLE_SECONDS)
-    if shown.heatmap is not None:
-        runs.record_all(shown.network, shown.image, shown.heatmap.target.index)
-    yield from _idle(_LONGER_IDLE_SECONDS)
-    for part in parts:
-        part.idle(shown)
-        yield
-
-
-def _idle(seconds: float) -> Iterator[None]:
-    asked = time.monotonic()
-    while time.monotonic() - asked < seconds:
-        time.sleep(0.01)
-        yield
-
-
-def _facts(shown: Shown) -> dict[str, str]:
-    """What the browser needs beside the arrays to describe the view in a sentence."""
-    best, heatmap = shown.predictions[0], shown.heatmap
-    facts = {"name": best.name, "share": percent(best.probability)}
-    if heatmap is None:
-        return facts
-    return facts | {"target": heatmap.target.name, "method": heatmap.method, "layer": heatmap.layer.path}

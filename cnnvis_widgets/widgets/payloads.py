@@ -194,6 +194,8 @@ def atlas_payload(
         _, content = cv2.imencode(".jpg", np.concatenate(small), [cv2.IMWRITE_JPEG_QUALITY, 90])
         payload |= {"atlas_tiles": content.tobytes(), "atlas_units": list(units)}
     return payload
+
+
 def patches_payload(images: np.ndarray, said: Sequence[str]) -> dict[str, Any]:
     """Traits that show patches of photographs beside a filter's picture: RGB uint8 (n, h, w, 3), a caption each."""
     return {

@@ -23,9 +23,8 @@ import traitlets
 from cnnvis_widgets.render import colormaps
 from cnnvis_widgets.widgets.payloads import stage_texts
 
-PANELS = ("photo", "maps", "detail", "filter", "network")  # the last stands above the others
-MESSAGE_BYTES = 4_000_000  # of arrays; over 10 MiB the server drops the connection without a word
 PANELS = ("photo", "maps", "detail", "filter", "network", "story")  # the last two stand above the others
+MESSAGE_BYTES = 4_000_000  # of arrays; over 10 MiB the server drops the connection without a word
 
 _FOLDER = Path(__file__).parent / "stage"
 _COMMENT = re.compile(

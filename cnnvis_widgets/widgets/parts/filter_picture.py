@@ -17,11 +17,10 @@ from typing import Any
 import numpy as np
 
 import cnnvis_widgets
-from cnnvis_widgets.compute.maximize import AnyRecipe, ascend, find_recipe
-from cnnvis_widgets.jobs.cache import Cache
 from cnnvis_widgets.compute.maximize import AnyRecipe, PlainRecipe, ascend, find_recipe
 from cnnvis_widgets.compute.patches import cut_samples, sample_patches
 from cnnvis_widgets.errors import CnnvisError
+from cnnvis_widgets.jobs.cache import Cache
 from cnnvis_widgets.jobs.worker import Ticket
 from cnnvis_widgets.locale import say
 from cnnvis_widgets.networks.network import Network
@@ -58,9 +57,7 @@ class FilterPicture(Part):
         """On another layer, a picture that stays is of none of its units; in another language, all sentences anew."""
         if before is None:
             return {}
-        changes: dict[str, Any] = {} if shown.same_layer(before) else {"picture_unit": -1}
-        elsewhere = (before.network, before.maps.layer) != (shown.network, shown.maps.layer)
-        changes: dict[str, Any] = {"picture_unit": -1} | no_patches() if elsewhere else {}
+        changes: dict[str, Any] = {} if shown.same_layer(before) else {"picture_unit": -1} | no_patches()
         if before.state.language == shown.state.language:
             return changes
         anew = {key: say(key, shown.state.language, **values) for key, values in self._said.items()}
@@ -198,10 +195,9 @@ def grow(
                     picture_progress={} if step == recipe.steps else progress,
                 )
             yield
-        network.memory.put(key, picture)
-        disk.put(name, {"picture": picture})
         if woke:
             network.memory.put(key, picture)
+            disk.put(name, {"picture": picture})
         yield from beside(stage, network, layer, unit, say, place, 0 if woke else recipe.steps)
     finally:
         if step < recipe.steps and cancelled():
@@ -209,12 +205,6 @@ def grow(
             stage.publish(picture_progress={"message": words})
 
 
-def _name_on_disk(network: Network, layer: LayerInfo, unit: int, recipe: AnyRecipe) -> str:
-    """All that a filter picture depends on; the version because recipes change with it."""
-    made_by = re.sub(r" at 0x[0-9a-f]+", "", repr(recipe))  # functions show where they lie in this process
-    return repr(
-        ("filter picture", cnnvis_widgets.__version__, network.signature(), layer.path, unit, made_by)
-    )
 def beside(
     stage: Stage,
     network: Network,
@@ -249,3 +239,11 @@ def beside(
             if value > 0
         ]
         stage.publish(**patches_payload(found.images[0][: len(said)], said))
+
+
+def _name_on_disk(network: Network, layer: LayerInfo, unit: int, recipe: AnyRecipe) -> str:
+    """All that a filter picture depends on; the version because recipes change with it."""
+    made_by = re.sub(r" at 0x[0-9a-f]+", "", repr(recipe))  # functions show where they lie in this process
+    return repr(
+        ("filter picture", cnnvis_widgets.__version__, network.signature(), layer.path, unit, made_by)
+    )

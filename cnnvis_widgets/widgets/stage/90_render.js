@@ -137,8 +137,6 @@ function createView(ownModel, el, signal) {
     grid.replaceChildren(...inGrid.map((panel) => panel.element));
     steps.attach(grid);
     panels.push(steps, compare, concepts, trust, atlas);
-    panels.forEach((panel) => sizes.observe(/** @type {Element} */ (panel.element.querySelector(".cnnvis-view, .cnnvis-strip"))));
-    panels.push(steps, compare);
     for (const panel of panels) {
       const place = panel.element.querySelector(".cnnvis-view, .cnnvis-strip");
       if (place) sizes.observe(place);
