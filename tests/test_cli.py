@@ -545,7 +545,7 @@ def test_evaluate_writes_what_was_measured_and_prints_it(calls, capsys, monkeypa
     assert given == {"methods": ["grad-cam", "rise"], "metrics": ["deletion"], "seed": 3}
     captured = capsys.readouterr()
     assert captured.out.count(evaluated().table()) == 3 and captured.out.endswith("e.csv\n")
-    assert captured.err.splitlines()[-1] == "cnnvis: step 20 of 20, about 0 s left"
+    assert captured.err.splitlines()[-1] == "cnnvis: step 20 of 20"
     assert evaluated().table("markdown") in Path("e.md").read_text(encoding="utf-8")
     rows = json.loads(Path("e.json").read_text())["rows"]
     assert [row["mean"] for row in rows] == [

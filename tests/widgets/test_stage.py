@@ -355,7 +355,7 @@ def test_a_filter_picture_grows_with_its_progress(page: Page):
     progress = {"step": 5, "steps": 20, "seconds_left": 3.2, "message": ""}
     stage = cat_stage(panels=PANELS, picture_progress=progress, unit=7)
     open_stage(page, stage)
-    bar = page.locator("[role=progressbar]")
+    bar = page.locator(".cnnvis-panel-filter [role=progressbar]")
     expect(bar).to_have_attribute("aria-valuenow", "5")
     expect(page.locator(".cnnvis-panel-filter .cnnvis-readout")).to_have_text("step 5 of 20 · 3.2 s left")
     picture = np.full((64, 64, 3), (200, 100, 50), np.uint8)
