@@ -244,7 +244,7 @@ NETWORK = Interaction(
     "() => bench.text('.cnnvis-panel-maps .cnnvis-caption').split(' ')[0]",
     kernel=True,
 )
-STEP = "() => bench.text('.cnnvis-panel-filter .cnnvis-readout').match(/step ([1-9]\\d*) of/)?.[1] ?? ''"
+STEP = "() => bench.text('.cnnvis-panel-filter .cnnvis-readout').match(/^step ([1-9]\\d*) of/)?.[1] ?? ''"
 
 
 class Visit:
@@ -356,6 +356,7 @@ class Visit:
                 " return bench.watch(look, (n) => n && !look(), 30); }",
                 [f"({STEP})"],
             )
+            assert begun, "no picture was seen to grow"
             firsts.append(begun[0])
             between += [late - early for early, late in pairwise(begun)]
             if attempt == 0:
@@ -397,6 +398,7 @@ class Visit:
             }"""
         )
         after = self.counts()
+        assert len(times) > 4, "the camera gave no pictures"
         traffic = {key: (after[key] - before[key]) / len(times) for key in after}
         between = [late - early for early, late in pairwise(times[3:])]
         self.note("camera, from one heatmap to the next", "100 ms: 10 a second", between, traffic)
