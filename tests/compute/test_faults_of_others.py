@@ -48,7 +48,10 @@ def test_what_is_hidden_shows_the_mean_colour_in_the_networks_own_input_space(sc
 
 
 def test_an_even_picture_that_a_preprocessing_makes_no_numbers_of_is_hidden_by_zeros():
-    network = Network(functional().model, preprocess=lambda x: (x - x.mean()) / x.std())
+    def own_deviation(x):  # of each colour
+        return (x - x.mean(axis=(1, 2), keepdims=True)) / x.std(axis=(1, 2), keepdims=True)
+
+    network = Network(functional().model, preprocess=own_deviation)
     assert not case_of(network, picture(1)).baseline.any()
 
 
