@@ -47,9 +47,7 @@ class Cache:
         try:
             with path.open("rb") as file, np.load(file, allow_pickle=False) as entry:
                 arrays = {name: entry[name] for name in entry.files}
-        except (
-            Exception
-        ):  # cut short or altered: BadZipFile, ValueError, EOFError, KeyError, MemoryError, ...
+        except Exception:  # cut short or altered: BadZipFile, ValueError, EOFError, KeyError, ...
             with contextlib.suppress(OSError):
                 path.unlink()
             return None
