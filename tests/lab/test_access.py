@@ -90,7 +90,7 @@ def fresh(keyboard):
 def test_tab_passes_every_control_with_a_focus_that_is_seen(keyboard):
     keyboard.begin()
     passed = []
-    for _ in range(40):
+    for _ in range(60):
         found = keyboard.page.evaluate(FOCUS)
         if not found["inside"]:
             break
