@@ -31,14 +31,14 @@ def main() -> None:
             made = cnnvis.maximize_filters(network, layer, units, recipe.name)
             save(cnnvis.plot_filters(made, columns=8), f"filters-{layer}-{recipe.name}")
         save(
-            cnnvis.plot_patches(cnnvis.top_patches(network, layer, units=units[:8], count=4)),
+            cnnvis.plot_patches(cnnvis.top_patches(network, layer, units=units[:6], count=4)),
             f"patches-{layer}",
         )
 
 
 def save(figure, name: str) -> None:
     path = PICTURES / f"{name}.jpg"
-    figure.savefig(path, dpi=100, pil_kwargs={"quality": 85})
+    figure.savefig(path, dpi=100, pil_kwargs={"quality": 80})
     print(f"{path.name}: {path.stat().st_size / 1000:.0f} kB")
 
 
