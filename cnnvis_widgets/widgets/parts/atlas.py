@@ -21,6 +21,7 @@ from cnnvis_widgets.widgets.payloads import atlas_payload, picture_payload
 from cnnvis_widgets.widgets.shown import Shown
 
 _TILES = 64  # in one answer
+_PATCHES = 6  # beside a picture
 
 
 class FromAtlas(Part):
@@ -123,11 +124,25 @@ class FromAtlas(Part):
             caption = say("explorer.atlas_caption", self.explorer.wanted.language, **self._caption)
             if remark := self.atlas.remark(layer, unit):
                 caption += f" {remark}"
-            payload = picture_payload(picture, unit, caption)
+            payload = picture_payload(picture, unit, caption) | self._beside(layer, unit)
             self.stage.publish(**payload)
             self._sent = self.stage.picture
 
         self._read("picture", show)
+
+    def _beside(self, layer: str, unit: int) -> dict[str, Any]:
+        """What goes with a picture of ours, as far as the stage has a place for it: its recipe and the patches."""
+        found, values = np.zeros((0, 0, 0, 3), np.uint8), np.zeros(0)
+        if self.stage.has_trait("patches") and self.atlas.has_patches(layer):
+            found, values = self.atlas.patches(layer, unit)
+            found, values = found[values > 0][:_PATCHES], values[values > 0][:_PATCHES]
+        traits = {
+            "picture_recipe": self.atlas.terms.recipe,
+            "patches": found.tobytes(),
+            "patches_shape": list(found.shape[:3]),
+            "patches_said": [f"{value:.3g}" for value in values],
+        }
+        return {name: value for name, value in traits.items() if self.stage.has_trait(name)}
 
     def _read(self, what: str, work: Callable[[Ticket], None]) -> None:
         _reader().submit((id(self.explorer), what), work, self.explorer.say_error)
