@@ -9,13 +9,14 @@ BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help lab test check format clean test-lowest test-kernels types
+.PHONY: help lab test check format docs clean test-lowest test-kernels types
 
 help:
 	@echo "make lab      open JupyterLab on the first notebook (installs what it needs into $(VENV))"
 	@echo "make test     checks, then all tests, in a real browser too"
 	@echo "make check    ruff and mypy only"
 	@echo "make format   let ruff lay out the code"
+	@echo "make docs     the documentation, into build/docs"
 	@echo "make clean    remove $(VENV) and all caches"
 
 lab: $(VENV)/.installed-lab
@@ -33,6 +34,9 @@ check: $(VENV)/.installed-test
 format: $(VENV)/.installed-test
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+docs: $(VENV)/.installed-docs
+	$(BIN)/python -m sphinx --fail-on-warning --keep-going -b html docs build/docs
 
 # The oldest versions that pyproject.toml allows, on the oldest Python, with a fresh environment each time.
 test-lowest:

@@ -377,7 +377,7 @@ def test_a_code_is_the_number_of_the_colour(signed):
 LECTURE = """---
 title: One
 show: first/2
-hide: method
+hide: method, photo
 ---
 Look at [unit three](cnnvis:second/3). What next?
 ???
@@ -396,6 +396,8 @@ def test_a_walkthrough_is_a_slide_deck_led_by_keys(open_page, tmp_path):
     walkthrough.close()
     page.wait_for_selector(f'{ROOT}[data-layer="first"][data-unit="2"][data-step="0"]')
     expect(page.locator('[data-control="method"]')).to_be_hidden()
+    expect(page.locator(".cnnvis-panel-photo")).to_have_count(0)
+    assert "at layer first:" in page.locator(".cnnvis-status").inner_text()  # the heatmap follows unseen
     page.get_by_role("button", name="unit three").click()
     page.wait_for_selector(f'{ROOT}[data-layer="second"][data-unit="3"]')
     page.keyboard.press("PageDown")

@@ -132,7 +132,7 @@ function createPageKernel(page, arrays) {
 
   /** What belongs to the class and the method that are wanted. @returns {Record<string, any>} */
   function explained() {
-    if (!model.get("panels").includes("photo") || !page.method) return {};
+    if (!page.traits.panels.includes("photo") || !page.method) return {}; // a step may hide it for a while
     let target = chosen();
     /** @type {PageHeat | null} */
     let heat = null;

@@ -1,0 +1,71 @@
+"""The documentation: Markdown pages, the reference from docstrings, and live pages made by the package itself.
+
+`make docs` builds it with warnings as errors. What follows from code (pages) is made anew in every build.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from pathlib import Path
+
+HERE = Path(__file__).parent
+sys.path.insert(0, str(HERE.parent))
+
+import cnnvis_widgets as cnnvis  # noqa: E402
+
+MADE, PAGES = HERE / "_made", HERE / "_pages"
+for folder in (MADE, PAGES):
+    folder.mkdir(exist_ok=True)
+
+project = "cnnvis-widgets"
+author = "The cnnvis-widgets developers"
+release = version = cnnvis.__version__
+extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.mathjax"]
+myst_enable_extensions = ["colon_fence", "dollarmath"]
+myst_heading_anchors = 3
+html_theme = "furo"
+html_title = f"cnnvis-widgets {release}"
+html_extra_path = ["_pages"]  # the live pages, as they are
+html_copy_source = False
+exclude_patterns = ["_build", "_made"]
+autodoc_typehints = "none"  # docstrings say shapes and units, which types cannot
+default_role = "code"
+
+
+def _write_made(_app: object) -> None:
+    """What the pages include: two live pages."""
+    explorer = cnnvis.Explorer()
+    explorer.to_html(PAGES / "explorer.html", budget_mb=2)
+    explorer.close()
+    lecture = cnnvis.Walkthrough(HERE.parent / "notebooks" / "lecture.md")
+    lecture.to_html(PAGES / "lecture.html", budget_mb=2)
+    lecture.close()
+
+
+_NAMED = re.compile(
+    r"^(\w+(?:, \w+)*): "
+)  # "layer, unit: what they are", as our docstrings describe arguments
+
+
+def _as_lists(_app, _what, _name, _thing, _options, lines: list[str]) -> None:
+    """Paragraphs that describe arguments become lists; the lines under each of them belong to it."""
+    out: list[str] = []
+    listed = False
+    for number, line in enumerate(lines):
+        named = _NAMED.match(line)
+        if named and not (listed or (out and out[-1] == "")):
+            out.append("")
+        listed = bool(line.strip()) and (bool(named) or listed)
+        if named:
+            out.append(f"- **{named[1]}**: {line[named.end() :]}")
+        else:
+            out.append(f"  {line.strip()}" if listed else line)
+        if listed and number + 1 < len(lines) and not lines[number + 1].strip():
+            listed = False
+    lines[:] = out
+
+
+def setup(app) -> None:
+    app.connect("builder-inited", _write_made)
+    app.connect("autodoc-process-docstring", _as_lists)
