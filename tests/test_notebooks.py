@@ -78,18 +78,43 @@ def test_look_inside_runs_offline_and_shows_its_pictures(kernel, tmp_path, monke
         assert picture.width > 600
         assert np.asarray(picture.convert("RGB")).std() > 20, "a picture, not a blank sheet"
 
-    said = "".join(
-        output.text
-        for cell in notebook.cells
-        for output in cell.get("outputs", [])
-        if output.output_type == "stream"
-    )
-    assert "heatmap:" in said
-    answers = [line.split("%  ")[1] for line in said.splitlines() if "%  " in line]
+    words = said(notebook)
+    assert "heatmap:" in words
+    answers = [line.split("%  ")[1] for line in words.splitlines() if "%  " in line]
     assert answers[0] == "cat", "the network must call the cat a cat"
     assert len(answers) == 3
-    assert "Error" not in said
-    assert "Warning" not in said
+    assert "Error" not in words
+    assert "Warning" not in words
+
+
+def said(notebook: nbformat.NotebookNode) -> str:
+    outputs = [output for cell in notebook.cells for output in cell.get("outputs", [])]
+    return "".join(output.text for output in outputs if output.output_type == "stream")
+
+
+def test_feature_maps_measures_what_it_tells_and_the_lecture_is_written(kernel, tmp_path):
+    """One kernel for both notebooks: starting TensorFlow is what takes time."""
+    (tmp_path / "lecture.md").write_text(
+        (FOLDER / "lecture.md").read_text(encoding="utf-8"), encoding="utf-8"
+    )
+    both = [
+        nbformat.read(FOLDER / f"{name}.ipynb", as_version=4) for name in ("02_feature_maps", "06_lecture")
+    ]
+    both[0].cells += [cell | {"id": f"lecture-{cell.id}"} for cell in both[1].cells]
+    path = tmp_path / "both.ipynb"
+    nbformat.write(both[0], path)
+    notebook = executed(path, kernel, tmp_path)
+    assert len(shown(notebook, "image/png")) == 5  # two of them Explorers as they stand where no widget runs
+    lines = said(notebook).splitlines()
+    zeros = [float(line.split("%")[0].split()[-1]) for line in lines if "zeros" in line]
+    assert len(zeros) == 9
+    assert zeros[-1] > zeros[0] + 10, "sparsity grows with depth"
+    pairs = [line.split() for line in lines if len(line.split()) == 2]
+    told = [float(share) for name, share in pairs if name.startswith("block")]
+    assert len(told) == 4
+    assert told[0] > told[-1] + 0.2, "early maps tell more of the photograph"
+    assert (tmp_path / "lecture.html").stat().st_size < 2e6
+    assert "9 How far to trust it" in lines
 
 
 def test_can_i_trust_it_shows_what_it_claims(kernel, tmp_path):
