@@ -14,9 +14,8 @@ sys.path.insert(0, str(HERE.parent))
 
 import cnnvis_widgets as cnnvis  # noqa: E402
 
-MADE, PAGES = HERE / "_made", HERE / "_pages"
-for folder in (MADE, PAGES):
-    folder.mkdir(exist_ok=True)
+PAGES = HERE / "_pages"
+PAGES.mkdir(exist_ok=True)
 
 project = "cnnvis-widgets"
 author = "The cnnvis-widgets developers"
@@ -28,7 +27,7 @@ html_theme = "furo"
 html_title = f"cnnvis-widgets {release}"
 html_extra_path = ["_pages"]  # the live pages, as they are
 html_copy_source = False
-exclude_patterns = ["_build", "_made"]
+exclude_patterns = ["_build"]
 autodoc_typehints = "none"  # docstrings say shapes and units, which types cannot
 default_role = "code"
 

@@ -14,7 +14,6 @@ from cnnvis_widgets.networks.network import Network
 from cnnvis_widgets.widgets.parts.filter_picture import grow
 from cnnvis_widgets.widgets.stage import Stage
 
-
 RECIPE = find_recipe("classic")
 
 

@@ -71,8 +71,6 @@ def atlas(
     from cnnvis_widgets.networks.network import checked_size
     from cnnvis_widgets.networks.parcel import pack, weights_hash
 
-    if importlib.util.find_spec("cnnvis_widgets.compute.patches") is None:
-        patches = 0  # a package without that module
     how = find_recipe(recipe)
     shown = network.input_size if size is None else checked_size(size, "size", MethodError)
     terms = _terms(network, weights_hash(network), how.name, steps or how.steps, seed, shown)

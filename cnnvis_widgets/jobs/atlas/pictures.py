@@ -78,7 +78,7 @@ class Searched:
     count: int
 
     def __call__(self, layer: str, units: int) -> Iterator[Patches]:
-        from cnnvis_widgets.compute.patches import top_patches  # type: ignore[import-not-found]
+        from cnnvis_widgets.compute.patches import top_patches
 
         network = get_worker().plugins[self.plugin].network()
         for start in range(0, units, _AT_ONCE):  # those of all units of a wide layer would take a gigabyte
