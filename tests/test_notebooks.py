@@ -100,7 +100,8 @@ def test_feature_maps_measures_what_it_tells_and_the_lecture_is_written(kernel, 
     both = [
         nbformat.read(FOLDER / f"{name}.ipynb", as_version=4) for name in ("02_feature_maps", "06_lecture")
     ]
-    both[0].cells += [cell | {"id": f"lecture-{cell.id}"} for cell in both[1].cells]
+    for cell in both[1].cells:
+        both[0].cells.append(nbformat.from_dict({**cell, "id": f"lecture-{cell.id}"}))
     path = tmp_path / "both.ipynb"
     nbformat.write(both[0], path)
     notebook = executed(path, kernel, tmp_path)

@@ -67,7 +67,7 @@ const GROUPS = ["convolution", "activation", "merge", "pooling", "normalization"
 /** @param {PageKernel} kernel @param {string[]} methods all there are */
 function makeControls(kernel, methods) {
   const { model, t, page } = kernel;
-  const shows = (/** @type {string} */ panel) => model.get("panels").includes(panel);
+  const shows = (/** @type {string} */ panel) => page.traits.panels.includes(panel);
   const layers = () => GROUPS.map((kind) => ({
     group: t(`explorer.kind.${kind}`),
     items: page.layers.filter(({ layer }) => layer.kind === kind)
