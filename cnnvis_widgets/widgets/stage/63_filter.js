@@ -64,7 +64,7 @@ function createFilterPanel(view) {
     show(patchesTitle, wanted && said.length > 0);
     show(strip, there);
     if (!there) return;
-    const room = panel.element.clientWidth;
+    const room = panel.view.clientWidth; // within the padding
     const side = Math.min(PATCH_SIDE, (room - PATCH_GAP * (n - 1)) / n);
     if (side <= 0) return;
     const words = said.join(", ");
