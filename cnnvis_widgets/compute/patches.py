@@ -23,7 +23,6 @@ from cnnvis_widgets.networks.network import Network, check_network
 from cnnvis_widgets.results import LayerInfo, TopPatches
 
 SIDE = 112  # pixels: patches are kept no larger, or all units of a layer would fill the memory
-_MANY = 16  # photographs: for more than these it pays to compile the network up to the layer
 _GREY = 128  # stands for the padding that a receptive field reaches into
 _PICTURES = {".jpg", ".jpeg", ".png", ".webp", ".gif", ".tif", ".tiff", ".bmp", ".avif"}
 
@@ -125,11 +124,7 @@ def _best_after_each(
             yield best  # one broken file among many
             continue
         read += 1
-        if len(sources) > _MANY:
-            maps = network.probe.forward(network.prepare(picture), (layer.path,))[1][layer.path][0]
-        else:
-            maps = runs.layer_alone(network, picture, layer.path)
-        values = maps[..., units]
+        values = runs.layer_alone(network, picture, layer.path)[..., units]
         found = _peaks(np.nan_to_num(values, nan=-np.inf), each, apart)
         number_column = np.full((*found.shape[:2], 1), number, np.float32)
         candidates = np.concatenate(

@@ -154,16 +154,11 @@ def _of(target: Target | int) -> tuple[str, str]:
 
 
 def layer_alone(network: Network, image: np.ndarray, path: str) -> np.ndarray:
-    """(h, w, c) of one layer on an RGB uint8 image, not remembered; with what is compiled already where possible."""
-    every = _every_layer(network, arrays=2)
-    if path in every and not network.probe.is_compiled("forward", (path,)):
-        if network.probe.is_compiled("backward", every):
-            none = np.zeros((1, network.probe.classes), np.float32)
-            return network.probe.backward(network.prepare(image), none, every)[1][path][0]
-        recorded = cheapest_to_record(network, "forward", path)
-    else:
-        recorded = (path,)
-    return network.probe.forward(network.prepare(image), recorded)[1][path][0]
+    """(h, w, c) of one layer on an RGB uint8 image, not remembered.
+
+    A run up to that layer: where all layers are compiled already, their outputs together would be the larger peak.
+    """
+    return network.probe.forward(network.prepare(image), (path,))[1][path][0]
 
 
 def record_all(network: Network, image: np.ndarray, target: int) -> bool:

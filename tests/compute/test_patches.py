@@ -7,7 +7,6 @@ from models import functional
 from PIL import Image
 
 import cnnvis_widgets as cnnvis
-from cnnvis_widgets.compute import patches
 from cnnvis_widgets.errors import ImageError, MethodError
 from cnnvis_widgets.networks.network import Network
 
@@ -67,13 +66,12 @@ def test_the_receptive_field_is_cut_out_and_padding_is_grey():
     assert (apart >= 2).all(), "half a receptive field"
 
 
-def test_a_folder_streams_through_and_broken_files_are_left_out(network, photographs, tmp_path, monkeypatch):
+def test_a_folder_streams_through_and_broken_files_are_left_out(network, photographs, tmp_path):
     (tmp_path / "more").mkdir()
     for name, picture in photographs.items():
         Image.fromarray(picture).save(tmp_path / ("more" if name > "d" else ".") / f"{name}.png")
     (tmp_path / "broken.jpg").write_bytes(b"no picture")
     done = []
-    monkeypatch.setattr(patches, "_MANY", 3)  # the other way through the network
     found = cnnvis.top_patches(
         network, "relu", tmp_path, [2, 5], count=4, progress=lambda *step: done.append(step)
     )
