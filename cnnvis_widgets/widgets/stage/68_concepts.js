@@ -18,6 +18,7 @@ function createConceptsPanel(view) {
   const [newMaps, newPaint] = [createMemo(), createMemo()];
   let open = false;
   let [pointed, kept] = [-1, -1]; // parts, -1: none
+  /** @type {Float32Array} */
   let maps = new Float32Array(0);
   /** @type {HTMLElement[]} */
   let entries = [];
