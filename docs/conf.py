@@ -35,10 +35,10 @@ default_role = "code"
 def _write_made(_app: object) -> None:
     """What the pages include: two live pages."""
     explorer = cnnvis.Explorer()
-    explorer.to_html(PAGES / "explorer.html", budget_mb=2)
+    explorer.to_html(PAGES / "live-explorer.html", budget_mb=2)
     explorer.close()
     lecture = cnnvis.Walkthrough(HERE.parent / "notebooks" / "lecture.md")
-    lecture.to_html(PAGES / "lecture.html", budget_mb=2)
+    lecture.to_html(PAGES / "live-lecture.html", budget_mb=2)
     lecture.close()
 
 
