@@ -25,7 +25,7 @@ def main() -> None:
     PICTURES.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as root, serve(Path(root)) as server, chromium() as browser:
         lab = Lab(server, browser)
-        notebook = lab.open([START], width=1080, height=1000)
+        notebook = lab.open([START], width=1080, height=1200)
         notebook.command("application:toggle-left-area")
         notebook.run_all()
         page = notebook.page
