@@ -197,7 +197,7 @@ def test_an_image_may_be_a_sample_by_name_or_a_file(calls):
     ("text", "units"), [("0", [0]), ("0-3", [0, 1, 2, 3]), ("0-1, 40", [0, 1, 40]), ("5,2", [5, 2])]
 )
 def test_units_are_ranges_and_numbers(text, units):
-    assert cli._units(text) == units
+    assert cli.common.unit_list(text) == units
 
 
 @pytest.mark.parametrize(
@@ -309,7 +309,7 @@ def test_progress_goes_to_stderr_a_line_for_each_tenth(calls, capsys, monkeypatc
 
 def test_long_work_says_how_long_it_will_take_and_quick_work_nothing(calls, capsys, monkeypatch):
     now = iter(range(100))
-    monkeypatch.setattr(cli, "time", types.SimpleNamespace(monotonic=lambda: next(now)))
+    monkeypatch.setattr(cli.common, "time", types.SimpleNamespace(monotonic=lambda: next(now)))
 
     def slow(*arguments, progress, **options):
         for done in (1, 11, 12):  # a second each
@@ -382,7 +382,7 @@ def lab(monkeypatch, tmp_path):
         raise Started(line)
 
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(cli, "_run", start)
+    monkeypatch.setattr(cli.lab, "_run", start)
 
     def command(text: str = "lab") -> list[str]:
         with pytest.raises(Started) as started:
@@ -436,14 +436,14 @@ def test_lab_without_a_screen_prints_the_address_instead(lab, monkeypatch):
     monkeypatch.delenv("DISPLAY")
     if sys.platform == "linux":
         assert "--no-browser" in lab()
-    assert cli._has_screen({}, "darwin")
-    assert cli._has_screen({}, "win32")
-    assert not cli._has_screen({}, "linux")
+    assert cli.lab._has_screen({}, "darwin")
+    assert cli.lab._has_screen({}, "win32")
+    assert not cli.lab._has_screen({}, "linux")
 
 
 def test_without_jupyterlab_one_sentence_says_what_to_install(monkeypatch, capsys):
     monkeypatch.setitem(sys.modules, "jupyterlab", None)
-    monkeypatch.setattr(cli.importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr(cli.lab.importlib.util, "find_spec", lambda name: None)
     assert run("lab") == 1
     assert capsys.readouterr().err == (
         'cnnvis: JupyterLab is not installed; run: pip install "cnnvis-widgets[lab]"\n'

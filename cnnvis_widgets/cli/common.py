@@ -1,0 +1,159 @@
+"""What commands share: options, how they are read, progress, and writing the result."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import cnnvis_widgets as cnnvis
+from cnnvis_widgets.errors import CnnvisError
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from cnnvis_widgets.networks.network import Network
+
+
+_LONG = 3  # seconds left from which on they are said
+
+
+PICTURE = "a file, an address, or the name of a sample photograph"  # what IMAGE may be
+MAX_DPI = 1200  # what printers ask for line drawings; the widest figure then has 14,400 pixels across
+
+
+def command(
+    commands: argparse._SubParsersAction, name: str, run: Callable[[argparse.Namespace], Any], what: str
+) -> argparse.ArgumentParser:
+    """A command of its own. What is not given on its line is not in the namespace: functions' own defaults apply."""
+    one = commands.add_parser(name, help=what, argument_default=argparse.SUPPRESS)
+    one.set_defaults(command=run)
+    return one
+
+
+def network_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--network", metavar="NAME", help="a name of keras.applications, or a .keras or .h5 file"
+    )
+    parser.add_argument("--weights", metavar="FILE", help="a local weights file for a network given by name")
+
+
+def network_of(given: argparse.Namespace) -> Network:
+    source = [given.network] if "network" in given else []
+    return cnnvis.load_network(*source, **some(given, "weights"))
+
+
+def image_of(given: argparse.Namespace) -> np.ndarray:
+    if "image" not in given:
+        return cnnvis.sample_images()["cat"]
+    if not Path(given.image).exists():
+        samples = cnnvis.sample_images()
+        if given.image in samples:
+            return samples[given.image]
+    return cnnvis.load_image(given.image)
+
+
+def some(given: argparse.Namespace, *names: str) -> dict[str, Any]:
+    return {name: getattr(given, name) for name in names if name in given}
+
+
+def check_output(given: argparse.Namespace) -> None:
+    """Before minutes of work: can the picture be written, and are its colours known?"""
+    from matplotlib.backend_bases import FigureCanvasBase
+
+    from cnnvis_widgets.render import colormaps
+
+    known = FigureCanvasBase.get_supported_filetypes()
+    if given.output.suffix[1:].lower() not in known:
+        raise CnnvisError(
+            f"{given.output} does not say what to write; end it in .{', .'.join(sorted(known))}."
+        )
+    check_folder(given.output)
+    if "dpi" in given and given.dpi > MAX_DPI:
+        raise CnnvisError(f"{given.dpi} dots per inch are too many; --dpi takes at most {MAX_DPI}.")
+    if "colormap" in given:
+        colormaps.table(given.colormap)
+
+
+def check_folder(output: Path) -> None:
+    if not output.absolute().parent.is_dir():
+        raise CnnvisError(f"There is no folder {output.absolute().parent} to write {output.name} to.")
+    if output.is_dir():
+        raise CnnvisError(f"{output} cannot be written: it is a folder.")
+
+
+def save(figure: Any, given: argparse.Namespace) -> None:
+    try:
+        figure.savefig(given.output, **some(given, "dpi"))
+    except MemoryError as error:
+        raise CnnvisError(
+            f"{given.output} needs more memory than there is; ask for a lower --dpi."
+        ) from error
+    except (OSError, ValueError) as error:  # ValueError: more pixels than the format or matplotlib can take
+        raise CnnvisError(f"{given.output} cannot be written: {said(error)}.") from error
+    print(given.output)
+
+
+def said(error: Exception) -> str:
+    text = getattr(error, "strerror", None) or str(error) or type(error).__name__
+    return " ".join(text.split()).rstrip(".")
+
+
+def counted(what: str) -> Callable[[int, int], None]:
+    """One line that counts up on a terminal, a line for each tenth in a log; with the time left where that is long.
+
+    What is done at once says nothing.
+    """
+    began, before = time.monotonic(), 0
+
+    def progress(step: int, steps: int) -> None:
+        nonlocal before
+        if steps == 1:
+            return
+        passed = time.monotonic() - began
+        left = round(passed / step * (steps - step))
+        words = f"cnnvis: {what} {step} of {steps}" + (f", about {left} s left" if left >= _LONG else "")
+        if sys.stderr.isatty():
+            end = "\n" if step == steps else ""
+            print(f"\r{words}\x1b[K", end=end, file=sys.stderr, flush=True)
+        elif step * 10 // steps > before * 10 // steps:
+            print(words, file=sys.stderr, flush=True)
+        before = step
+
+    return progress
+
+
+def print_table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    widths = [max(len(str(row[i])) for row in (heads, *rows)) for i in range(len(heads))]
+    for row in (heads, *rows):
+        print("  ".join(str(cell).ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+
+
+def positive(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number above 0")
+    return int(text)
+
+
+def target(text: str) -> int | str:
+    return int(text) if text.isdecimal() else text
+
+
+def name_list(text: str) -> list[str]:
+    return [name.strip() for name in text.split(",") if name.strip()]
+
+
+def unit_list(text: str) -> list[int]:
+    """ "0-35,40" -> [0, 1, ..., 35, 40]."""
+    units: list[int] = []
+    for part in text.split(","):
+        first, dash, last = part.strip().partition("-")
+        if not first.isdecimal() or (dash and not last.isdecimal()):
+            raise argparse.ArgumentTypeError(f"{text!r} is not a list of units such as 0-35,40")
+        units += range(int(first), int(last or first) + 1)
+    if not units:
+        raise argparse.ArgumentTypeError(f"{text!r} names no unit")
+    return units
