@@ -277,12 +277,15 @@ def _opening_relus(waking) -> Iterator[None]:
 
 
 def _through(grad: Callable) -> Callable:
-    """The gradient of a kind of ReLU: its own, but of an output of 1 while it is waking, which lets all pass."""
+    """The gradient of a kind of ReLU: its own, or while it is waking all that arrives.
+
+    A choice between two finished gradients: it copies nothing, and nothing waits in memory from the way forward.
+    """
 
     def gradient(operation, slope):
-        output = operation.outputs[0]
-        waking = tf.cast(operation.graph.get_collection(_WAKING)[0], output.dtype)
-        return grad(gradients=slope, features=output + waking * (1 - output))
+        own = grad(gradients=slope, features=operation.outputs[0])
+        waking = operation.graph.get_collection(_WAKING)[0]
+        return tf.raw_ops.Select(condition=waking > 0, x=slope, y=own)
 
     return gradient
 
