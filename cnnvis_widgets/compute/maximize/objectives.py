@@ -64,9 +64,9 @@ class AnyUnit:
         return _taken(ops.concatenate(means, axis=1), next(iter(numbers)))
 
     def slopes(self, numbers: Iterable) -> dict:
-        """(n, c) for each layer."""
-        chosen = ops.one_hot(next(iter(numbers)), sum(self.units))
-        parts = ops.split(chosen, np.cumsum(self.units)[:-1].tolist(), axis=1)
+        """(n, 1, 1, c) for each layer."""
+        chosen = ops.one_hot(next(iter(numbers)), sum(self.units))[:, None, None, :]
+        parts = ops.split(chosen, np.cumsum(self.units)[:-1].tolist(), axis=3)
         return dict(zip(self.layers, parts, strict=True))
 
 
