@@ -4,6 +4,8 @@
 PYTHON ?= python3
 VENV   ?= .venv
 LOWEST := build/venv-lowest
+# How many tests run at a time; each of the processes takes up to 2 GB, with JupyterLab and the browser.
+JOBS    ?= 2
 KERNELS ?= 6.31.0 7.3.0 7.4.0
 BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip --disable-pip-version-check
@@ -24,7 +26,7 @@ lab: $(VENV)/.installed-lab
 
 test: check
 	$(BIN)/python tools/setup_browser.py
-	$(BIN)/python -m pytest $(TESTS)
+	$(BIN)/python -m pytest --numprocesses $(JOBS) --dist loadfile $(TESTS)
 
 check: $(VENV)/.installed-test
 	$(BIN)/ruff check .
