@@ -98,7 +98,7 @@ def _dictionaries(value: Any) -> Iterator[dict]:
         yield from _dictionaries(each)
 
 
-def _seekable(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> io.RawIOBase | io.BytesIO:
+def _seekable(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> Any:
     """A file in an archive; where it lies there as it is, nothing of it is read before it is asked for."""
     if entry.compress_type != zipfile.ZIP_STORED:
         return io.BytesIO(archive.read(entry))
