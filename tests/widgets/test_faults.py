@@ -67,7 +67,9 @@ def test_a_worker_struck_down_in_mid_request(explorer, monkeypatch, error):
 
 def test_a_worker_struck_down_between_two_requests(explorer):
     explorer.update(layer="block2_conv1")
-    thread = worker()._thread
+    one = worker()
+    thread = one._thread
+    wait_until(lambda: not (one._current or one._running or one._waiting))  # all is fetched ahead
     strike(SystemExit)
     works(explorer, "block3_conv1")
     assert worker()._thread is thread and thread.is_alive()
