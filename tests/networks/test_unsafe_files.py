@@ -183,7 +183,9 @@ def test_what_is_neither_number_nor_text(saved, suffix, of, tmp_path):
     def alter(file: h5py.File, secret: Path) -> None:
         lists = h5py.vlen_dtype(np.uint8)
         if of == "attribute":
-            file.require_group("group").attrs.create("strange", np.zeros(2, object), (2,), lists)
+            file.require_group("group").attrs.create(
+                "strange", np.array([np.zeros(1, np.uint8), np.zeros(2, np.uint8)], object), (2,), lists
+            )
         else:
             file.create_dataset("strange", (2,), lists)
 
