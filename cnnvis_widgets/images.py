@@ -6,6 +6,8 @@ is guessed: what could mean two things is refused with the way to say which.
 
 from __future__ import annotations
 
+import functools
+import http.client
 import importlib.util
 import io
 import ipaddress
@@ -15,7 +17,7 @@ import time
 import urllib.error
 import urllib.parse
 import urllib.request
-from http.client import HTTPException
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -122,17 +124,63 @@ def _from_path(source: str | Path) -> np.ndarray:
         raise ImageError(f"{source!s} cannot be read ({_reason(error)}).") from error
 
 
-class _CarefulRedirects(urllib.request.HTTPRedirectHandler):
-    """Follows redirects to http and https only, where urllib itself would go on to ftp, and from outside to outside.
+class _Checked(http.client.HTTPConnection):
+    """Tells ``met`` whom it has reached before it says a word; what that raises ends the connection."""
 
-    Someone else's page must not reach machines of this network, which may trust whoever comes from here.
+    def __init__(self, *args: Any, met: Callable[[str], object], **options: Any):
+        super().__init__(*args, **options)
+        self._met = met
+
+    def connect(self) -> None:
+        super().connect()
+        try:
+            self._met(self.sock.getpeername()[0])
+        except BaseException:
+            self.close()
+            raise
+
+
+class _CheckedTLS(http.client.HTTPSConnection, _Checked):
+    """The same; the check comes before the encryption is agreed upon."""
+
+
+class _CarefulWay(
+    urllib.request.HTTPRedirectHandler, urllib.request.HTTPHandler, urllib.request.HTTPSHandler
+):
+    """The way to one picture: redirects lead to http and https only (urllib itself would go on to ftp), and from
+    outside never into this network, whose machines may trust whoever comes from here.
+
+    Names are asked for twice, by us and where the connection is made, and may answer differently ("DNS rebinding"); so
+    the address that was really reached is what counts. A proxy asks for names itself: behind one only names are known.
     """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._from_outside: bool | None = None  # unknown before the first connection
+
+    def http_open(self, req):
+        return self.do_open(functools.partial(_Checked, met=self._meet), req)  # type: ignore[arg-type]
+
+    def https_open(self, req):
+        return self.do_open(functools.partial(_CheckedTLS, met=self._meet), req)  # type: ignore[arg-type]
+
+    def _meet(self, address: str) -> None:
+        inside = not _is_public(address)
+        if self._from_outside is None:
+            self._from_outside = not inside
+        elif self._from_outside and inside:
+            raise ImageError(
+                f"This picture's address leads on to {address}, an address of this machine or network; "
+                "give that address itself if you mean it."
+            )
 
     def redirect_request(self, req, fp, code, msg, headers, newurl):
         if not newurl.lower().startswith(("http://", "https://")):
             fp.close()
             raise ImageError(f"{req.full_url} leads on to {newurl}, which is neither http nor https.")
-        if _is_private(newurl) and not _is_private(req.full_url):
+        proxied = req.host != urllib.parse.urlsplit(req.full_url).netloc
+        outside = not _is_private(req.full_url) if proxied else self._from_outside
+        if outside and _is_private(newurl):
             fp.close()
             raise ImageError(
                 f"{req.full_url} leads on to {newurl}, an address of this machine or network; "
@@ -145,9 +193,14 @@ def _is_private(url: str) -> bool:
     """Whether any machine that goes by an address's name is not on the public internet."""
     try:
         found = socket.getaddrinfo(urllib.parse.urlsplit(url).hostname, None)
-        return any(not ipaddress.ip_address(str(one[4][0]).partition("%")[0]).is_global for one in found)
+        return not all(_is_public(str(one[4][0])) for one in found)
     except (OSError, ValueError):  # unknown names lead nowhere
         return False
+
+
+def _is_public(address: str) -> bool:
+    """Whether an IP address is one of the public internet."""
+    return ipaddress.ip_address(address.partition("%")[0]).is_global
 
 
 def _download(url: str, scheme: str) -> bytes:
@@ -160,9 +213,7 @@ def _download(url: str, scheme: str) -> bytes:
     deadline = time.monotonic() + MAX_DOWNLOAD_SECONDS
     chunks, size = [], 0
     try:
-        with urllib.request.build_opener(_CarefulRedirects).open(
-            request, timeout=MAX_DOWNLOAD_SECONDS
-        ) as response:
+        with urllib.request.build_opener(_CarefulWay).open(request, timeout=MAX_DOWNLOAD_SECONDS) as response:
             size = int(response.headers.get("Content-Length") or 0)
             received = 0
             while size <= MAX_DOWNLOAD_BYTES and (chunk := response.read1(1 << 16)):
@@ -171,7 +222,7 @@ def _download(url: str, scheme: str) -> bytes:
                 size = max(size, received)
                 if time.monotonic() > deadline:
                     raise TimeoutError(f"it took longer than {MAX_DOWNLOAD_SECONDS} s")
-    except (OSError, ValueError, HTTPException) as error:  # URLError and time-outs are OSErrors
+    except (OSError, ValueError, http.client.HTTPException) as error:  # URLError and time-outs are OSErrors
         if isinstance(error, urllib.error.HTTPError):
             error.close()  # it holds the connection
         raise ImageError(

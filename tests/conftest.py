@@ -74,3 +74,15 @@ def browser() -> Iterator[Browser]:
     """The one Chromium of all browser tests."""
     with chromium() as browser:
         yield browser
+
+
+@pytest.fixture
+def little_memory() -> Iterator[None]:
+    """This process may take 2 GB more than it has now, as under ``ulimit -v``; with less, other threads die."""
+    resource = pytest.importorskip("resource")  # Windows has none
+    limits = resource.getrlimit(resource.RLIMIT_AS)
+    sizes = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
+    taken = int(sizes["VmSize"].split()[0]) * 1024
+    resource.setrlimit(resource.RLIMIT_AS, (taken + 2 * 2**30, limits[1]))
+    yield
+    resource.setrlimit(resource.RLIMIT_AS, limits)

@@ -136,3 +136,39 @@ def test_any_state_is_shown_whole_or_refused_whole(explorer, wanted: dict):
         if name in ("layer", "method", "image") and value is not None:
             assert state[name] == value
     assert explorer.feature_map.shape == explorer.network.layer(state["layer"]).shape[:2]
+
+
+MOVES = st.lists(
+    st.one_of(
+        st.tuples(st.just("layer"), st.sampled_from(["block1_conv1", "block2_conv2", "block4_add"])),
+        st.tuples(st.just("unit"), st.integers(0, 15)),
+        st.tuples(st.just("target"), st.integers(0, 9)),
+        st.tuples(st.just("opacity"), st.integers(0, 20).map(lambda step: step / 20)),
+        st.tuples(st.just("image"), st.sampled_from(["cat", "rocket"])),
+    ),
+    min_size=1,
+    max_size=12,
+)
+
+
+@settings(SHORT, max_examples=15)
+@given(MOVES)
+def test_any_sequence_of_moves_ends_where_the_hand_stopped(explorer, moves: list):
+    """Sliders and lists moved without waiting, as by a hand that is quicker than the kernel."""
+    explorer.update(layer="block1_conv1", unit=0, image="cat", target=None, opacity=0.4, method="grad-cam")
+    for name, value in moves:
+        if name in ("unit", "opacity"):  # linked in the browser, which tells the stage
+            setattr(explorer.stage, name, value)
+        getattr(explorer.controls, name).value = value
+    state, last = explorer.state, dict(moves)
+    for name in {"layer", "image", "opacity"} & last.keys():
+        assert state[name] == last[name]
+    if "target" in last:
+        assert state["target"] == last["target"]
+    if "unit" in last and all(name != "layer" for name, _value in moves):
+        assert state["unit"] == last["unit"]
+    network, image = explorer.network, cnnvis.sample_images()[state["image"]]
+    maps = cnnvis.feature_maps(network, image, state["layer"]).values
+    np.testing.assert_array_equal(explorer.feature_map, maps[..., state["unit"]])
+    heat = cnnvis.explain(network, image, layer=state["layer"], target=state["target"])
+    np.testing.assert_array_equal(explorer.heatmap.values, heat.values)

@@ -5,9 +5,12 @@ from __future__ import annotations
 import http.server
 import io
 import os
+import socket
 import threading
 import time
+import urllib.parse
 import urllib.request
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -361,6 +364,13 @@ class _Pages(http.server.BaseHTTPRequestHandler):
         self.send_header("Location", "/cat.png")
         self.end_headers()
 
+    elsewhere = ""
+
+    def page_moved_elsewhere(self):
+        self.send_response(302)
+        self.send_header("Location", self.elsewhere)
+        self.end_headers()
+
     def page_moved_to_ftp(self):
         self.send_response(302)
         self.send_header("Location", "ftp://127.0.0.1/cat.png")
@@ -373,6 +383,22 @@ class _Pages(http.server.BaseHTTPRequestHandler):
 
     def log_message(self, *args):
         pass
+
+
+class _HomeServer(http.server.ThreadingHTTPServer):
+    """A machine at home, which notes whatever is said to it."""
+
+    address_family = socket.AF_INET6
+    daemon_threads = True
+
+    def __init__(self, *args):
+        self.heard: list[bytes] = []
+        super().__init__(*args)
+
+    def process_request(self, request, client_address):
+        if said := request.recv(1):
+            self.heard.append(said)
+        self.shutdown_request(request)
 
 
 @pytest.fixture
@@ -427,16 +453,54 @@ class TestAddresses:
          "http://169.254.169.254/latest", "http://2130706433/", "http://0/"],
     )  # fmt: skip
     def test_a_page_outside_leads_nowhere_inside(self, inside: str):
-        handler = images._CarefulRedirects()
+        handler = images._CarefulWay()
+        handler._meet("93.184.216.34")
         answer = (io.BytesIO(), 302, "Found", {})
         from_outside = urllib.request.Request("http://93.184.216.34/cat.png")
         with pytest.raises(ImageError, match="this machine or network"):
             handler.redirect_request(from_outside, *answer, inside)
+        at_home = images._CarefulWay()
+        at_home._meet("127.0.0.1")
         from_inside = urllib.request.Request("http://127.0.0.1/cat.png")
-        assert handler.redirect_request(from_inside, *answer, inside).full_url == inside
+        assert at_home.redirect_request(from_inside, *answer, inside).full_url == inside
         assert (
             handler.redirect_request(from_outside, *answer, "http://8.8.8.8/").full_url == "http://8.8.8.8/"
         )
+
+    @pytest.mark.parametrize("turn", ["second", "first"])
+    def test_a_name_that_answers_differently_each_time_leads_nowhere_inside(
+        self, turn: str, site: str, monkeypatch: pytest.MonkeyPatch
+    ):
+        """DNS rebinding: outside where it is looked at, inside where it is gone to. 127.0.0.1 stands for outside."""
+        try:
+            home = _HomeServer(("::1", 0), _Pages)
+        except OSError:
+            pytest.skip("this machine has no second address of its own")
+        port, asked, real = urllib.parse.urlsplit(site).port, Counter(), socket.getaddrinfo
+        threading.Thread(target=home.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
+        monkeypatch.setattr(images, "_is_public", lambda address: address == "127.0.0.1")
+
+        def answer(name, to, *more, **options):
+            asked[name] += 1
+            if name in ("outside.test", "changing.test"):
+                name = "127.0.0.1" if asked[name] == 1 else "::1"
+            return real(name, to, *more, **options)
+
+        monkeypatch.setattr(socket, "getaddrinfo", answer)
+        goal = (
+            f"http://changing.test:{home.server_port}/cat.png"
+            if turn == "second"
+            else f"http://[::1]:{home.server_port}/cat.png"
+        )
+        monkeypatch.setattr(_Pages, "elsewhere", goal)
+        try:
+            sentence = refused(f"http://outside.test:{port}/moved_elsewhere")
+        finally:
+            home.shutdown()
+            home.server_close()
+        assert "of this machine or network" in sentence
+        assert home.heard == []
+        assert asked["changing.test"] == (2 if turn == "second" else 0)
 
     @pytest.mark.parametrize(
         "address", ["file:///etc/passwd", "ftp://example.org/a.png", "FILE:///a", "s3://b/a.png"]

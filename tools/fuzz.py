@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import io
+import json
 import os
 import resource
 import sys
@@ -19,8 +20,9 @@ import time
 import warnings
 import zipfile
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -108,7 +110,8 @@ def try_picture(content: bytes) -> str:
 
 
 def valid_networks(folder: Path) -> list[Path]:
-    """A small network as each kind of file."""
+    """A small network as each kind of file, that of Keras 2 too."""
+    import h5py
     import keras
 
     model = keras.Sequential(
@@ -123,7 +126,11 @@ def valid_networks(folder: Path) -> list[Path]:
     paths = [folder / "network.keras", folder / "network.h5"]
     for path in paths:
         model.save(path)
-    return paths
+    old = folder / "old.h5"
+    old.write_bytes(paths[1].read_bytes())
+    with h5py.File(old, "r+") as file:
+        file.attrs["keras_version"] = "2.15.0"
+    return [*paths, old]
 
 
 def try_network(content: bytes, suffix: str, folder: Path) -> str:
@@ -160,6 +167,8 @@ def run(
             outcomes["failed"] += 1
             failures.append(f"seed {number}: {type(error).__name__}: {error}")
         slowest = max(slowest, time.perf_counter() - started)
+        if (number + 1 - seed) % 1000 == 0:  # should a case end the process, it is known where to look
+            print(f"{number + 1 - seed} cases, up to seed {number}: {dict(outcomes)}", file=sys.stderr)
     return outcomes, failures, slowest
 
 
@@ -170,31 +179,75 @@ def images(cases: int, seed: int = 0) -> tuple[Counter, list[str], float]:
 
 
 def models(cases: int, seed: int = 0) -> tuple[Counter, list[str], float]:
-    """Damaged network files; see `run`. Archives are damaged inside, or their checksum would stop almost all."""
+    """Damaged network files; see `run`. Archives are damaged inside, or their checksum would stop almost all; and
+    some files are whole but for one value of their description."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        paths = valid_networks(folder)
+        contents = [(path.suffix, path.read_bytes()) for path in valid_networks(folder)]
 
         def attempt(random: np.random.Generator) -> str:
-            path = paths[random.integers(len(paths))]
-            content = path.read_bytes()
-            if path.suffix == ".keras" and random.random() < 0.8:
+            suffix, content = contents[random.integers(len(contents))]
+            way = random.random()
+            if way < 0.2:
+                content = _with_description(content, suffix, lambda text: _altered(text, random))
+            elif suffix == ".keras" and way < 0.85:
                 content = _damaged_inside(content, random)
             else:
                 content = damaged(content, random)
-            return try_network(content, path.suffix, folder)
+            return try_network(content, suffix, folder)
 
         return run(attempt, cases, seed)
 
 
 def _damaged_inside(content: bytes, random: np.random.Generator) -> bytes:
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        chosen = random.choice(archive.namelist())
+    return _with_entries(content, lambda name, part: damaged(part, random) if name == chosen else part)
+
+
+def _with_entries(content: bytes, change: Callable[[str, bytes], bytes]) -> bytes:
     file = io.BytesIO()
     with zipfile.ZipFile(io.BytesIO(content)) as old, zipfile.ZipFile(file, "w") as new:
-        chosen = random.choice(old.namelist())
         for name in old.namelist():
-            part = old.read(name)
-            new.writestr(name, damaged(part, random) if name == chosen else part)
+            new.writestr(name, change(name, old.read(name)))
     return file.getvalue()
+
+
+def _with_description(content: bytes, suffix: str, change: Callable[[str], str]) -> bytes:
+    """A network's file with its JSON description changed."""
+    if suffix == ".keras":
+        return _with_entries(
+            content, lambda name, part: change(part.decode()).encode() if name == "config.json" else part
+        )
+    import h5py
+
+    file = io.BytesIO(content)
+    with h5py.File(file, "r+") as opened:
+        opened.attrs["model_config"] = change(opened.attrs["model_config"])
+    return file.getvalue()
+
+
+_ODD = (None, True, -1, 0, 0.5, 3, 10**6, 10**9, 10**30, float("nan"), "", "same", "x" * 500, [], [0], {})
+
+
+def _altered(text: str, random: np.random.Generator) -> str:
+    """JSON with one of its values another one, or gone."""
+    whole = json.loads(text)
+    places = list(_places(whole))
+    holder, key = places[random.integers(len(places))]
+    if random.random() < 0.2:
+        del holder[key]
+    else:
+        holder[key] = _ODD[random.integers(len(_ODD))]
+    return json.dumps(whole)
+
+
+def _places(value: Any) -> Iterator[tuple[Any, Any]]:
+    """(container, key) of everything in a JSON value."""
+    keys = value if isinstance(value, dict) else range(len(value)) if isinstance(value, list) else ()
+    for key in keys:
+        yield value, key
+        yield from _places(value[key])
 
 
 def main() -> int:

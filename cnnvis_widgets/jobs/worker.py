@@ -147,22 +147,33 @@ class Worker:
 
     def _loop(self) -> None:
         while True:
-            with self._changed:
-                self._current = None
-                while not (self._waiting or self._running or self._closed):
-                    self._changed.wait()
-                if self._closed:
-                    for ticket, _steps in self._running.values():
-                        ticket._done.set()
+            try:
+                if not self._turn():
                     return
-                if self._waiting:
-                    lane, ticket = self._waiting.popitem(last=False)
-                    steps = None
-                else:
-                    lane, (ticket, steps) = self._running.popitem(last=False)
-                self._current = ticket
-            self._advance(lane, ticket, steps)
-            del lane, ticket, steps  # while it waits, the thread holds nothing that somebody has closed
+            except BaseException as error:  # thrown into this thread from outside, between two requests
+                if (ticket := self._current) is not None:
+                    self._report(ticket, error)
+                    ticket._done.set()
+                    del ticket
+
+    def _turn(self) -> bool:
+        """One request, or one step of it, as soon as there is one; False where the worker is closed."""
+        with self._changed:
+            self._current = None
+            while not (self._waiting or self._running or self._closed):
+                self._changed.wait()
+            if self._closed:
+                for ticket, _steps in self._running.values():
+                    ticket._done.set()
+                return False
+            if self._waiting:
+                lane, ticket = self._waiting.popitem(last=False)
+                steps = None
+            else:
+                lane, (ticket, steps) = self._running.popitem(last=False)
+            self._current = ticket
+        self._advance(lane, ticket, steps)
+        return True
 
     def _advance(self, lane: Hashable, ticket: Ticket, steps: Iterator | None) -> None:
         """Start a request or take one step of it; what has more to do goes to the end of the queue."""

@@ -175,9 +175,9 @@ def reason(error: BaseException) -> str:
     if "truncated file" in text:  # h5py would go on about its superblock
         return "the file was cut short"
     if unknown := re.search(
-        r"Could not locate \w+ '[^']*'", text
+        r"(Could not locate \w+|Unknown layer:) '[^']*'", text
     ):  # Keras says this after a page of settings
-        return unknown[0]
+        text = unknown[0]
     if text.startswith("URL fetch failure"):  # Keras: "URL fetch failure on ADDRESS: NUMBER -- REASON"
         text = text.rpartition(" -- ")[2]
     text = text.split(". ")[0].rstrip(".")
@@ -246,7 +246,7 @@ def _explain(path: Path, error: Exception) -> NetworkLoadError:
 def _wanted(text: str) -> str:
     """The name of the class or function that is missing."""
     found = re.search(r"(?:Could not locate \w+|Unknown layer:) '(?:\w+>)?([^']*)'", text)
-    return found[1] if found else "MyLayer"
+    return found[1][:60] if found else "MyLayer"
 
 
 def _only_weights(path: Path) -> NetworkLoadError:

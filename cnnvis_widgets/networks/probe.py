@@ -46,6 +46,9 @@ COMPILED = 24
 # For models that compute in float16 the goal is this much larger: the hw-th part of a small weight would be 0 there.
 _FLOAT16_SCALE = 1024.0
 
+# Arrays of a picture's size that a step of activation maximization holds at once: waves, picture, moves, slopes.
+_PICTURES_OF_A_STEP = 20
+
 # The path of the network's own input, wherever layers are named by paths.
 INPUT = ""
 
@@ -245,18 +248,34 @@ class Probe:
 
     def _check_room(self, shape: tuple[int, ...], paths: Sequence[str] | None = None) -> None:
         """Refuse a run that cannot fit: forward, the layers at ``paths`` and two more; backward (None), all twice."""
-        own_height, own_width, _channels = self.input_shape
-        larger = shape[0] * shape[1] * shape[2] / (own_height * own_width)
         sizes = {call.path: 4 * math.prod(side or 1 for side in call.shape) for call in self.calls}
         if paths is None:
             needed = 2 * sum(sizes.values())
         else:
             needed = sum(sizes.get(path, 0) for path in paths) + 2 * max(sizes.values(), default=0)
         room.check(
-            int(larger * needed),
+            int(self._times_larger(shape) * needed),
             f"A run of {self.model.name} on {shape[0]} x {shape[1]}x{shape[2]} pixels",
             "load it with a smaller input_size, or close what else takes memory",
         )
+
+    def check_climb(self, paths: Sequence[str], shape: tuple[int, ...], drawn: tuple[int, int]) -> None:
+        """Refuse steps of activation maximization that cannot fit: forward up to the last of the layers and back, on
+        pictures (n, H, W, C), drawn at a size of their own. Other paths stand for the whole network."""
+        sizes = [4 * math.prod(side or 1 for side in call.shape) for call in self.calls]
+        places = [place for place, call in enumerate(self.calls) if call.path in paths]
+        last = places[-1] if places and set(paths) <= {call.path for call in self.calls} else len(sizes)
+        pictures = shape[0] * max(math.prod(drawn), math.prod(shape[1:3])) * 3 * 4
+        room.check(
+            int(self._times_larger(shape) * sum(sizes[: last + 1])) + _PICTURES_OF_A_STEP * pictures,
+            f"Drawing {shape[0]} pictures of {drawn[0]}x{drawn[1]} pixels for {self.model.name}",
+            "ask for a smaller size or fewer units, or close what else takes memory",
+        )
+
+    def _times_larger(self, shape: tuple[int, ...]) -> float:
+        """Than one picture of the size that the layers' sizes are known for."""
+        own_height, own_width, _channels = self.input_shape
+        return shape[0] * shape[1] * shape[2] / (own_height * own_width)
 
     def is_compiled(self, kind: str, paths: tuple[str, ...]) -> bool:
         """Whether a "forward" or "backward" run that records these layers needs no tracing any more."""

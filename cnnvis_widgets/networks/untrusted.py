@@ -18,6 +18,7 @@ from typing import Any
 HARMLESS_BYTES = 64 * 2**20
 MOST_EXPANSION = 100
 _MOST_UNITS = 10_000_000  # of one layer: more than any classifier has
+_MOST_WEIGHTS = 2_000_000_000  # of one layer
 _SIZES = ("depth_multiplier", "filters", "kernel_size", "units")
 _HDF5 = (".h5", ".hdf5")
 
@@ -34,8 +35,9 @@ def check(path: Path) -> None:
 
     size = path.stat().st_size
     if path.suffix in _HDF5:
+        with path.open("rb") as raw:
+            hdf5.check(raw, size)
         with h5py.File(path) as file:
-            hdf5.check(file, size)
             config = hdf5.text_in(file, "model_config")
         if config is not None:
             check_config(json.loads(config))
@@ -53,20 +55,40 @@ def check(path: Path) -> None:
             check_config(json.loads(archive.read("config.json")))
         for entry in entries:
             if entry.filename.endswith(_HDF5):
-                with h5py.File(_seekable(archive, entry), "r") as file:
-                    hdf5.check(file, size)
+                hdf5.check(_seekable(archive, entry), size)
 
 
 def check_config(config: Any) -> None:
-    """Raise `UnsafeFile` where a network's description names files to be read, or declares an absurd size."""
+    """Raise `UnsafeFile` where a network's description names files to be read, or declares an absurd size.
+
+    Keras makes room for a layer's weights, which are all of its inputs times all of its outputs, before it reads any.
+    """
+    widest = 1.0
+    largest: tuple[float, dict] = (1.0, {})
     for entry in _dictionaries(config):
         if isinstance(entry.get("vocabulary"), str):  # layers of text read theirs from a path
             raise UnsafeFile(f"it names another file, {entry['vocabulary']}")
-        for name in _SIZES:
-            size = entry.get(name)
-            sides = size if isinstance(size, list) else [size]
-            if math.prod(side for side in sides if isinstance(side, int | float)) > _MOST_UNITS:
-                raise UnsafeFile(f"its layer {entry.get('name')} declares an absurd size, {name}={size}")
+        if _declared(entry) > _MOST_UNITS:
+            sizes = ", ".join(f"{name}={entry[name]}" for name in _SIZES if entry.get(name))
+            raise UnsafeFile(f"its layer {entry.get('name')} declares an absurd size, {sizes}")
+        outputs = max(
+            (entry[name] for name in ("filters", "units") if isinstance(entry.get(name), int)), default=1
+        )
+        widest, largest = (
+            max(widest, outputs),
+            max(largest, (_declared(entry), entry), key=lambda one: one[0]),
+        )
+    if widest * largest[0] > _MOST_WEIGHTS:
+        raise UnsafeFile(f"its layer {largest[1].get('name')} declares more weights than any classifier has")
+
+
+def _declared(entry: dict) -> float:
+    """Weights that a layer's own settings ask for, for each channel of its input."""
+    sizes = {name: entry.get(name) for name in _SIZES}
+    if isinstance(sizes["kernel_size"], int | float):  # one number stands for both sides
+        sizes["kernel_size"] = [sizes["kernel_size"]] * 2
+    sides = [side for size in sizes.values() for side in (size if isinstance(size, list) else [size])]
+    return math.prod(side for side in sides if isinstance(side, int | float))
 
 
 def _dictionaries(value: Any) -> Iterator[dict]:
@@ -76,7 +98,7 @@ def _dictionaries(value: Any) -> Iterator[dict]:
         yield from _dictionaries(each)
 
 
-def _seekable(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> io.RawIOBase | io.BytesIO:
+def _seekable(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> Any:
     """A file in an archive; where it lies there as it is, nothing of it is read before it is asked for."""
     if entry.compress_type != zipfile.ZIP_STORED:
         return io.BytesIO(archive.read(entry))

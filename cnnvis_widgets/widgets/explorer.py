@@ -399,9 +399,9 @@ class Explorer(widgets.VBox):
                     self.stage.busy = progress_words(shown, wanted.language)
                 if shown.progress is not None:
                     yield
-        except Cancelled:
+        except (Cancelled, GeneratorExit):
             raise
-        except Exception:
+        except BaseException:  # thrown into this thread from outside too
             if sent and self._complete is not None:
                 self._replace(ticket, self._complete.state, self._complete)
             elif sent:
@@ -428,7 +428,7 @@ class Explorer(widgets.VBox):
             try:
                 self._update_controls(shown)
                 self._publish(shown, before, additions)
-            except Exception:
+            except BaseException:
                 self._wanted, self._shown, self._complete = kept
                 raise
         for part in self._parts:

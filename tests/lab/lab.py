@@ -153,13 +153,18 @@ class Notebook:
         self.context = browser.new_context(viewport={"width": width, "height": height})
         if script:
             self.context.add_init_script(script)
+        self._open_page()
+
+    def _open_page(self) -> None:
         self.page: Page = self.context.new_page()
         self.page.set_default_timeout(START * 1000)
         self.page.route("**/*", self._guard)
         self.page.on("pageerror", lambda error: self.errors.append(f"{error}\n{error.stack}"))
         self.page.on("console", self._hear)
         workspace = secrets.token_hex(4)  # tabs must not restore one another's layout
-        self.page.goto(f"{server.url}/lab/workspaces/{workspace}/tree/{file}?token={server.token}")
+        self.page.goto(
+            f"{self.server.url}/lab/workspaces/{workspace}/tree/{self.file}?token={self.server.token}"
+        )
         self._wait_until_ready()
 
     def _guard(self, route: Route) -> None:
@@ -318,6 +323,12 @@ class Notebook:
         self.command("docmanager:save")
         self.page.reload()
         self._wait_until_ready()
+
+    def reopen(self) -> None:
+        """Save, close the page, and open the notebook in a new one: the kernel lives on."""
+        self.command("docmanager:save")
+        self.page.close()
+        self._open_page()
 
     def pixels(self, canvas: str | Locator) -> np.ndarray:
         """What a canvas shows: (h, w, 4) uint8, straight RGBA."""

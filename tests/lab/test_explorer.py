@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 import json
+import random
 
 import cv2
 import numpy as np
 import pytest
+import soak
 from lab.lab import Notebook
 
 import cnnvis_widgets as cnnvis
 from cnnvis_widgets.render.pictures import overlay
 
+SLOWER = """
+import time
+from cnnvis_widgets.networks import ascent
+real = ascent.step
+ascent.step = lambda *a, **k: (time.sleep(0.15), real(*a, **k))[1]  # slow enough for a hand to be quicker
+"""
 START = "import cnnvis_widgets as cnnvis\nexplorer = cnnvis.Explorer()\nexplorer"
 
 
@@ -20,7 +28,10 @@ class Page:
 
     def __init__(self, notebook: Notebook):
         self.notebook = notebook
-        self.stage = notebook.locator(".cnnvis-stage").first
+
+    @property
+    def stage(self):
+        return self.notebook.locator(".cnnvis-stage").first
 
     def shown(self, name: str) -> str:
         return self.stage.get_attribute(f"data-{name}")
@@ -197,14 +208,7 @@ def test_an_upload_that_is_no_picture_says_so_and_keeps_the_last_one(page, tmp_p
 def test_a_filter_picture_grows_and_can_be_cancelled(page):
     page.choose("Layer", "block3_conv2 ")
     page.wait_for_layer("block3_conv2")
-    page.notebook.execute(
-        """
-        import time
-        from cnnvis_widgets.networks import ascent
-        real = ascent.step
-        ascent.step = lambda *a, **k: (time.sleep(0.15), real(*a, **k))[1]  # slow enough for a hand to be quicker
-        """
-    )
+    page.notebook.execute(SLOWER)
     page.button("What does this filter want?").click()
     page.wait_for_text("step 3 of 48")
     page.button("Cancel").click()
@@ -273,12 +277,37 @@ def test_both_themes_are_legible(page, theme):
     assert (text > 180 and background < 80) if theme == "dark" else (text < 80 and background > 180)
 
 
-def test_reload_brings_everything_back(page):
+@pytest.mark.parametrize("way", ["reload", "reopen"])
+def test_a_page_that_comes_back_in_mid_computation_shows_everything(page, way):
+    """Reloaded, or closed and opened again, while a filter picture grows."""
     page.choose("Layer", "block2_conv2 ")
     page.wait_for_layer("block2_conv2")
-    page.notebook.reload()
+    page.notebook.execute(SLOWER)
+    page.button("What does this filter want?").click()
+    page.wait_for_text("step 2 of 48")
+    getattr(page.notebook, way)()
     page.wait("s && s.dataset.layer === 'block2_conv2'")
     assert len(np.unique(page.notebook.pixels("canvas.cnnvis-maps").reshape(-1, 4), axis=0)) > 50
+    page.notebook.execute("ascent.step = real\nexplorer.controls.cancel.click()")
+    page.choose("Layer", "block1_conv1 ")
+    page.wait_for_layer("block1_conv1")
+    page.button("What does this filter want?").click()
+    page.wait_for_text("recipe fourier")
+
+
+def test_forty_random_gestures_end_in_an_explorer_that_answers(page):
+    """A short piece of `benchmarks/soak.py`, which measures memory over thousands."""
+    page.notebook.page.evaluate(soak.PAGE)
+    gestures = soak.Soak(page.notebook)
+    before = gestures.page_holds()
+    gestures.gestures(random.Random(4), 40)
+    gestures.rest()
+    gestures.answers()
+    page.notebook.execute("explorer.update(**home)")
+    after = gestures.page_holds()
+    for what in ("DOM nodes", "listeners"):  # some panels are built when they are first opened
+        assert after[what] < 1.3 * before[what], (before, after)
+    assert page.notebook.kernel_eval("(explorer.state['layer'], explorer.heatmap.values.shape)")
 
 
 @pytest.mark.parametrize(

@@ -146,7 +146,11 @@ def test_forty_moves_within_a_second_end_where_the_hand_stopped(room):
     room.wait(0, unit=40)
 
 
-def test_a_restarted_kernel_and_the_cells_run_again(room):
+def test_a_kernel_restarted_in_mid_computation_and_the_cells_run_again(room):
+    begun = (
+        "first.controls.method.value = 'occlusion'; second.controls.maximize.click(); print(first.stage.busy)"
+    )
+    assert room.notebook.execute(begun).strip(), "nothing is being computed"
     room.notebook._await(
         "the restart", "() => jupyterapp.shell.currentWidget.sessionContext.session.kernel.restart()"
     )

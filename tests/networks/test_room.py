@@ -2,28 +2,16 @@
 
 from __future__ import annotations
 
-import resource
-from collections.abc import Iterator
-
 import keras
 import pytest
 from models import picture
 
 import cnnvis_widgets as cnnvis
+from cnnvis_widgets.compute.maximize import maximize_filters
 from cnnvis_widgets.errors import CnnvisError
 from cnnvis_widgets.networks import load_network, room
 
 L = keras.layers
-
-
-@pytest.fixture
-def little_memory() -> Iterator[None]:
-    """This process may take 2 GB more than it has now, as under ``ulimit -v``; with less, other threads die."""
-    limits = resource.getrlimit(resource.RLIMIT_AS)
-    taken = room._entries("/proc/self/status")["VmSize"] * 1024
-    resource.setrlimit(resource.RLIMIT_AS, (taken + 2 * 2**30, limits[1]))
-    yield
-    resource.setrlimit(resource.RLIMIT_AS, limits)
 
 
 def any_size() -> keras.Model:
@@ -43,6 +31,31 @@ def test_a_run_that_cannot_fit_is_refused_in_words_and_the_next_one_works(little
     assert len(large.memory) == 0
     small = load_network(large.model, input_size=(32, 32))
     assert cnnvis.feature_maps(small, image, "conv").values.shape == (30, 30, 64)
+
+
+@pytest.mark.skipif(room.available() is None, reason="this system does not say how much memory is free")
+@pytest.mark.parametrize("recipe", ["fast", "maco", "classic"])
+def test_pictures_that_cannot_fit_are_refused_before_anything_is_drawn(little_memory, recipe):
+    network = load_network(any_size(), input_size=(32, 32))
+    with pytest.raises(
+        CnnvisError, match=r"Drawing 8 pictures of 5000x5000 pixels .* needs about \d+\.\d GB"
+    ):
+        maximize_filters(network, "conv", range(8), recipe, size=(5000, 5000), steps=1)
+    assert maximize_filters(network, "conv", [0], recipe, steps=1).images.shape == (1, 32, 32, 3)
+
+
+def test_the_estimate_of_a_picture_ends_at_its_layer(monkeypatch):
+    asked = []
+    monkeypatch.setattr(room, "check", lambda needed, *_words: asked.append(needed))
+    deep = [L.Conv2D(16, 3, padding="same", name=f"conv{number}") for number in range(3)]
+    model = keras.Sequential([L.Input((20, 20, 3)), *deep, L.GlobalAveragePooling2D()])
+    probe = load_network(model).probe
+    for paths in (["conv0"], ["conv2"], ["conv0", ""]):
+        probe.check_climb(paths, (2, 20, 20, 3), (20, 20))
+    maps, scores = 2 * 4 * 20 * 20 * 16, 2 * 4 * 16
+    assert asked[1] - asked[0] == 2 * maps and asked[2] - asked[1] == scores
+    probe.check_climb(["conv0"], (2, 20, 20, 3), (40, 40))
+    assert asked[3] - asked[0] == 2 * 20 * 4 * 3 * (40 * 40 - 20 * 20)  # twenty arrays of the picture's size
 
 
 def test_the_estimate_follows_size_and_number_of_pictures(monkeypatch):

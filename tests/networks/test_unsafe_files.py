@@ -156,13 +156,56 @@ def test_an_archive_that_would_fill_the_disk(saved, tmp_path):
     assert "far more than the file can hold" in refused(path)
 
 
-def test_a_layer_that_declares_an_absurd_size(saved, tmp_path):
+@pytest.mark.parametrize(
+    ("sizes", "words"),
+    [
+        ({"filters": 10**12}, "absurd size, filters=1000000000000"),
+        ({"kernel_size": 20_000}, "absurd size"),  # of both sides
+        ({"filters": 5000, "kernel_size": [100, 100]}, "absurd size"),
+        ({"filters": 10**6}, "more weights than any classifier"),  # the next layer has a weight for each pair
+    ],
+)
+def test_a_layer_that_declares_an_absurd_size(saved, sizes, words, tmp_path):
     def grow(config: dict) -> None:
-        for layer in config["config"]["layers"]:
-            if layer["class_name"] == "Conv2D":
-                layer["config"]["filters"] = 10**12
+        layers = config["config"]["layers"]
+        (conv,) = (layer for layer in layers if layer["class_name"] == "Conv2D")
+        conv["config"] |= sizes
+        layers.append(json.loads(json.dumps(conv)))
 
-    assert "absurd size" in refused(_archive(saved, tmp_path / "model.keras", grow))
+    assert words in refused(_archive(saved, tmp_path / "model.keras", grow))
+
+
+@pytest.mark.parametrize("suffix", [".keras", ".h5"])
+@pytest.mark.parametrize("of", ["attribute", "array"])
+def test_what_is_neither_number_nor_text(saved, suffix, of, tmp_path):
+    """HDF5 follows the addresses within such values wherever they lead: one altered byte ended the process."""
+
+    def alter(file: h5py.File, secret: Path) -> None:
+        lists = h5py.vlen_dtype(np.uint8)
+        if of == "attribute":
+            file.require_group("group").attrs.create(
+                "strange", np.array([np.zeros(1, np.uint8), np.zeros(2, np.uint8)], object), (2,), lists
+            )
+        else:
+            file.create_dataset("strange", (2,), lists)
+
+    assert f"its {of} strange" in refused(_altered(saved, suffix, tmp_path, alter))
+
+
+def test_texts_that_lead_in_circles(saved, tmp_path):
+    """HDF5 itself reads such a file for ever."""
+    content = bytearray(saved[".h5"])
+    heap = content.index(b"GCOL")
+    content[heap + 16 : heap + 18], content[heap + 24 : heap + 32] = bytes(2), bytes(8)
+    (tmp_path / "model.h5").write_bytes(content)
+    assert "its texts are damaged" in refused(tmp_path / "model.h5")
+
+
+def test_a_sentence_stays_short_whatever_the_names_are(saved, tmp_path):
+    def rename(config: dict) -> None:
+        config["config"]["layers"][1] |= {"class_name": "x" * 500, "module": None, "registered_name": None}
+
+    assert len(refused(_archive(saved, tmp_path / "model.keras", rename))) < 500
 
 
 def test_a_layer_that_names_another_file(saved, tmp_path):

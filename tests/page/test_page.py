@@ -260,29 +260,47 @@ def test_the_policy_lets_nothing_in_and_nothing_out(browser, file):
 HTML = '</script><img src=x onerror="window.hacked=1"><b>bold</b>'
 
 
-def small_network(names: list[str] | None = None) -> cnnvis.Network:
+def small_network(
+    names: list[str] | None = None, second: str = "second", name: str = "small"
+) -> cnnvis.Network:
     keras.utils.set_random_seed(3)
     layers = keras.layers
     inputs = keras.Input((32, 48, 3))
     maps = layers.Conv2D(6, 3, activation="relu", name="first")(inputs)
-    maps = layers.Conv2D(8, 3, name="second")(maps)
+    maps = layers.Conv2D(8, 3, name=second)(maps)
     outputs = layers.Dense(4, activation="softmax")(layers.GlobalAveragePooling2D()(maps))
-    return cnnvis.load_network(keras.Model(inputs, outputs, name="small"), class_names=names)
+    return cnnvis.load_network(keras.Model(inputs, outputs, name=name), class_names=names)
+
+
+LAYER_HTML = "<img src=x onerror=window.hacked=3>"  # names of layers hold no "/"
 
 
 def test_html_in_names_stays_text(open_page, tmp_path):
     picture = tmp_path / "<img src=x onerror=window.hacked=2>.png"
     cv2.imwrite(str(picture), np.random.default_rng(0).integers(0, 255, (40, 60, 3), np.uint8))
-    explorer = cnnvis.Explorer(small_network([HTML, "b", "c", "d"]), str(picture), target=0)
+    network = small_network([HTML, "b", "c", "d"], LAYER_HTML, "<b onclick=window.hacked=4>small")
+    explorer = cnnvis.Explorer(network, str(picture), layer=LAYER_HTML, target=0)
     file = explorer.to_html(tmp_path / "page.html")
     explorer.close()
     page = open_page(file)
     assert HTML in page.locator(".cnnvis-classes").inner_text()
-    assert page.locator("h1").inner_text() == f"Inside small, on {picture.name}"
+    assert page.locator("h1").inner_text() == f"Inside {network.name}, on {picture.name}"
+    page.wait_for_function("(name) => document.body.innerText.includes(name)", arg=LAYER_HTML)
     assert page.evaluate("window.hacked") is None
-    assert page.locator("main img, main b").count() == 0
+    assert page.locator("main img, main b, h1 *").count() == 0
     assert str(tmp_path) not in file.read_text(encoding="utf-8")
     assert str(Path.home()) not in file.read_text(encoding="utf-8")
+
+
+def test_html_in_a_lecture_stays_text(open_page, tmp_path):
+    lecture = f"---\ntitle: {HTML}\n---\nLook: {HTML}, **{LAYER_HTML}**, [{LAYER_HTML}](first/1) `{HTML}`\n"
+    deck = cnnvis.Walkthrough(lecture, small_network([HTML, "b", "c", "d"], LAYER_HTML))
+    file = deck.to_html(tmp_path / "deck.html")
+    deck.close()
+    page = open_page(file)
+    page.wait_for_function("(name) => document.body.innerText.includes(name)", arg=f"Look: {HTML}")
+    assert page.evaluate("window.hacked") is None
+    assert page.locator("main img, main b").count() == 0
 
 
 def contents(file: Path) -> dict:

@@ -59,10 +59,12 @@ def climb(
     objectives.check(objective, network)
     size = network.input_size if size is None else checked_size(size, "size", MethodError)
     number = objective.pictures or 1
+    count = recipe.steps if steps is None else steps
+    shown = network.input_size if network.fixed_size else recipe.view(count - 1, count, size)
+    network.probe.check_climb(objective.plan.layers, (number, *shown), size)
     random = np.random.default_rng(seed)
     state = ascent.begin(_starts(recipe, size, random, number, objective.plan), recipe.optimizer)
     seer = _Seer(network, objectives.several(objective, number), recipe, size)
-    count = recipe.steps if steps is None else steps
     names = np.arange(number) if units is None else units
     history: list[np.ndarray] = []
     for step in range(1, count + 1):

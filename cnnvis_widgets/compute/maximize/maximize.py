@@ -154,6 +154,7 @@ def _plain_steps(network, layer, units, recipe: PlainRecipe, seed, size, steps) 
         raise MethodError(
             f"{network.name} takes pictures of {fixed_height}x{fixed_width} only; {height}x{width} was asked for."
         )
+    network.probe.check_climb([layer.path], (len(units), height, width), (height, width))
     start = recipe.start(network, (height, width), np.random.default_rng(seed))
     inputs = np.repeat(start, len(units), axis=0)
     count = recipe.steps if steps is None else steps
