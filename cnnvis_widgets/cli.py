@@ -453,7 +453,9 @@ def _lab(given: argparse.Namespace) -> int:
     """Start JupyterLab on a notebook: the one named, the checkout's first one, or a short one made here."""
     if importlib.util.find_spec("jupyterlab") is None:
         raise CnnvisError('JupyterLab is not installed; run: pip install "cnnvis-widgets[lab]"')
-    folder, name = _first_notebook() if given.notebook is None else (given.notebook.parent, given.notebook.name)
+    folder, name = (
+        _first_notebook() if given.notebook is None else (given.notebook.parent, given.notebook.name)
+    )
     if not (folder / name).is_file():
         raise CnnvisError(f"There is no notebook {folder / name}; name one that exists, or none at all.")
     # Folder and address rather than the file itself: then the address that is printed leads to the notebook too.

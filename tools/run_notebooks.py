@@ -36,7 +36,7 @@ LIVE = "application/vnd.jupyter.widget-view+json"
 
 
 class Memory:
-    """The largest sum of resident memory (bytes) of all processes that this one has started, looked at 20 times a second."""
+    """The largest sum of resident memory (bytes) of all processes started by this one, looked at 20 times a second."""
 
     def __enter__(self) -> Memory:
         self.peak = 0
