@@ -72,11 +72,14 @@ def run(path: Path, folder: Path) -> nbformat.NotebookNode:
         kernel_name="python3",
         record_timing=False,
         store_widget_state=False,
+        coalesce_streams=True,
         resources={"metadata": {"path": str(folder)}},
     ).execute(stderr=subprocess.DEVNULL)  # TensorFlow's greetings; a cell's own come by another way
     notebook.metadata = nbformat.from_dict(kept)  # no version of this machine's Python
     for cell in notebook.cells:
         for output in cell.get("outputs", []):
+            if output.output_type == "stream":
+                output.text = output.text.replace(str(folder), f"notebooks/{path.parent.name}")
             output.get("data", {}).pop(LIVE, None)
             _make_small(output.get("data", {}))
     return notebook
@@ -84,6 +87,8 @@ def run(path: Path, folder: Path) -> nbformat.NotebookNode:
 
 def _make_small(shown: dict) -> None:
     png = shown.get("image/png", "")
+    if png:
+        shown.pop("image/jpeg", None)  # Pillow's pictures come as both
     if len(png) * 3 / 4 > LARGE:
         jpeg = io.BytesIO()
         Image.open(io.BytesIO(base64.b64decode(png))).convert("RGB").save(
