@@ -2,6 +2,7 @@
 
 python tools/run_notebooks.py                     all of them, English and Chinese; what comes out is thrown away
 python tools/run_notebooks.py --save 03 05        those whose path contains 03 or 05; saved with what came out
+python tools/run_notebooks.py --network mobilenet_v2 [--weights FILE] en/02 en/03      on another network
 python tools/run_notebooks.py --limit 1.5         exit code 1 where a kernel takes more than so many GB
 
 Saved outputs hold no widgets, only what GitHub and nbconvert show: where a program runs a notebook, an Explorer is a
@@ -62,9 +63,14 @@ def _resident(process: psutil.Process) -> int:
         return 0
 
 
-def run(path: Path, folder: Path) -> nbformat.NotebookNode:
-    """A notebook with its outputs, run within ``folder``. Raises nbclient's error where a cell fails."""
+def run(path: Path, folder: Path, network: str = "") -> nbformat.NotebookNode:
+    """A notebook with its outputs, run within ``folder``. Raises nbclient's error where a cell fails.
+
+    network: arguments of ``load_network`` to take in the place of none.
+    """
     notebook = nbformat.read(path, as_version=4)
+    for cell in notebook.cells if network else ():
+        cell.source = cell.source.replace("load_network()", f"load_network({network})")
     kept = json.loads(json.dumps(notebook.metadata))
     NotebookClient(
         notebook,
@@ -105,7 +111,13 @@ def main() -> int:
     parser.add_argument("names", nargs="*", help="parts of paths; none runs all notebooks")
     parser.add_argument("--save", action="store_true", help="write the outputs into the notebooks")
     parser.add_argument("--limit", type=float, default=float("inf"), metavar="GB", help="most memory allowed")
+    parser.add_argument("--network", help="a name for load_network, in the notebooks that let you choose")
+    parser.add_argument("--weights", help="a file of its weights")
     given = parser.parse_args()
+    if given.save and given.network:
+        parser.error("notebooks are saved on the bundled network")
+    weights = f", weights={os.path.abspath(given.weights)!r}" if given.weights else ""
+    network = f"{given.network!r}{weights}" if given.network else ""
     os.environ["PYTHONPATH"] = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])
     paths = [
         path
@@ -119,7 +131,7 @@ def main() -> int:
             for beside in path.parent.glob("*.md"):
                 shutil.copy(beside, folder)
             start = time.perf_counter()
-            notebook = run(path, Path(folder))
+            notebook = run(path, Path(folder), network)
             seconds = time.perf_counter() - start
         if given.save:
             nbformat.write(notebook, path)
