@@ -235,7 +235,9 @@ def test_what_filters_want_and_your_own_model_show_what_they_claim(kernel, tmp_p
     lines = words.splitlines()
 
     times = [float(line.split()[1]) for line in lines if line.endswith("times the best photograph")]
-    assert len(times) == 4 and times[-1] > 1.5, "made pictures lie beyond photographs, after a few steps already"
+    assert len(times) == 4 and times[-1] > 1.5, (
+        "made pictures lie beyond photographs, after a few steps already"
+    )
     assert "filter 54: 0.00  Unit 54 was never active" in words, "the plain way leaves it silent, and says so"
     woken = next(line for line in lines if line.startswith("fast") and "filter 54" in line)
     assert float(woken.split()[3]) > 0.1, "another start wakes it"
