@@ -24,6 +24,7 @@ from cnnvis_widgets.errors import (
 from cnnvis_widgets.results import (
     Ablation,
     Concepts,
+    Epoch,
     Evaluation,
     FeatureMaps,
     FilterPictures,
@@ -47,6 +48,7 @@ if TYPE_CHECKING:
     from cnnvis_widgets.compute.maximize.maximize import maximize
     from cnnvis_widgets.compute.patches import top_patches
     from cnnvis_widgets.compute.receptive_field import effective_field
+    from cnnvis_widgets.compute.training import Recorder
     from cnnvis_widgets.compute.unit_card import unit_card
     from cnnvis_widgets.images import load_image, sample_images
     from cnnvis_widgets.jobs.atlas import Atlas, atlas, open_atlas
@@ -60,9 +62,11 @@ if TYPE_CHECKING:
         plot_heatmap,
         plot_patches,
     )
+    from cnnvis_widgets.render.training_figures import plot_training
     from cnnvis_widgets.render.trust_figures import plot_evaluation, plot_trust
     from cnnvis_widgets.widgets.explorer import Explorer
     from cnnvis_widgets.widgets.story import read_steps
+    from cnnvis_widgets.widgets.training import TrainingViewer
     from cnnvis_widgets.widgets.viewers import FeatureMapViewer, FilterViewer, HeatmapViewer
     from cnnvis_widgets.widgets.walkthrough import Walkthrough
 
@@ -102,7 +106,10 @@ _HOMES = {
     "objectives": "compute.maximize",
     "top_patches": "compute.patches",
     "plot_patches": "render.figures",
+    "plot_training": "render.training_figures",
     "plot_unit_card": "render.cards",
+    "Recorder": "compute.training",
+    "TrainingViewer": "widgets.training",
     "unit_card": "compute.unit_card",
     "Explorer": "widgets.explorer",
     "FeatureMapViewer": "widgets.viewers",
@@ -118,6 +125,7 @@ __all__ = [
     "CnnvisError",
     "CnnvisWarning",
     "Concepts",
+    "Epoch",
     "Evaluation",
     "Explorer",
     "FeatureMapViewer",
@@ -133,8 +141,10 @@ __all__ = [
     "Network",
     "NetworkLoadError",
     "Prediction",
+    "Recorder",
     "Target",
     "TopPatches",
+    "TrainingViewer",
     "Trust",
     "UnitCard",
     "UnknownLayerError",
@@ -165,6 +175,7 @@ __all__ = [
     "plot_filters",
     "plot_heatmap",
     "plot_patches",
+    "plot_training",
     "plot_trust",
     "plot_unit_card",
     "read_steps",

@@ -245,6 +245,18 @@ class Heatmap:
 
 
 @dataclass(frozen=True)
+class Epoch:
+    """What a network was like after an epoch of its training."""
+
+    number: int  # 0: before training
+    logs: Mapping[str, float]  # as Keras gives them: "loss", "accuracy", "val_loss", ...
+    kernels: np.ndarray  # (units, kh, kw, n) float32
+    names: tuple[str, ...]  # of the pictures
+    answers: tuple[Prediction, ...]  # the top class of each picture
+    heatmaps: tuple[Heatmap, ...]  # one for each picture
+
+
+@dataclass(frozen=True)
 class EvaluationRow:
     """One method by one metric, over all photographs."""
 
