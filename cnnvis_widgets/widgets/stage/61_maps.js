@@ -42,6 +42,7 @@ function createMapsPanel(view) {
   /** @type {{place: number, x: number, y: number} | null} */
   let hover = null;
   let spoken = 0;
+  let letters = 0; // height of the names of columns and rows
   const [newOrder, newTiles, newBase, newPlace, newWords] = Array.from({ length: 5 }, createMemo);
 
   const locate = (/** @type {PointerEvent} */ event) => {
@@ -130,6 +131,9 @@ function createMapsPanel(view) {
     }
   }
 
+  /** What is said of a unit, with the name of its tile where tiles have names. @param {number} unit @param {string} words */
+  const named = (unit, words) => (letters ? `${tileName(layout, places[unit])} · ${words}` : words);
+
   /** @param {Maps} maps */
   function describe(maps) {
     const unit = hover ? order[hover.place] : view.unit;
@@ -145,7 +149,7 @@ function createMapsPanel(view) {
         value: (maps.reduced || maps.rough ? "≈ " : "") + formatNumber(value),
       });
     }
-    setText(readout, words);
+    setText(readout, named(unit, words));
     const [h, w] = [maps.fullH, maps.fullW];
     const { path = "" } = model.get("layer") ?? {};
     const lines = [t("stage.maps.caption", { network: model.get("network"), layer: path, count: maps.c, height: h, width: w })];
@@ -166,7 +170,7 @@ function createMapsPanel(view) {
     spoken = 1 - spoken; // a cell whose label changes stays unsaid, another cell is announced
     const place = places[view.unit];
     const cell = cells[spoken];
-    setText(cell, t("stage.maps.unit", { unit: view.unit, range: unitWords(view, maps, view.unit) }));
+    setText(cell, named(view.unit, t("stage.maps.unit", { unit: view.unit, range: unitWords(view, maps, view.unit) })));
     cell.setAttribute("aria-selected", "true");
     cells[1 - spoken].removeAttribute("aria-selected");
     setText(cells[1 - spoken], "");
@@ -203,7 +207,8 @@ function createMapsPanel(view) {
         order.forEach((unit, place) => (places[unit] = place));
         hover = null;
       }
-      const next = gridLayout(maps.c, width, height, maps.fullH / maps.fullW, zoom);
+      letters = coordinateSize(view);
+      const next = namedLayout(maps.c, width, height, maps.fullH / maps.fullW, zoom, letters);
       if (JSON.stringify(next) !== JSON.stringify(layout)) layout = next;
       spacer.style.height = `${Math.max(layout.total, height)}px`;
       sizeCanvas(canvas, width, height);
@@ -215,12 +220,16 @@ function createMapsPanel(view) {
           ? { values: shrink(maps.values, maps.c, maps.h, maps.w, tall, wide), h: tall, w: wide }
           : maps;
       }
-      if (newPlace(view.unit, order, layout)) scrollTo(places[view.unit]);
+      if (newPlace(view.unit, order, layout)) {
+        scrollTo(places[view.unit]);
+        clearOfLetters(panel.view, layout, places[view.unit]);
+      }
       paintBase(maps, ratio);
       const context = pen(canvas);
       context.clearRect(0, 0, canvas.width, canvas.height);
       context.drawImage(base, 0, 0);
       paintCells(maps, ratio);
+      paintCoordinates(canvas, layout, panel.view.scrollTop, letters, ratio);
       const mark = (/** @type {number} */ place, /** @type {number} */ line) => {
         const [x, y] = tileCorner(layout, place);
         outline(context, Math.round(x * ratio), Math.round((y - panel.view.scrollTop) * ratio),
