@@ -20,7 +20,7 @@ help:
 	@echo "make clean    remove $(VENV) and all caches"
 
 lab: $(VENV)/.installed-lab
-	$(BIN)/cnnvis lab notebooks/01_look_inside.ipynb
+	$(BIN)/cnnvis lab
 
 test: check
 	$(BIN)/python tools/setup_browser.py

@@ -453,12 +453,12 @@ def _lab(given: argparse.Namespace) -> int:
     """Start JupyterLab on a notebook: the one named, the checkout's first one, or a short one made here."""
     if importlib.util.find_spec("jupyterlab") is None:
         raise CnnvisError('JupyterLab is not installed; run: pip install "cnnvis-widgets[lab]"')
-    notebook = given.notebook or _first_notebook()
-    if not notebook.is_file():
-        raise CnnvisError(f"There is no notebook {notebook}; name one that exists, or none at all.")
+    folder, name = _first_notebook() if given.notebook is None else (given.notebook.parent, given.notebook.name)
+    if not (folder / name).is_file():
+        raise CnnvisError(f"There is no notebook {folder / name}; name one that exists, or none at all.")
     # Folder and address rather than the file itself: then the address that is printed leads to the notebook too.
-    line = [sys.executable, "-m", "jupyterlab", f"--ServerApp.root_dir={notebook.resolve().parent}"]
-    line.append(f"--LabApp.default_url=/lab/tree/{urllib.parse.quote(notebook.name)}")
+    line = [sys.executable, "-m", "jupyterlab", f"--ServerApp.root_dir={folder.resolve()}"]
+    line.append(f"--LabApp.default_url=/lab/tree/{urllib.parse.quote(name)}")
     if given.no_browser or not _has_screen(os.environ):
         line.append("--no-browser")
     if hasattr(os, "geteuid") and os.geteuid() == 0:  # in a container; JupyterLab would refuse to start
@@ -466,10 +466,11 @@ def _lab(given: argparse.Namespace) -> int:
     return _run(line)
 
 
-def _first_notebook() -> Path:
-    in_checkout = Path(cnnvis.__file__).resolve().parents[1] / "notebooks" / "01_look_inside.ipynb"
-    if in_checkout.is_file():
-        return in_checkout
+def _first_notebook() -> tuple[Path, str]:
+    """A folder and a notebook in it: of a checkout the folder of both languages, and the first one in English."""
+    checkout, first = Path(cnnvis.__file__).resolve().parents[1] / "notebooks", "en/01_look_inside.ipynb"
+    if (checkout / first).is_file():
+        return checkout, first
     starter = Path("look_inside.ipynb")
     if not starter.exists():
         try:
@@ -479,7 +480,7 @@ def _first_notebook() -> Path:
                 f"No notebook can be made in {Path.cwd()} ({error.strerror}); go to a folder of your own."
             ) from error
         print(f"cnnvis: made {starter}", file=sys.stderr)
-    return starter
+    return starter.parent, starter.name
 
 
 def _starter_notebook() -> dict:

@@ -37,7 +37,7 @@ def _write_made(_app: object) -> None:
     explorer = cnnvis.Explorer()
     explorer.to_html(PAGES / "live-explorer.html", budget_mb=2)
     explorer.close()
-    lecture = cnnvis.Walkthrough(HERE.parent / "notebooks" / "lecture.md")
+    lecture = cnnvis.Walkthrough(HERE.parent / "notebooks" / "en" / "lecture.md")
     lecture.to_html(PAGES / "live-lecture.html", budget_mb=2)
     lecture.close()
 

@@ -402,7 +402,7 @@ def opened(line: list[str]) -> Path:
 def test_lab_opens_the_first_notebook_of_a_checkout(lab, repository):
     line = lab()
     assert line[:3] == [sys.executable, "-m", "jupyterlab"]
-    assert opened(line) == repository / "notebooks" / "01_look_inside.ipynb"
+    assert opened(line) == repository / "notebooks" / "en" / "01_look_inside.ipynb"
 
 
 def test_lab_opens_the_notebook_that_is_named(lab, capsys, tmp_path):

@@ -16,7 +16,7 @@ import pytest
 from nbclient import NotebookClient
 from PIL import Image
 
-FOLDER = Path(__file__).resolve().parents[1] / "notebooks"
+FOLDER = Path(__file__).resolve().parents[1] / "notebooks" / "en"
 NOTEBOOKS = sorted(FOLDER.glob("*.ipynb"))
 
 
@@ -31,7 +31,7 @@ def kernel(tmp_path, monkeypatch) -> str:
     monkeypatch.setenv("JUPYTER_PATH", str(tmp_path))
     monkeypatch.setenv("IPYTHONDIR", str(tmp_path / "ipython"))
     # A checkout that is not installed is found too.
-    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(FOLDER.parent), os.environ.get("PYTHONPATH", "")]))
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(FOLDER.parents[1]), os.environ.get("PYTHONPATH", "")]))
     return "python3"
 
 
