@@ -2,8 +2,9 @@
 
     python benchmarks/page.py [--network NAME] [--weights FILE] [--budget MB] [--rounds 10] [--keep FOLDER]
 
---network: a name or a file; --weights: a file, or "random". Opened from file:// in Chromium with the network refused. "Interactive" is the browser's own clock from the start of
-the navigation until the view stands and its controls answer; the others are from the gesture to the frame after it.
+--network: a name or a file; --weights: a file, or "random". Opened from file:// in Chromium with the network refused.
+"Interactive" is the browser's own clock from the start of the navigation until the view stands and its controls answer;
+the others are from the gesture to the frame after it.
 """
 
 from __future__ import annotations
@@ -27,8 +28,9 @@ CHANGE = """async ([control, attribute]) => {
   const root = document.querySelector('.cnnvis-stage');
   const input = document.querySelector(`[data-control="${control}"]`);
   const before = root.dataset[attribute];
-  // "The first answer" is the class it names once more: a choice that changes nothing is never seen to have been painted.
-  const same = (option) => option.disabled || (control === 'target' && (option.value === '0' || option.value - 1 == before));
+  // The first option is the top class, which is listed once more: a choice that changes nothing is never painted.
+  const unchanged = ({ value }) => control === 'target' && (value === '0' || value - 1 == before);
+  const same = (option) => option.disabled || unchanged(option);
   const started = performance.now();
   if (input.matches('select')) {
     const places = [...input.options].map((_, i) => (input.selectedIndex + 1 + i) % input.options.length);
@@ -61,9 +63,7 @@ def main() -> None:
         started = time.perf_counter()
         name = explorer.network.name
         file = explorer.to_html((given.keep or Path(folder)) / f"{name}.html", budget_mb=given.budget)
-        print(
-            f"{name}: {file.stat().st_size / 1e6:.2f} MB, written in {time.perf_counter() - started:.1f} s"
-        )
+        print(f"{name}: {file.stat().st_size / 1e6:.2f} MB, written in {time.perf_counter() - started:.1f} s")
         ready: list[float] = []
         for number in range(given.rounds):
             context = browser.new_context(viewport={"width": 1280, "height": 900}, offline=True)

@@ -24,7 +24,9 @@ def test_every_link_to_the_repository_names_the_same_one(repository):
         if name.endswith("/cnnvis-widgets")
     }
     assert {name for name, _ in named} == {current()}
-    assert {"README.md", "pyproject.toml", "CITATION.cff", "index.md", "CONTRIBUTING.md"} <= {file for _, file in named}
+    assert {"README.md", "pyproject.toml", "CITATION.cff", "index.md", "CONTRIBUTING.md"} <= {
+        file for _, file in named
+    }
 
 
 def test_one_command_sets_it_everywhere(repository, tmp_path):

@@ -11,7 +11,10 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-PLACES = ("pyproject.toml", "README.md", "CONTRIBUTING.md", "CITATION.cff", "docs/*.md", "docs/*/*.md", "notebooks/*/*.ipynb")
+PLACES = (
+    *("pyproject.toml", "README.md", "CONTRIBUTING.md", "CITATION.cff"),
+    *("docs/*.md", "docs/*/*.md", "notebooks/*/*.ipynb"),
+)
 _ADDRESS = re.compile(r"https://github\.com/([\w.-]+/[\w.-]+?)(?:\.git)?/?")
 
 

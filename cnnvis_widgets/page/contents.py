@@ -26,7 +26,18 @@ from cnnvis_widgets.widgets.shown import Shown
 from cnnvis_widgets.widgets.words import heat_remarks, heat_values, message_key
 
 _SIDES = (5, 28)  # of thumbnails: no smaller, no larger
-_SHARES = (64_000, 45_000, 32_000, 23_000, 16_000, 11_000, 8_000, 5_600, 4_000, 0)  # values in all thumbnails of a layer
+_SHARES = (
+    64_000,
+    45_000,
+    32_000,
+    23_000,
+    16_000,
+    11_000,
+    8_000,
+    5_600,
+    4_000,
+    0,
+)  # values in all thumbnails of a layer
 # What a layer's maps take beside their bytes: the longest that `LayerIn.packed` can say.
 _FRAME = {"shape": [99999] * 3, "scale": 1 / 3, "coded": False, "block": {"deflate": ""}}
 _HEAT_SIDE = 64  # positions: heatmaps are smooth, none needs more
@@ -139,7 +150,9 @@ def collect(
     exact = {here.path, network.default_layer.path, *network.graph.linear_layers}
     for layer in layers:
         layer.exact = layer.info.path in exact and 2 * layer.planes.size < _OF_EXTRAS * budget
-    left_out = _fill(layers, room([layer.to_dict() | {"maps": _FRAME} for layer in layers]), [here.path, *first])
+    left_out = _fill(
+        layers, room([layer.to_dict() | {"maps": _FRAME} for layer in layers]), [here.path, *first]
+    )
     kept = [layer for layer in layers if layer.maps]
     return Contents(kept, classes, target, heats, left_out)
 

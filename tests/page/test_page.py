@@ -325,7 +325,7 @@ def test_a_small_budget_is_kept_and_what_was_chosen_is_said(open_page, explorer,
 
 
 def test_a_deep_network_keeps_within_the_budget_and_few_maps_are_kept_larger(tmp_path):
-    """What a layer takes beside its maps adds up over sixty of them; equal bytes a layer are larger maps where they are few."""
+    """What a layer takes beside its maps adds up over sixty of them; equal bytes are larger maps where they are few."""
     keras.utils.set_random_seed(3)
     layers = keras.layers
     maps = inputs = keras.Input((48, 48, 3))
@@ -339,7 +339,11 @@ def test_a_deep_network_keeps_within_the_budget_and_few_maps_are_kept_larger(tmp
     assert 0.75e6 < file.stat().st_size <= 0.8e6
     inside = {one["layer"]["path"]: one for one in contents(file)["layers"]}
     assert len(inside) == 61
-    small = [one["maps"]["shape"][1] for path, one in inside.items() if path != "many" and one["maps"]["shape"][1] < 48]
+    small = [
+        one["maps"]["shape"][1]
+        for path, one in inside.items()
+        if path != "many" and one["maps"]["shape"][1] < 48
+    ]
     assert small and min(small) > inside["many"]["maps"]["shape"][1]
 
 
