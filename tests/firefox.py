@@ -1,4 +1,4 @@
-"""A headless Firefox, where there is one: a few commands of WebDriver BiDi, which it speaks by itself over one WebSocket.
+"""A headless Firefox, where there is one: a few commands of WebDriver BiDi, which it speaks over one WebSocket.
 
 Playwright knows only a Firefox of its own making.
 """

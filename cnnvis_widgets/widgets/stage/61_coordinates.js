@@ -37,7 +37,6 @@ function paintCoordinates(canvas, layout, scrolled, size, ratio) {
   if (!size) return;
   const context = pen(canvas);
   const { color } = getComputedStyle(canvas);
-  const paper = getComputedStyle(/** @type {Element} */ (canvas.closest(".cnnvis-panel"))).backgroundColor;
   const [wide, tall] = [layout.left - layout.gap, layout.top - layout.gap].map((margin) => Math.round(margin * ratio));
   context.save();
   Object.assign(context, { font: `600 ${size * ratio}px system-ui, sans-serif`, textAlign: "center", textBaseline: "middle", fillStyle: color });
@@ -45,9 +44,7 @@ function paintCoordinates(canvas, layout, scrolled, size, ratio) {
     const y = layout.top + row * (layout.height + layout.gap) + layout.height / 2 - scrolled;
     context.fillText(String(row + 1), wide / 2, y * ratio, wide);
   }
-  context.fillStyle = paper; // whatever is scrolled under the letters
-  context.fillRect(0, 0, canvas.width, tall);
-  context.fillStyle = color;
+  context.clearRect(0, 0, canvas.width, tall); // whatever is scrolled under the letters
   for (let column = 0; column < layout.columns; column++) {
     const x = layout.left + column * (layout.width + layout.gap) + layout.width / 2;
     context.fillText(columnName(column), x * ratio, tall / 2, (layout.width + layout.gap) * ratio);
