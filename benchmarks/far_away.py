@@ -1,10 +1,11 @@
 """The Explorer in real JupyterLab when the server is far away, as a Binder is: what is painted how soon.
 
-    python benchmarks/far_away.py [--latency 200] [--rate 10] [--network NAME [--weights FILE]]
+    python benchmarks/far_away.py [--latency 200] [--rate 10] [--network NAME [--weights FILE]] [--whole]
 
 Between browser and server stands a proxy on this machine that holds every byte back for half of --latency (milliseconds
 there and back) and passes at most --rate million bits a second each way. (The throttle of Chromium's own tools leaves
-WebSockets alone, by which a kernel answers.) Times are from the gesture to the end of the frame that shows its effect.
+WebSockets alone, by which a kernel answers.) The kernel has CNNVIS_FAR_AWAY set, as on Binder, without --whole. Times
+are from the gesture to the end of the frame that shows its effect.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import argparse
 import asyncio
 import contextlib
 import dataclasses
+import os
 import tempfile
 import threading
 import time
@@ -93,7 +95,10 @@ def main() -> None:
     parser.add_argument("--rate", type=float, default=10, help="million bits a second")
     parser.add_argument("--network", default="bundled")
     parser.add_argument("--weights", type=Path)
+    parser.add_argument("--whole", action="store_true", help="maps as they are sent to a near browser")
     given = parser.parse_args()
+    if not given.whole:
+        os.environ["CNNVIS_FAR_AWAY"] = "1"
     weights = f", weights={str(given.weights.resolve())!r}" if given.weights else ""
     code = (
         "import time\nimport cnnvis_widgets as cnnvis\n"
