@@ -18,6 +18,7 @@ function createMapsPanel(view) {
   const scales = makeChoice(view, "scale", ["map", "layer"]);
   const readout = make("p", { class: "cnnvis-readout" });
   const caption = make("p", { class: "cnnvis-caption" });
+  let letters = 0; // height of the names of columns and rows
   let zoom = 1;
   const zoomed = (/** @type {number} */ by) => {
     zoom = clamp(zoom * by, 0.1, 16);
@@ -42,7 +43,6 @@ function createMapsPanel(view) {
   /** @type {{place: number, x: number, y: number} | null} */
   let hover = null;
   let spoken = 0;
-  let letters = 0; // height of the names of columns and rows
   const [newOrder, newTiles, newBase, newPlace, newWords] = Array.from({ length: 5 }, createMemo);
 
   const locate = (/** @type {PointerEvent} */ event) => {
@@ -170,7 +170,7 @@ function createMapsPanel(view) {
     spoken = 1 - spoken; // a cell whose label changes stays unsaid, another cell is announced
     const place = places[view.unit];
     const cell = cells[spoken];
-    setText(cell, named(view.unit, t("stage.maps.unit", { unit: view.unit, range: unitWords(view, maps, view.unit) })));
+    setText(cell, t("stage.maps.unit", { unit: view.unit, range: unitWords(view, maps, view.unit) }));
     cell.setAttribute("aria-selected", "true");
     cells[1 - spoken].removeAttribute("aria-selected");
     setText(cells[1 - spoken], "");
