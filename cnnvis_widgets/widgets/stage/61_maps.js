@@ -18,7 +18,6 @@ function createMapsPanel(view) {
   const scales = makeChoice(view, "scale", ["map", "layer"]);
   const readout = make("p", { class: "cnnvis-readout" });
   const caption = make("p", { class: "cnnvis-caption" });
-  let letters = 0; // height of the names of columns and rows
   let zoom = 1;
   const zoomed = (/** @type {number} */ by) => {
     zoom = clamp(zoom * by, 0.1, 16);
@@ -32,6 +31,8 @@ function createMapsPanel(view) {
   panel.element.append(readout, caption);
 
   const base = document.createElement("canvas"); // the tiles without the selection
+  let letters = 0; // height of the names of columns and rows
+  const newNamed = createMemo();
   /** @type {GridLayout} */
   let layout = gridLayout(0, 1, 1, 1);
   /** @type {Int32Array} unit at each place */
@@ -220,16 +221,14 @@ function createMapsPanel(view) {
           ? { values: shrink(maps.values, maps.c, maps.h, maps.w, tall, wide), h: tall, w: wide }
           : maps;
       }
-      if (newPlace(view.unit, order, layout)) {
-        scrollTo(places[view.unit]);
-        clearOfLetters(panel.view, layout, places[view.unit]);
-      }
+      if (newPlace(view.unit, order, layout)) scrollTo(places[view.unit]);
       paintBase(maps, ratio);
       const context = pen(canvas);
       context.clearRect(0, 0, canvas.width, canvas.height);
       context.drawImage(base, 0, 0);
       paintCells(maps, ratio);
       paintCoordinates(canvas, layout, panel.view.scrollTop, letters, ratio);
+      if (letters && newNamed(view.unit, order, layout)) clearOfLetters(panel.view, layout, places[view.unit]);
       const mark = (/** @type {number} */ place, /** @type {number} */ line) => {
         const [x, y] = tileCorner(layout, place);
         outline(context, Math.round(x * ratio), Math.round((y - panel.view.scrollTop) * ratio),
