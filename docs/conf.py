@@ -33,13 +33,34 @@ default_role = "code"
 
 
 def _write_made(_app: object) -> None:
-    """What the pages include: two live pages."""
+    """What the pages include: live pages."""
     explorer = cnnvis.Explorer()
     explorer.to_html(PAGES / "live-explorer.html", budget_mb=2)
     explorer.close()
+    for name, viewer in (("maps", cnnvis.FeatureMapViewer), ("heatmap", cnnvis.HeatmapViewer)):
+        view = viewer(image="astronaut" if name == "maps" else "cat")
+        view.to_html(PAGES / f"live-{name}.html", budget_mb=1.5)
+        view.close()
     lecture = cnnvis.Walkthrough(HERE.parent / "notebooks" / "en" / "lecture.md")
     lecture.to_html(PAGES / "live-lecture.html", budget_mb=2)
     lecture.close()
+
+
+def _add_the_rest(_app: object, page: str, source: list[str]) -> None:
+    """Every public name is in the reference, one that nobody has put in its place at the end."""
+    if page != "reference":
+        return
+    shown = [name for name in cnnvis.__all__ if callable(getattr(cnnvis, name))]
+    rest = [
+        name
+        for name in shown
+        if f"cnnvis_widgets.{name}\n" not in source[0]
+        and getattr(cnnvis, name).__module__ != "cnnvis_widgets.errors"
+    ]
+    kinds = {name: "class" if isinstance(getattr(cnnvis, name), type) else "function" for name in rest}
+    lines = [f".. auto{kinds[name]}:: cnnvis_widgets.{name}" for name in rest]
+    if lines:
+        source[0] += "\n## More\n\n```{eval-rst}\n" + "\n".join(lines) + "\n```\n"
 
 
 _NAMED = re.compile(
@@ -67,4 +88,5 @@ def _as_lists(_app, _what, _name, _thing, _options, lines: list[str]) -> None:
 
 def setup(app) -> None:
     app.connect("builder-inited", _write_made)
+    app.connect("source-read", _add_the_rest)
     app.connect("autodoc-process-docstring", _as_lists)

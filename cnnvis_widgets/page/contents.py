@@ -1,7 +1,8 @@
 """What goes into a page: every layer's maps, heatmaps and channel weights, as much of them as the budget allows.
 
-First of all every layer gets thumbnails of all its units; then whole layers come back in full, the one on screen first,
-the small ones next; where a layer is too large for that, its strongest units do.
+First of all every layer gets thumbnails of all its units, as large as an equal share of bytes allows: early layers have
+few units, theirs are larger. Then whole layers come back in full, the one on screen first, the small ones next; where a
+layer is too large for that, its strongest units do.
 """
 
 from __future__ import annotations
@@ -24,10 +25,24 @@ from cnnvis_widgets.widgets.payloads import halves, plane_stats
 from cnnvis_widgets.widgets.shown import Shown
 from cnnvis_widgets.widgets.words import heat_remarks, heat_values, message_key
 
-_SIDES = (28, 20, 14, 10, 7, 5)  # of thumbnails, the largest that fits
+_SIDES = (5, 28)  # of thumbnails: no smaller, no larger
+_SHARES = (
+    64_000,
+    45_000,
+    32_000,
+    23_000,
+    16_000,
+    11_000,
+    8_000,
+    5_600,
+    4_000,
+    0,
+)  # values in all thumbnails of a layer
+# What a layer's maps take beside their bytes: the longest that `LayerIn.packed` can say.
+_FRAME = {"shape": [99999] * 3, "scale": 1 / 3, "coded": False, "block": {"deflate": ""}}
 _HEAT_SIDE = 64  # positions: heatmaps are smooth, none needs more
 _CLASSES = 10  # the most likely ones; all where a network has no more than twice as many
-_OF_THUMBNAILS = 0.6  # at most this share of the room goes to thumbnails
+_OF_THUMBNAILS = 0.7  # at most this share of the room goes to thumbnails
 _OF_EXTRAS = 0.15  # and this one to all classes of a large head, or to further methods
 _WEIGHTED = "grad-cam"  # the method that the browser computes for other classes
 
@@ -89,15 +104,15 @@ class Contents:
     target: int  # the class that all heatmaps explain
     heats: list[dict[str, Any]]  # that belong to no layer: of methods that explain the input's pixels
     left_out: list[str]  # paths of layers that did not fit
-    side: int  # of thumbnails; 0: there are none
 
     def told(self) -> dict[str, Any]:
         """The numbers in the sentences that say what is inside."""
         small = [layer for layer in self.layers if not layer.whole]
+        sides = sorted({min(layer.maps["shape"][1:]) for layer in small})
         return {
             "layers": len(self.layers),
             "whole": len(self.layers) - len(small),
-            "side": self.side,
+            "side": "–".join(str(side) for side in dict.fromkeys(sides[:1] + sides[-1:])),
             "details": sum(len(layer.details) for layer in small),
             "left_out": self.left_out,
             "coded": any(layer.maps["coded"] for layer in self.layers),
@@ -135,11 +150,11 @@ def collect(
     exact = {here.path, network.default_layer.path, *network.graph.linear_layers}
     for layer in layers:
         layer.exact = layer.info.path in exact and 2 * layer.planes.size < _OF_EXTRAS * budget
-    side, left_out = _fill(
-        layers, room([layer.to_dict() | {"maps": None} for layer in layers]), [here.path, *first]
+    left_out = _fill(
+        layers, room([layer.to_dict() | {"maps": _FRAME} for layer in layers]), [here.path, *first]
     )
     kept = [layer for layer in layers if layer.maps]
-    return Contents(kept, classes, target, heats, left_out, side)
+    return Contents(kept, classes, target, heats, left_out)
 
 
 def _place(network: Network) -> Callable[[LayerInfo], int]:
@@ -239,36 +254,41 @@ def _add_weights(
 # Room ------------------------------------------------------------------------------------------------------
 
 
-def _fill(layers: list[LayerIn], room: int, first: list[str]) -> tuple[int, list[str]]:
-    """Give each layer the maps there is room for. Returns the side of thumbnails, and the layers that got nothing."""
+def _fill(layers: list[LayerIn], room: int, first: list[str]) -> list[str]:
+    """Give each layer the maps there is room for. Returns the paths of layers that got nothing."""
     if sum(layer.planes.size for layer in layers) < 8 * max(room, 0):  # else they cannot fit, however small
         whole = [layer.packed(layer.planes) for layer in layers]
         if sum(pack.size(one["block"]) for one in whole) <= room:
             for layer, maps in zip(layers, whole, strict=True):
                 layer.maps, layer.whole = maps, True
-            return 0, []
+            return []
     order = sorted(
         layers, key=lambda layer: (layer.info.path not in first, layer.planes.size)
     )  # deep ones are small
-    side, wanted, small = _thumbnails(order, room)
+    wanted, small = _thumbnails(order, room)
     for layer, maps in zip(wanted, small, strict=True):
         layer.maps = maps
         layer.whole = maps["shape"] == list(layer.planes.shape)
         room -= pack.size(maps["block"])
     _restore(wanted, room)
-    return side, [layer.info.path for layer in layers if not layer.maps]
+    return [layer.info.path for layer in layers if not layer.maps]
 
 
-def _thumbnails(order: list[LayerIn], room: int) -> tuple[int, list[LayerIn], list[dict[str, Any]]]:
-    """The largest side at which all fit, else the smallest and the layers that fit at it."""
+def _thumbnails(order: list[LayerIn], room: int) -> tuple[list[LayerIn], list[dict[str, Any]]]:
+    """Every layer's, at the largest share of values at which they fit, else the smallest of the layers that do."""
     small: list[dict[str, Any]] = []
-    for side in _SIDES:
-        small = [layer.packed(pack.thumbnails(layer.planes, side)) for layer in order]
+    for share in _SHARES:
+        small = [layer.packed(pack.thumbnails(layer.planes, _side(layer, share))) for layer in order]
         if sum(pack.size(maps["block"]) for maps in small) <= _OF_THUMBNAILS * room:
-            return side, order, small
-    costs = np.cumsum([pack.size(maps["block"]) for maps in small])
-    fits = int((costs <= room).sum())
-    return _SIDES[-1], order[:fits], small[:fits]
+            return order, small
+    fits = int((np.cumsum([pack.size(maps["block"]) for maps in small]) <= room).sum())
+    return order[:fits], small[:fits]
+
+
+def _side(layer: LayerIn, share: int) -> int:
+    """Of one thumbnail, where all of the layer's units together have ``share`` values."""
+    smallest, largest = _SIDES
+    return min(largest, max(smallest, int((share / len(layer.planes)) ** 0.5)))
 
 
 def _restore(layers: list[LayerIn], room: int) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from typing import Any
 
@@ -21,6 +22,8 @@ PHOTO_SIDE = 1024  # pixels; no screen shows more of a photograph in one panel
 MAPS_VALUES = 1_500_000  # float16 values a layer may send (3 MB: 20 to 40 ms to a local browser)
 ATLAS_SIDE = 96  # pixels of the longer side of an atlas's tile
 TILE_SIDE = 28  # maps are not sent smaller than this
+# The same where CNNVIS_FAR_AWAY is set, as on Binder: 128 kB take 0.1 s at 10 Mbit/s.
+FAR_VALUES, FAR_SIDE = 64_000, 10
 
 
 def stage_texts(language: str) -> dict[str, str]:
@@ -264,7 +267,8 @@ def halves(values: np.ndarray) -> tuple[bytes, float]:
 def _reduced(planes: np.ndarray) -> np.ndarray:
     """Planes (c, h, w) few enough to send. The mean of cells is no number where one of them is none."""
     _, h, w = planes.shape
-    share = max((MAPS_VALUES / planes.size) ** 0.5 if planes.size else 1, TILE_SIDE / min(h, w))
+    most, side = (FAR_VALUES, FAR_SIDE) if os.environ.get("CNNVIS_FAR_AWAY") else (MAPS_VALUES, TILE_SIDE)
+    share = max((most / planes.size) ** 0.5 if planes.size else 1, side / min(h, w))
     if share >= 1:
         return planes
     size = (max(1, int(w * share)), max(1, int(h * share)))

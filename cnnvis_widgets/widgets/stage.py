@@ -43,7 +43,7 @@ def module_text() -> str:
 @functools.cache
 def style_text() -> str:
     """The view's style sheet."""
-    return plain_style(_FOLDER / "stage.css")
+    return plain_style(_FOLDER / "stage.css") + plain_style(_FOLDER / "lecture.css")
 
 
 def join_modules(files: Iterable[Path]) -> str:

@@ -11,6 +11,8 @@ import cv2
 import keras
 import numpy as np
 import pytest
+from firefox import PAGE_DOWN, firefox
+from lecture import lecture_file
 from playwright.sync_api import Browser, Page, expect
 from widgets.stage_page import open_stage, pixels, settle
 
@@ -340,6 +342,29 @@ def test_a_small_budget_is_kept_and_what_was_chosen_is_said(open_page, explorer,
     assert page.locator('[data-control="target"] option[disabled]').count() == 9
 
 
+def test_a_deep_network_keeps_within_the_budget_and_few_maps_are_kept_larger(tmp_path):
+    """What a layer takes beside its maps adds up over sixty of them; equal bytes are larger maps where they are few."""
+    keras.utils.set_random_seed(3)
+    layers = keras.layers
+    maps = inputs = keras.Input((48, 48, 3))
+    for _ in range(60):
+        maps = layers.Conv2D(8, 3, padding="same")(maps)
+    maps = layers.Conv2D(200, 3, padding="same", name="many")(maps)
+    model = keras.Model(inputs, layers.Dense(2)(layers.GlobalAveragePooling2D()(maps)), name="deep")
+    viewer = cnnvis.FeatureMapViewer(cnnvis.load_network(model), layer="conv2d")
+    file = viewer.to_html(tmp_path / "deep.html", budget_mb=0.8)
+    viewer.close()
+    assert 0.75e6 < file.stat().st_size <= 0.8e6
+    inside = {one["layer"]["path"]: one for one in contents(file)["layers"]}
+    assert len(inside) == 61
+    small = [
+        one["maps"]["shape"][1]
+        for path, one in inside.items()
+        if path != "many" and one["maps"]["shape"][1] < 48
+    ]
+    assert small and min(small) > inside["many"]["maps"]["shape"][1]
+
+
 def test_an_impossible_budget_or_place_is_one_sentence(explorer, tmp_path):
     with pytest.raises(CnnvisError, match=r"0\.1 MB are too few for this page, which needs 0\.\d MB"):
         explorer.to_html(tmp_path / "no.html", budget_mb=0.1)
@@ -419,8 +444,74 @@ def test_a_walkthrough_is_a_slide_deck_led_by_keys(open_page, tmp_path):
     page.get_by_role("button", name="unit three").click()
     page.wait_for_selector(f'{ROOT}[data-layer="second"][data-unit="3"]')
     page.keyboard.press("PageDown")
+    expect(page.locator(".cnnvis-story-answer")).to_have_text("This.")
+    page.keyboard.press("PageDown")
     page.wait_for_selector(f'{ROOT}[data-layer="second"][data-unit="5"][data-target="2"][data-step="1"]')
     expect(page.locator('[data-control="method"]')).to_be_visible()
     page.keyboard.press("PageDown")  # there is no third
     page.keyboard.press("PageUp")
     page.wait_for_selector(f'{ROOT}[data-layer="first"][data-step="0"]')
+
+
+@pytest.fixture(scope="module")
+def lecture(tmp_path_factory) -> tuple[Path, list[dict]]:
+    """The lecture that comes with the notebooks, as a page, and its steps."""
+    walkthrough = cnnvis.Walkthrough(lecture_file())
+    file = walkthrough.to_html(tmp_path_factory.mktemp("lecture") / "lecture.html")
+    walkthrough.close()
+    return file, walkthrough.stage.story
+
+
+def test_the_lecture_is_walked_by_keyboard_on_the_page(open_page, lecture):
+    file, steps = lecture
+    page = open_page(file, color_scheme="dark")
+    story = page.locator(".cnnvis-panel-story")
+    for number, step in enumerate(steps):
+        page.wait_for_selector(f'{ROOT}[data-step="{number}"]')
+        expect(story.locator("h3")).to_have_text(step["title"])
+        if step["show"]:
+            page.wait_for_selector(f'{ROOT}[data-layer="{step["show"]["layer"]}"]')
+        for name in step["hide"]:
+            panel = page.locator(f".cnnvis-panel-{name}, [data-control={name}]")
+            assert not any(one.is_visible() for one in panel.all()), (number, name)
+        answer = story.locator(".cnnvis-story-answer")
+        if step["answer"]:
+            expect(answer).to_be_hidden()
+            page.keyboard.press("PageDown")
+            expect(answer).to_be_visible()
+        page.keyboard.press("PageDown")
+    assert len(steps) >= 8
+    for number in reversed(range(len(steps))):
+        page.wait_for_selector(f'{ROOT}[data-step="{number}"]')
+        page.keyboard.press("PageUp")
+
+
+def test_firefox_shows_the_page_and_walks_the_lecture(file, lecture):
+    """From file://, as Chromium does; where there is a Firefox."""
+    with firefox() as tab:
+        tab.open(file.as_uri())
+        tab.wait("document.querySelector('main')?.dataset.prepared")
+        for key, layer in (("[", "block4_conv3_relu"), ("]", "block4_add")):
+            tab.press(key)
+            tab.wait(f"document.querySelector('{ROOT}').dataset.layer === '{layer}'")
+        tab.press("2")
+        tab.wait(f"document.querySelector('{ROOT}').dataset.target === '5'")
+        for canvas in ("photo", "maps", "detail"):
+            assert tab.evaluate(COLOURS_IN, canvas) > 5, canvas
+        tab.open(lecture[0].as_uri())
+        for number, step in enumerate(lecture[1]):
+            tab.wait(f"document.querySelector('{ROOT}')?.dataset.step === '{number}'")
+            if step["answer"]:
+                tab.press(PAGE_DOWN)
+                tab.wait(f"document.querySelector('{ROOT}').dataset.answered === 'true'")
+            tab.press(PAGE_DOWN)
+        assert tab.errors == []
+        assert [url for url in tab.asked if not url.startswith("file:")] == []
+
+
+# How many colours a canvas shows.
+COLOURS_IN = """(name) => {
+  const canvas = document.querySelector(`.cnnvis-${name}`);
+  const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
+  return new Set(new Uint32Array(data.buffer)).size;
+}"""

@@ -44,6 +44,17 @@ def test_numbers_about_a_map_are_those_of_the_full_map_however_small_it_is_sent(
     np.testing.assert_allclose(stats[5], [0, 9, 9 / 224**2], rtol=1e-5)
 
 
+@pytest.mark.parametrize(("shape", "side"), [((112, 112, 32), 44), ((14, 14, 576), 10), ((8, 8, 256), 8)])
+def test_to_a_browser_far_away_maps_go_as_thumbnails(monkeypatch, shape, side):
+    values = np.random.default_rng(0).random(shape, np.float32)
+    near = payloads.maps_payload(values)
+    monkeypatch.setenv("CNNVIS_FAR_AWAY", "1")
+    far = payloads.maps_payload(values)
+    assert near["maps_shape"] == [shape[2], *shape[:2]]
+    assert far["maps_shape"] == [shape[2], side, side]
+    assert far["maps_stats"] == near["maps_stats"], "numbers about a map are those of the whole one"
+
+
 def test_tiles_keep_28_pixels_where_thousands_of_maps_are_sent():
     payload = maps_payload(np.ones((56, 56, 2048), np.float32))
     assert payload["maps_shape"] == [2048, 28, 28]

@@ -133,5 +133,15 @@ def test_phrases_lead_and_light_up_and_answers_wait(page, lecture):
     expect(story).to_contain_text("Edges first")
     page.set_viewport_size({"width": 1920, "height": 1080})
     settle(page)
+    # A tile's name is said with its number: seventh row, fourth column.
+    layout = page.locator(".cnnvis-panel-maps [role=grid]").evaluate(
+        "(grid) => Number(grid.getAttribute('aria-colcount'))"
+    )
+    unit = 6 * layout + 3 if 6 * layout + 3 < 32 else layout + 3
+    page.evaluate(f"cnnvis.model.set('unit', {unit})")
+    settle(page)
+    expect(page.locator(".cnnvis-panel-maps .cnnvis-readout")).to_contain_text(
+        f"D{unit // layout + 1} · Unit {unit}"
+    )
     size = "(e) => parseFloat(getComputedStyle(e).fontSize)"
     assert min(story.locator("p, li, .cnnvis-phrase").evaluate_all(f"(all) => all.map({size})")) >= 24

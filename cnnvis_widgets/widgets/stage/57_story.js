@@ -80,10 +80,11 @@ function storyStep(model) {
   return clamp(model.get("story_step") ?? 0, 0, Math.max(0, (model.get("story") ?? []).length - 1));
 }
 
-/** @param {View} view @param {number} by */
+/** A presenter's remote has two keys: the way forward leads over the answer, where one waits. @param {View} view @param {number} by */
 function stepStory(view, by) {
   const { model } = view;
   if (!(model.get("story") ?? []).length) return false;
+  if (by > 0 && press(view, "[data-story=reveal]:not([hidden])") !== false) return;
   const next = clamp(storyStep(model) + by, 0, model.get("story").length - 1);
   if (next === storyStep(model)) return;
   model.set("story_step", next);

@@ -31,6 +31,8 @@ function createMapsPanel(view) {
   panel.element.append(readout, caption);
 
   const base = document.createElement("canvas"); // the tiles without the selection
+  let letters = 0; // height of the names of columns and rows
+  const newNamed = createMemo();
   /** @type {GridLayout} */
   let layout = gridLayout(0, 1, 1, 1);
   /** @type {Int32Array} unit at each place */
@@ -130,6 +132,9 @@ function createMapsPanel(view) {
     }
   }
 
+  /** What is said of a unit, with the name of its tile where tiles have names. @param {number} unit @param {string} words */
+  const named = (unit, words) => (letters ? `${tileName(layout, places[unit])} · ${words}` : words);
+
   /** @param {Maps} maps */
   function describe(maps) {
     const unit = hover ? order[hover.place] : view.unit;
@@ -145,7 +150,7 @@ function createMapsPanel(view) {
         value: (maps.reduced || maps.rough ? "≈ " : "") + formatNumber(value),
       });
     }
-    setText(readout, words);
+    setText(readout, named(unit, words));
     const [h, w] = [maps.fullH, maps.fullW];
     const { path = "" } = model.get("layer") ?? {};
     const lines = [t("stage.maps.caption", { network: model.get("network"), layer: path, count: maps.c, height: h, width: w })];
@@ -203,7 +208,8 @@ function createMapsPanel(view) {
         order.forEach((unit, place) => (places[unit] = place));
         hover = null;
       }
-      const next = gridLayout(maps.c, width, height, maps.fullH / maps.fullW, zoom);
+      letters = coordinateSize(view);
+      const next = namedLayout(maps.c, width, height, maps.fullH / maps.fullW, zoom, letters);
       if (JSON.stringify(next) !== JSON.stringify(layout)) layout = next;
       spacer.style.height = `${Math.max(layout.total, height)}px`;
       sizeCanvas(canvas, width, height);
@@ -221,6 +227,8 @@ function createMapsPanel(view) {
       context.clearRect(0, 0, canvas.width, canvas.height);
       context.drawImage(base, 0, 0);
       paintCells(maps, ratio);
+      paintCoordinates(canvas, layout, panel.view.scrollTop, letters, ratio);
+      if (letters && newNamed(view.unit, order, layout)) clearOfLetters(panel.view, layout, places[view.unit]);
       const mark = (/** @type {number} */ place, /** @type {number} */ line) => {
         const [x, y] = tileCorner(layout, place);
         outline(context, Math.round(x * ratio), Math.round((y - panel.view.scrollTop) * ratio),

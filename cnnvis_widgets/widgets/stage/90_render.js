@@ -127,9 +127,12 @@ function createView(ownModel, el, signal) {
   const steps = createStepsPanel(view); // stands below the others while it is open
   /** @type {Panel[]} */
   let panels = [];
+  /** @type {Record<string, Panel>} each is made once: a step of a walkthrough hides it for a while */
+  const made = {};
   function build() {
+    const focused = /** @type {HTMLElement | null} */ (root.contains(document.activeElement) ? document.activeElement : null);
     const names = (model.get("panels") ?? []).filter((/** @type {string} */ name) => name in PANELS);
-    panels = names.map((/** @type {keyof typeof PANELS} */ name) => PANELS[name](view));
+    panels = names.map((/** @type {keyof typeof PANELS} */ name) => (made[name] ??= PANELS[name](view)));
     root.dataset.panels = names.join(" ");
     const inGrid = panels.filter((_, i) => names[i] !== "network" && names[i] !== "story");
     root.dataset.count = String(inGrid.length);
@@ -141,6 +144,8 @@ function createView(ownModel, el, signal) {
       const place = panel.element.querySelector(".cnnvis-view, .cnnvis-strip");
       if (place) sizes.observe(place);
     }
+    // What is moved or hidden loses the focus, and keys are heard only within: those of a presenter must go on.
+    if (focused && document.activeElement !== focused) (root.contains(focused) ? focused : root).focus({ preventScroll: true });
   }
 
   function paint() {
