@@ -8,8 +8,8 @@ gradient / RMS from grey noise. Both networks have the same weights. Ours takes 
 least to the mean activation that the baseline reaches, measured in float32 at full size; finding that number is not
 timed, making the pictures is. "pixels", the recipe to compare with, climbs as the baseline does, on every pixel and
 unmoved, but in larger steps, in batches, in the quickest number format, within the colours of a picture, and at 112 x
-112 but for the last step: the finished picture repeats what climbed to fill 224 x 224, and there it is measured. The other
-recipes make robust pictures of large shapes, which excite a network of random weights less. One run side by side;
+112 but for the last step: the finished picture repeats what climbed to fill 224 x 224, and there it is measured. The
+other recipes make robust pictures of large shapes, which excite a network of random weights less. One run side by side;
 compiling is said apart. Needs tf_keras and tf-keras-vis.
 """
 
