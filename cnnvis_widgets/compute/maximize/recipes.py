@@ -127,8 +127,9 @@ FOURIER = Recipe(
 )
 MACO = Recipe("maco", 64, Maco(), _MOVES, Normalized(40.0), stages=((0.5, 0.5), (1.0, 0.5)))
 FAST = Recipe("fast", 24, Fourier(deviation=0.1), _MOVES, Normalized(9.0), stages=((0.5, 1.0),))
-# What the classic recipe reaches in 20 steps, in a fraction of its time: every pixel climbs, unmoved, in long steps, on
-# a quarter of the pixels; the last one on all, or a unit would live off the border. See benchmarks/original_speed.py.
+# Of random weights what the classic recipe reaches in 20 steps, in a fraction of its time: every pixel climbs, unmoved,
+# in long steps, on a quarter of the pixels; the last on all, or a unit would live off the border (see
+# benchmarks/original_speed.py).
 PIXELS = Recipe(
     "pixels",
     6,
