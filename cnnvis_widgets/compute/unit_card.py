@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 
 from cnnvis_widgets.compute import runs
-from cnnvis_widgets.compute.maximize import AnyRecipe, maximize_filters
-from cnnvis_widgets.compute.patches import top_patches
+from cnnvis_widgets.compute.maximize import AnyRecipe, ascend, find_recipe
+from cnnvis_widgets.compute.maximize.maximize import checked_units, finish
+from cnnvis_widgets.compute.patches import cut_samples, sample_patches
 from cnnvis_widgets.errors import CnnvisError
 from cnnvis_widgets.images import resize, sample_images
 from cnnvis_widgets.networks.convolution import INPUT, Convolution, find_convolution
 from cnnvis_widgets.networks.network import Network, check_network, kind_of
 from cnnvis_widgets.results import LayerInfo, Link, UnitCard
 
-_KERNELS, _LINKS, _BINS = 6, 8, 32
+_KERNELS, _LINKS, _BINS, _PATCHES = 6, 8, 32, 9
 _KEEP_CHANNELS = ("pooling", "activation", "normalization")
 
 
@@ -32,9 +35,27 @@ def unit_card(
     Raises `UnknownLayerError`, and `MethodError` for a unit that the layer does not have.
     """
     check_network(network, "unit_card")
-    info = network.layer(layer)
-    made = maximize_filters(network, info, [unit], recipe, seed)
-    found = top_patches(network, info, units=[unit])
+    for card in card_steps(network, network.layer(layer), unit, recipe, seed):  # noqa: B007 - the last one
+        pass
+    assert card is not None
+    return card
+
+
+def card_steps(
+    network: Network, info: LayerInfo, unit: int, recipe: str | AnyRecipe = "fourier", seed: int = 0
+) -> Iterator[UnitCard | None]:
+    """For people who wait: None after each step of the work, at the end the card."""
+    units, how = checked_units(info, unit), find_recipe(recipe)
+    history = []
+    for frame in ascend(network, info, units, how, seed):
+        history.append(frame.activations)
+        yield None
+    made = finish(network, info, how, frame, history, seed)
+    for best in sample_patches(network, info, _PATCHES):
+        if best is None:
+            yield None
+    assert best is not None
+    found = cut_samples(network, info, unit, best)
     values = [
         runs.layer_alone(network, resize(photograph, network.input_size), info.path)[..., unit].ravel()
         for photograph in sample_images().values()
@@ -42,7 +63,7 @@ def unit_card(
     every = np.concatenate(values)
     counts, edges = np.histogram(every[np.isfinite(every)], _BINS)
     kernels, channels, before = _looks_at(network, info, unit)
-    return UnitCard(
+    yield UnitCard(
         made.images[0],
         float(made.activations[0]),
         made.recipe,

@@ -14,7 +14,7 @@ import contextlib
 import functools
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -29,9 +29,8 @@ SCORES = ""  # the path that stands for the scores before the head
 class Climb:
     """What a compiled step is made of: frozen dataclasses and tuples, written with `keras.ops`."""
 
-    plan: (
-        Any  # .layers: paths; .value(outputs by path, numbers) -> (n,); .slopes(numbers), where it knows them
-    )
+    # .layers: paths, or (Other, path); .value(outputs by those, numbers) -> (n,); .slopes(numbers), where it knows them
+    plan: Any
     parametrization: Any  # .picture(values, size, shown) -> (n, *shown, 3) in [0, 1]
     transforms: Any  # .apply(pictures, warp) -> pictures
     optimizer: Any  # .slots, .step(value, slots, gradient, count, rate) -> (value, slots)
@@ -47,6 +46,24 @@ class Colours:
 
     matrix: np.ndarray  # (3, C) float32
     offset: np.ndarray  # (C,) float32
+
+
+@dataclass(frozen=True)
+class Other:
+    """Another network that is shown the same pictures, at its own input size; equal by network."""
+
+    network: Any  # a `Network`
+    colours: Colours = field(compare=False)
+
+    def outputs(self, paths: tuple[str, ...], pictures) -> dict:
+        """As `_outputs`, of pictures (n, h, w, 3) in [0, 1]."""
+        size, probe = self.network.input_size, self.network.probe
+        shown = tf.image.resize(pictures, size, antialias=True)
+        inputs = tf.ensure_shape(
+            tf.tensordot(shown, self.colours.matrix, 1) + self.colours.offset, (None, *probe.input_shape)
+        )
+        with probe.errors_in_words(probe.input_shape):
+            return _outputs(probe, paths, inputs)
 
 
 @dataclass(frozen=True)
@@ -106,12 +123,17 @@ def step(
     return State(tuple(values), tuple(map(tuple, slots)), state.count + 1), reached.numpy(), moved.numpy()
 
 
-def measure(probe: Probe, plan: Any, numbers: Sequence[np.ndarray], inputs: np.ndarray) -> np.ndarray:
-    """The objective (n,) on inputs (n, H, W, C) of the network, in float32, with no moves."""
-    given = (np.asarray(inputs, np.float32), tuple(numbers))
+def measure(
+    probe: Probe, plan: Any, numbers: Sequence[np.ndarray], inputs: np.ndarray, pictures: np.ndarray
+) -> np.ndarray:
+    """The objective (n,) on inputs (n, H, W, C) of the network, in float32, with no moves.
 
-    def look(inputs, *numbers):
-        return plan.value(_outputs(probe, plan.layers, inputs), numbers)
+    pictures: the same as (n, H, W, 3) in [0, 1], for other networks that the plan reads.
+    """
+    given = (np.asarray(inputs, np.float32), np.asarray(pictures, np.float32), tuple(numbers))
+
+    def look(inputs, pictures, *numbers):
+        return plan.value(_all_outputs(probe, plan.layers, inputs, pictures), numbers)
 
     key = ("measure", plan, _shapes(given))
     with probe.errors_in_words(inputs.shape[1:]):
@@ -193,17 +215,18 @@ def _step(probe: Probe, climb: Climb, values, slots, pace, numbers, seeing):
     shown = climb.view or tuple(tf.unstack(tf.ensure_shape(view, (2,))))
     with _opening_relus(waking):
         pictures = climb.parametrization.picture(list(values), climb.size, shown)
-        seen = climb.transforms.apply(pictures, tf.ensure_shape(warp, (2, 3)))
+        # A tensor of its own, so that its gradient is the networks' alone: penalties know the pictures.
+        seen = tf.identity(climb.transforms.apply(pictures, tf.ensure_shape(warp, (2, 3))))
         inputs = tf.tensordot(seen, tf.ensure_shape(matrix, (3, channels)), 1)
         inputs += tf.ensure_shape(offset, (channels,))
         inputs = tf.ensure_shape(inputs, (None, *(climb.view or (None, None)), channels))
         taps = _Taps(climb.plan.slopes(numbers)) if hasattr(climb.plan, "slopes") else None
-        reached = climb.plan.value(_outputs(probe, climb.plan.layers, inputs, climb.dtype, taps), numbers)
+        outputs = _all_outputs(probe, climb.plan.layers, inputs, seen, climb.dtype, taps)
+        reached = climb.plan.value(outputs, numbers)
         goal = taps.goal() if taps else tf.reduce_sum(reached)
         goal -= tf.reduce_sum(climb.penalties.value(pictures))
         none = tf.UnconnectedGradients.ZERO
-        # That of the inputs is the network's alone: penalties know the pictures, not the inputs.
-        *gradients, felt = tf.gradients(goal, [*values, inputs], unconnected_gradients=none)
+        *gradients, felt = tf.gradients(goal, [*values, seen], unconnected_gradients=none)
     after = [
         climb.optimizer.step(value, list(kept), gradient, count, rate)
         for value, kept, gradient in zip(values, slots, gradients, strict=True)
@@ -214,6 +237,27 @@ def _step(probe: Probe, climb: Climb, values, slots, pace, numbers, seeing):
         reached,
         tf.reduce_any(felt != 0, axis=(1, 2, 3)),
     )
+
+
+def _all_outputs(
+    probe: Probe,
+    places: tuple,
+    inputs,
+    pictures,
+    dtype: str = "float32",
+    taps: _Taps | None = None,
+) -> dict:
+    """What a plan reads, by place: paths of the network itself, (Other, path) of others that see the same pictures."""
+    own = tuple(place for place in places if isinstance(place, str))
+    found = _outputs(probe, own, inputs, dtype, taps) if own else {}
+    theirs: dict[Other, list[str]] = {}
+    for place in places:
+        if not isinstance(place, str):
+            theirs.setdefault(place[0], []).append(place[1])
+    for other, paths in theirs.items():
+        outputs = other.outputs(tuple(paths), pictures)
+        found |= {(other, path): value for path, value in outputs.items()}
+    return found
 
 
 def _outputs(

@@ -43,7 +43,8 @@ class Controls:
         self.recipe.layout.flex, self.recipe.layout.min_width = "0 0 auto", "0"
         self.recipe.layout.width = "150px"
         self.follow = widgets.Checkbox(False, indent=False, **self._words("follow"))
-        for button in (self.maximize, self.cancel, self.follow):
+        self.card = widgets.ToggleButton(False, icon="id-card-o", **self._words("card"))
+        for button in (self.maximize, self.cancel, self.follow, self.card):
             button.layout.width, button.layout.flex, button.layout.min_width = "auto", "0 0 auto", "0"
         for wide in (self.layer, self.unit):
             wide.layout.flex, wide.layout.max_width = "2 1 300px", "560px"
@@ -107,7 +108,7 @@ class Controls:
         return {
             "description": say(f"explorer.{name}", self.language),
             "tooltip": say(f"explorer.{name}_hint", self.language),
-            "style": {"description_width": "initial"} if name not in ("maximize", "cancel") else {},
+            "style": {"description_width": "initial"} if name not in ("maximize", "cancel", "card") else {},
             "layout": widgets.Layout(
                 flex="1 1 200px", min_width="180px", max_width="420px", margin="2px 10px 2px 0"
             ),

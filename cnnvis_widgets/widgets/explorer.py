@@ -290,7 +290,7 @@ class Explorer(widgets.VBox):
             yield self.controls.row(*row)
         yield self.stage
         if "filter" in self.panels:
-            yield self.controls.row("maximize", "cancel", "recipe", "follow")
+            yield self.controls.row("maximize", "cancel", "recipe", "follow", "card")
 
     def _observe(self) -> None:
         controls = self.controls

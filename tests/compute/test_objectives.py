@@ -1,5 +1,6 @@
 """Objectives on given maps against the formulas written out, and what their operators weigh."""
 
+import keras
 import numpy as np
 import pytest
 from models import functional
@@ -13,6 +14,7 @@ from cnnvis_widgets.compute.maximize import (
     diversity,
     logit,
     neuron,
+    seen_by,
     unit,
 )
 from cnnvis_widgets.compute.maximize.objectives import several
@@ -83,6 +85,33 @@ def test_operators_weigh_each_part_by_itself():
     assert (one + two).plan != (two + one).plan
 
 
+def by_hand(name, size, kernel, scale):
+    """A 1x1 convolution of the whole picture's RGB in [0, ``scale``]."""
+    inputs = keras.Input((*size, 3), name=f"{name}_in")
+    conv = keras.layers.Conv2D(2, 1, name="conv")
+    model = keras.Model(inputs, keras.layers.GlobalAveragePooling2D()(conv(inputs)), name=name)
+    conv.set_weights([np.float32(kernel).reshape(1, 1, 3, 2), np.zeros(2, np.float32)])
+    return Network(model, preprocess=lambda x: x / np.float32(255) * scale)
+
+
+def test_two_networks_see_the_same_picture_each_at_its_own_size_and_scale():
+    """One wants red and green, the other, which sees doubled values in a picture of another size, green alone."""
+    recipe = "pixels"
+    one = by_hand("one", (48, 48), [[1, 0], [1, 0], [0, 1]], 1)
+    other = by_hand("other", (20, 30), [[0, 0], [1, 0], [0, 1]], 2)
+    difference = unit("conv", [0, 1]) - 3 * seen_by(other, unit("conv", [0, 1]))
+    made = maximize(one, difference, recipe)
+    red, green, blue = np.moveaxis(made.images.mean(axis=(1, 2)) / 255, -1, 0)
+    np.testing.assert_allclose(
+        made.values, [red[0] + green[0] - 6 * green[0], blue[1] - 6 * blue[1]], atol=0.02
+    )
+    assert red[0] > 0.9 and green[0] < 0.1 and blue[1] < 0.1
+    np.testing.assert_allclose(maximize(one, seen_by(other, unit("conv", 0)), recipe).values, 2, atol=0.2)
+    traces = one.probe.traces, other.probe.traces
+    maximize(one, unit("conv", [1, 0]) - 0.1 * seen_by(other, unit("conv", [0, 0])), recipe)
+    assert (one.probe.traces, other.probe.traces) == traces, "other units and weights never trace again"
+
+
 def test_what_does_not_fit_is_refused_in_words():
     with pytest.raises(MethodError, match="for 2 and for 3 pictures"):
         unit("a", [1, 2]) + unit("a", [1, 2, 3])
@@ -101,5 +130,7 @@ def test_what_does_not_fit_is_refused_in_words():
     ]:
         with pytest.raises(error, match=words):
             maximize(network, objective)
+    with pytest.raises(MethodError, match="classes 0 to 4; 5 was"):
+        seen_by(network, logit(5))
     with pytest.raises(MethodError, match="single units only"):
         maximize(network, unit("relu", 1), "classic")

@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 
-from cnnvis_widgets.compute.maximize import Fourier, Laplacian, Maco, Pixels, Shared, natural
+from cnnvis_widgets.compute.maximize import Fourier, Laplacian, Maco, Pixels, Shared, Tile, natural
 from cnnvis_widgets.compute.maximize.parametrizations import coloured, inverse_fourier
 from cnnvis_widgets.images import resize, sample_images
 
@@ -116,7 +116,19 @@ def test_a_pixel_is_its_own_value():
     np.testing.assert_allclose(picture, 1 / (1 + np.exp(-values[0][0])), rtol=1e-5)
 
 
-@pytest.mark.parametrize("parametrization", [Pixels(), Laplacian(), Fourier(), Maco()])
+def test_a_tile_is_repeated_and_a_small_view_shows_a_part_of_it_as_large_as_ever():
+    tile, size = Tile(0.5, deviation=1.0, decorrelated=False), (6, 9)
+    values = started(tile, size)
+    assert values[0].shape == (1, 3, 4, 3)
+    own = 1 / (1 + np.exp(-values[0][0]))
+    whole = drawn(tile, values, size)
+    for y in range(6):
+        for x in range(9):
+            np.testing.assert_allclose(whole[y, x], own[y % 3, x % 4], rtol=1e-5)
+    np.testing.assert_allclose(drawn(tile, values, size, (2, 5)), whole[:2, :5], rtol=1e-6)
+
+
+@pytest.mark.parametrize("parametrization", [Pixels(), Laplacian(), Fourier(), Maco(), Tile()])
 def test_any_size_and_seed(parametrization):
     first, again, other = (started(parametrization, (17, 30), seed) for seed in (0, 0, 1))
     for shown in [(17, 30), (9, 15), (34, 60)]:

@@ -25,7 +25,7 @@ from cnnvis_widgets.compute.maximize.colours import as_seen, find_colours
 from cnnvis_widgets.networks import ascent
 from cnnvis_widgets.networks.network import Network
 
-COMPOSED = ["fourier", "maco", "fast"]
+COMPOSED = ["fourier", "maco", "fast", "pixels"]
 
 
 @pytest.fixture(scope="module")
@@ -48,7 +48,7 @@ def by_hand(kernel, bias):
 
 
 def test_fourier_is_the_default_and_all_have_names():
-    assert [recipe.name for recipe in recipes()] == ["fourier", "maco", "fast", "classic"]
+    assert [recipe.name for recipe in recipes()] == ["fourier", "maco", "fast", "pixels", "classic"]
     own = replace(find_recipe("fourier"), name="mine")
     assert find_recipe(own) is own
 

@@ -155,5 +155,7 @@ def test_a_normalized_step_has_its_length_whatever_the_gradient():
     gradient = np.random.default_rng(0).normal(size=(2, 5, 3)).astype(np.float32) * [[[1e-6]], [[1e3]]]
     after, _ = Normalized(0.7).step(np.zeros_like(gradient), [], gradient, 1.0, 0.5)
     np.testing.assert_allclose(np.linalg.norm(np.asarray(after).reshape(2, -1), axis=1), 0.35, rtol=1e-4)
+    after, _ = Normalized(0.7, each=True).step(np.zeros_like(gradient), [], gradient, 1.0, 0.5)
+    np.testing.assert_allclose(np.sqrt((np.asarray(after) ** 2).mean(axis=(1, 2))), 0.35, rtol=1e-4)
     still, _ = Normalized(0.7).step(np.ones((1, 3)), [], np.zeros((1, 3)), 1.0, 1.0)
     np.testing.assert_array_equal(still, np.ones((1, 3)))

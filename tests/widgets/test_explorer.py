@@ -1,6 +1,8 @@
 """The Explorer without a browser: wishes in, arrays out, through the real worker and the real bundled network."""
 
+import base64
 import dataclasses
+import io
 import re
 import threading
 import time
@@ -8,6 +10,7 @@ import time
 import numpy as np
 import pytest
 from models import functional
+from PIL import Image
 from waiting import wait_until
 
 import cnnvis_widgets as cnnvis
@@ -232,6 +235,28 @@ def test_the_patches_of_the_sample_photographs_stand_beside(explorer, network):
     assert explorer.stage.patches_said[0].startswith(found.sources[0][0])
     explorer.update(layer="block1_conv1")
     assert not explorer.stage.patches and not explorer.stage.patches_said, "they were another layer's"
+
+
+def test_the_card_of_the_selected_unit_opens_follows_and_closes(explorer, network):
+    explorer.update(layer="block2_conv1", unit=3, recipe="pixels")
+    assert explorer.card in explorer.children and explorer.card.value == ""
+    explorer.controls.card.value = True
+    wait_until(lambda: "<img" in explorer.card.value)
+    made = cnnvis.unit_card(network, "block2_conv1", 3, recipe="pixels")
+    link = made.before[0]
+    shown = explorer.card.value
+    assert (
+        f"unit 3: picture, patches, activations and kernels; looks most at {link.layer} {link.unit}" in shown
+    )
+    picture = base64.b64decode(shown.split("base64,")[1].split('"')[0])
+    np.testing.assert_array_equal(
+        np.asarray(Image.open(io.BytesIO(picture))),
+        np.asarray(Image.open(io.BytesIO(cnnvis.plot_unit_card(made)._repr_png_()))),
+    )
+    explorer.update(unit=5, language="zh")
+    wait_until(lambda: "通道 5：" in explorer.card.value)
+    explorer.controls.card.value = False
+    assert explorer.card.value == ""
 
 
 def test_every_layers_filter_pictures_share_what_is_compiled(explorer, network):

@@ -16,10 +16,11 @@ from cnnvis_widgets.compute.maximize.objectives import (
     diversity,
     logit,
     neuron,
+    seen_by,
     unit,
 )
 from cnnvis_widgets.compute.maximize.optimizers import Adam, Normalized
-from cnnvis_widgets.compute.maximize.parametrizations import Fourier, Laplacian, Maco, Pixels, Shared
+from cnnvis_widgets.compute.maximize.parametrizations import Fourier, Laplacian, Maco, Pixels, Shared, Tile
 from cnnvis_widgets.compute.maximize.penalties import Penalties
 from cnnvis_widgets.compute.maximize.recipes import AnyRecipe, PlainRecipe, Recipe, find_recipe, recipes
 from cnnvis_widgets.compute.maximize.transforms import Transforms
@@ -38,6 +39,7 @@ __all__ = [
     "Progress",
     "Recipe",
     "Shared",
+    "Tile",
     "Transforms",
     "alignment",
     "ascend",
@@ -50,5 +52,6 @@ __all__ = [
     "maximize_filters",
     "neuron",
     "recipes",
+    "seen_by",
     "unit",
 ]

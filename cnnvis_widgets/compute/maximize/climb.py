@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from cnnvis_widgets.compute.maximize import objectives
-from cnnvis_widgets.compute.maximize.colours import find_colours
+from cnnvis_widgets.compute.maximize.colours import as_seen, find_colours
 from cnnvis_widgets.compute.maximize.objectives import Objective, Plan
 from cnnvis_widgets.compute.maximize.recipes import Recipe
 from cnnvis_widgets.errors import MethodError, NetworkLoadError
@@ -150,8 +150,9 @@ class _Seer:
 def reached(network: Network, objective: Objective, inputs: np.ndarray) -> np.ndarray:
     """The objective (n,) on finished inputs, as they stand, in float32; at the network's own size where it insists."""
     numbers = objectives.several(objective, len(inputs)).numbers
+    pictures = as_seen(network, inputs) / np.float32(255)
     try:
-        return ascent.measure(network.probe, objective.plan, numbers, inputs)
+        return ascent.measure(network.probe, objective.plan, numbers, inputs, pictures)
     except NetworkLoadError:
         resized = np.stack([resize(picture, network.input_size) for picture in inputs])
-        return ascent.measure(network.probe, objective.plan, numbers, resized)
+        return ascent.measure(network.probe, objective.plan, numbers, resized, pictures)

@@ -7,14 +7,16 @@ An objective is plain data: what it reads and which numbers. ``unit("conv", 3) -
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 from keras import ops
 
+from cnnvis_widgets.compute.maximize.colours import find_colours
 from cnnvis_widgets.errors import MethodError
-from cnnvis_widgets.networks.ascent import SCORES
+from cnnvis_widgets.networks.ascent import SCORES, Other
+from cnnvis_widgets.networks.network import Network, check_network
 from cnnvis_widgets.results import LayerInfo
 
 
@@ -25,11 +27,17 @@ class Plan:
     kind: str
     layer: str = ""
     parts: tuple[Plan, ...] = ()
+    other: Other | None = None  # the network whose layer it is, where that is not the one which climbs
 
     @property
-    def layers(self) -> tuple[str, ...]:
-        """The paths that it reads, each once; `SCORES` for the scores of classes."""
-        own = () if self.parts else (self.layer,)
+    def place(self) -> Any:
+        """Where its output is found: its path, with the other network if it is one's."""
+        return self.layer if self.other is None else (self.other, self.layer)
+
+    @property
+    def layers(self) -> tuple:
+        """The places that it reads, each once; `SCORES` for the scores of classes."""
+        own = () if self.parts else (self.place,)
         return tuple(dict.fromkeys([*own, *(path for part in self.parts for path in part.layers)]))
 
     def value(self, outputs: dict, numbers: Iterable):
@@ -39,7 +47,7 @@ class Plan:
     def _value(self, outputs: dict, numbers: Iterator):
         if not self.parts:
             row = KINDS[self.kind]
-            return row.value(outputs[self.layer], *(next(numbers) for _ in row.numbers))
+            return row.value(outputs[self.place], *(next(numbers) for _ in row.numbers))
         values = [part._value(outputs, numbers) for part in self.parts]
         if self.kind == "times":
             return values[0] * next(numbers)
@@ -162,6 +170,25 @@ def caricature(layer: str | LayerInfo, activations: np.ndarray, power: float = 1
     activations: (h, w, c), such as ``feature_maps(network, photograph, layer).values``.
     """
     return _leaf("caricature", layer, np.asarray(activations, np.float32)[None], np.array(power, np.float32))
+
+
+def seen_by(network: Network, objective: Objective) -> Objective:
+    """The objective as another network sees the same picture, at its own input size and with its own preprocessing.
+
+    ``maximize(one, unit("conv", 3) - seen_by(other, unit("conv", 3)))`` is what the first network's unit has learned
+    and the other's has not. Layers and classes that are named within are those of ``network``.
+    Raises `UnknownLayerError` and `MethodError` for what it has not.
+    """
+    check_network(network, "seen_by")
+    check(objective, network)
+    other = Other(network, find_colours(network))
+
+    def moved(plan: Plan) -> Plan:
+        if plan.parts:
+            return replace(plan, parts=tuple(moved(part) for part in plan.parts))
+        return plan if plan.other else replace(plan, other=other)
+
+    return replace(objective, plan=moved(objective.plan))
 
 
 def several(objective: Objective, pictures: int) -> Objective:
@@ -294,8 +321,9 @@ def check(objective: Objective, network) -> None:
                 next(numbers)
             return
         given = [next(numbers) for _ in KINDS[plan.kind].numbers]
-        known = len(network.class_names) if plan.layer == SCORES else network.layer(plan.layer).units
-        what = f"{network.name} has classes" if plan.layer == SCORES else f"Layer {plan.layer!r} has units"
+        whose = plan.other.network if plan.other else network
+        known = len(whose.class_names) if plan.layer == SCORES else whose.layer(plan.layer).units
+        what = f"{whose.name} has classes" if plan.layer == SCORES else f"Layer {plan.layer!r} has units"
         if plan.kind in ("unit", "neuron", "logit"):
             outside = given[0][(given[0] < 0) | (given[0] >= known)]
             if outside.size:

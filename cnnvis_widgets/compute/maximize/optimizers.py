@@ -48,14 +48,16 @@ class Normalized:
     """The gradient brought to the length ``rate``: values move as far, however flat it is there.
 
     The length over all values of a picture, not their mean: waves that matter are few at any size, so a rate means the
-    same at any size. Of pixels all matter: a change of 1/100 each has the length sqrt(h * w * 3) / 100.
+    same at any size. Of pixels all matter: ``each`` makes ``rate`` the root mean square of their changes.
     """
 
     rate: float = 5.0
+    each: bool = False
 
     slots = 0
 
     def step(self, value, slots, gradient, count, rate):
         axes = tuple(range(1, len(value.shape)))
-        length = ops.sqrt(ops.sum(ops.square(gradient), axis=axes, keepdims=True))
+        measured = ops.mean if self.each else ops.sum
+        length = ops.sqrt(measured(ops.square(gradient), axis=axes, keepdims=True))
         return value + self.rate * rate * gradient / (length + 1e-20), []

@@ -47,6 +47,30 @@ class Pixels:
 
 
 @dataclass(frozen=True)
+class Tile:
+    """Pixels of a small picture, repeated to fill a larger one; a small view shows a part of it as large as ever.
+
+    So the network may look at a quarter of the pixels while it climbs, and what it found is as true of the whole: other
+    parametrizations show all of the picture in a small view, smaller, and what excites a unit there may be too coarse
+    for it afterwards. share: of the picture's sides.
+    """
+
+    share: float = 0.5
+    deviation: float = 0.5
+    decorrelated: bool = True
+
+    def start(self, size, random):
+        sides = (max(1, round(side * self.share)) for side in size)
+        return [(random.standard_normal((*sides, 3)) * self.deviation).astype(np.float32)]
+
+    def picture(self, values, size, shown):
+        (tile,) = values
+        for axis in (1, 2):
+            tile = ops.take(tile, ops.arange(shown[axis - 1]) % tile.shape[axis], axis=axis)
+        return coloured(tile, self.decorrelated)
+
+
+@dataclass(frozen=True)
 class Laplacian:
     """A sum of pictures, each of half the size of the one before, enlarged: coarse shapes move as easily as edges."""
 

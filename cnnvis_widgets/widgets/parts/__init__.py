@@ -5,6 +5,7 @@ from __future__ import annotations
 from cnnvis_widgets.widgets.parts.ablation import Ablating
 from cnnvis_widgets.widgets.parts.atlas import FromAtlas
 from cnnvis_widgets.widgets.parts.camera import Camera
+from cnnvis_widgets.widgets.parts.card import Card
 from cnnvis_widgets.widgets.parts.classes import Classes
 from cnnvis_widgets.widgets.parts.compare import Compare
 from cnnvis_widgets.widgets.parts.concepts import LayerParts
@@ -35,4 +36,5 @@ PARTS: tuple[type[Part], ...] = (
     Told,
     Ablating,
     Trusting,
+    Card,
 )
