@@ -85,6 +85,7 @@ def trust_steps(
                 case.layer,
                 case.target,
                 seed=seed,
+                augment=heatmap.augmented,
             )
             for _done, _total, shuffled in steps:  # noqa: B007 - the last one counts
                 yield done, total, found
