@@ -47,8 +47,8 @@ KINDS = {
     "sensitivity": ("sensitivity",),
 }
 METRICS = tuple(itertools.chain.from_iterable(KINDS.values()))
-# Half of what `evaluate` takes: one area differs by up to 0.02, to either side (see `--steps`), the mean of many hardly;
-# and both ends of a curve are the same for all methods: 26 pictures a method instead of 58.
+# Half of what `evaluate` takes: one area differs by up to 0.02, to either side (see `--steps`), the mean hardly; and
+# both ends of a curve are the same for all methods: 26 pictures a method instead of 58.
 CURVE_STEPS = 14
 TIMED = 5  # photographs on which a method starts with an empty memory, and its processor time is noted
 
