@@ -115,7 +115,8 @@ def eigen_grad_cam(activations: np.ndarray, gradients: np.ndarray) -> np.ndarray
 
     .. math:: L = \mathrm{ReLU}(X v_1), \quad X = A \odot g = U \Sigma V^\mathsf{T}
 
-    Signed as HiResCAM, which is the sum of X over channels.
+    There is no paper. The author's code takes each channel's mean off X first and leaves the sign as it falls; here X
+    is not centred, as in Eigen-CAM's paper, and signed as HiResCAM, which is the sum of X over channels.
     """
     return relu(_first_component(activations * gradients))
 
@@ -142,7 +143,8 @@ def _first_component(maps: np.ndarray) -> np.ndarray:
     """(h, w): the maps (h, w, c) projected on their first right singular vector."""
     matrix = maps.reshape(-1, maps.shape[-1])
     wide = len(matrix) < matrix.shape[1]
-    vector = _first_eigenvector(matrix @ matrix.T if wide else matrix.T @ matrix)
+    # In the maps' own precision: else all of them would be converted for one product.
+    vector = _first_eigenvector(matrix @ matrix.T if wide else matrix.T @ matrix).astype(matrix.dtype)
     projection = matrix @ (matrix.T @ vector) if wide else matrix @ vector
     if wide:  # the vector was the left one: A A^T u = sigma^2 u, and A v = sigma u
         length = np.linalg.norm(matrix.T @ vector)
