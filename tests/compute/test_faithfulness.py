@@ -476,6 +476,29 @@ def test_trust_of_a_right_heatmap_is_good_and_its_numbers_are_those_of_the_metri
     assert given.deletion_areas == found.deletion_areas and given.verdict == found.verdict
 
 
+def test_the_heatmap_on_trial_is_there_before_anything_is_run(network):
+    image = square_of("red", top=8, left=9)
+    steps = cnnvis.trust_steps(network, image, cnnvis.explain(network, image))
+    done, total, found = next(steps)
+    assert done == 0 and not found.deletion and found.heatmap.values.max() == 1
+    assert next(steps)[:2] == (1, total)
+    steps.close()
+
+
+def test_a_heatmap_of_several_versions_is_compared_with_such_ones_of_random_weights(network):
+    image = square_of("red", top=8, left=2)
+    mean = cnnvis.explain(network, image, augment=True)
+    found = cnnvis.trust(network, image, mean)
+    with randomized(network) as weights:
+        shuffled = weights.shuffle(weights.layers[:1], 0)
+        again, plain = (
+            cnnvis.explain(shuffled, image, target=mean.target, augment=augment).values
+            for augment in (True, False)
+        )
+    assert np.abs(again - plain).max() > 0.05
+    np.testing.assert_allclose(found.randomization[0].values, again, atol=1e-6)
+
+
 def hand_made(areas: dict, similar: float, raw=1.0) -> Trust:
     layer, target = LayerInfo("conv", "convolution", (2, 2, 1), 1), Target(0, "red")
     values = np.full((2, 2), raw, np.float32)
