@@ -485,18 +485,18 @@ def test_the_heatmap_on_trial_is_there_before_anything_is_run(network):
     steps.close()
 
 
-def test_a_heatmap_of_several_versions_is_compared_with_such_ones_of_random_weights(network):
-    image = square_of("red", top=8, left=2)
-    mean = cnnvis.explain(network, image, augment=True)
+def test_a_heatmap_of_several_versions_is_compared_with_such_ones_of_random_weights():
+    halves = functional()
+    network, image = Network(halves.model), picture(3)
+    mean = cnnvis.explain(network, image, target=2, augment=True)
     found = cnnvis.trust(network, image, mean)
     with randomized(network) as weights:
-        shuffled = weights.shuffle(weights.layers[:1], 0)
+        shuffled = weights.shuffle(weights.layers[: found.randomization[-1].layers], 0)
         again, plain = (
-            cnnvis.explain(shuffled, image, target=mean.target, augment=augment).values
-            for augment in (True, False)
+            cnnvis.explain(shuffled, image, target=2, augment=augment).values for augment in (True, False)
         )
-    assert np.abs(again - plain).max() > 0.05
-    np.testing.assert_allclose(found.randomization[0].values, again, atol=1e-6)
+    assert np.abs(again - plain).max() > 0.01
+    np.testing.assert_allclose(found.randomization[-1].values, again, atol=1e-5)
 
 
 def hand_made(areas: dict, similar: float, raw=1.0) -> Trust:
