@@ -488,12 +488,13 @@ def test_the_heatmap_on_trial_is_there_before_anything_is_run(network):
 def test_a_heatmap_of_several_versions_is_compared_with_such_ones_of_random_weights():
     halves = functional()
     network, image = Network(halves.model), picture(3)
-    mean = cnnvis.explain(network, image, target=2, augment=True)
+    mean = cnnvis.explain(network, image, "gradient", target=2, augment=True)
     found = cnnvis.trust(network, image, mean)
     with randomized(network) as weights:
         shuffled = weights.shuffle(weights.layers[: found.randomization[-1].layers], 0)
         again, plain = (
-            cnnvis.explain(shuffled, image, target=2, augment=augment).values for augment in (True, False)
+            cnnvis.explain(shuffled, image, "gradient", target=2, augment=augment).values
+            for augment in (True, False)
         )
     assert np.abs(again - plain).max() > 0.01
     np.testing.assert_allclose(found.randomization[-1].values, again, atol=1e-5)
