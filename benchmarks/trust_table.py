@@ -1,46 +1,82 @@
 """The table of all attribution methods by all metrics of trust, on photographs that three trained networks classify
 rightly:
 
-    python benchmarks/trust_table.py --networks FOLDER --photos FOLDER --output FOLDER [--limit N]
+    nice python benchmarks/trust_table.py --networks FOLDER --photos FOLDER --output FOLDER [--minutes N]
 
 FOLDER of networks: mobilenet_v2.weights.h5, googlenet.keras, squeezenet.keras. Photographs: NNN_name.jpg, where NNN is
 the index of the ImageNet class, and the same in the folders of ten_classes. It takes hours, so each result is written
-down as a line of JSON as soon as it is there (one for each network, photograph and method), and what is there already
-is not computed again: stop it and go on whenever you like; two processes with different --only may share a folder.
-All methods get a photograph before the next one's turn comes, and the networks take turns, so the tables are balanced
-at any time. --table prints them from what there is.
+down as a line of JSON as soon as it is there (one for each network, photograph, method and kind of test), and what is
+there already is not computed again: stop it and go on whenever you like. `SCHEDULE` says what comes first: the cheap
+and decisive tests on all photographs, the dear ones on the first few of an order that takes one of each folder in turn.
+--table prints the tables of what there is; trust_page.py writes them into the documentation.
 """
 
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
 import cnnvis_widgets as cnnvis
+from cnnvis_widgets.compute.case import Case
+from cnnvis_widgets.compute.faithfulness import hiding
 from cnnvis_widgets.compute.faithfulness.controls import CONTROLS
-from cnnvis_widgets.compute.faithfulness.evaluation import Photograph, judge, photographs_of, summary
-from cnnvis_widgets.compute.faithfulness.table import find_metric
+from cnnvis_widgets.compute.faithfulness.evaluation import Photograph, photographs_of, summary
+from cnnvis_widgets.compute.faithfulness.table import alike, find_metric, judged, stages
+from cnnvis_widgets.compute.faithfulness.trial import Trial, at_size, batch_of, explainer_of, finish
 from cnnvis_widgets.networks.classes import imagenet_classes
+from cnnvis_widgets.networks.randomized import randomized
+from cnnvis_widgets.results import Evaluation
 
+NETWORKS = ("mobilenet_v2", "googlenet", "squeezenet")
 CATS = (281, 282, 283, 284, 285)  # photographs without an index, dcNN.jpg, show one of these
-QUICK = (
-    *("deletion", "insertion", "road-morf", "road-lerf", "road", "average-drop", "average-increase"),
-    *("pointing-2x2", "pointing-3x3"),
+
+# Kinds of tests, each computed at once: what one photograph and all its methods share is made once.
+KINDS = {
+    "curves": ("deletion", "insertion", "average-drop", "average-increase"),
+    "strong blur": ("insertion-strong",),
+    "pointing": ("pointing-2x2", "pointing-3x3"),
+    "road": ("road-morf", "road-lerf", "road"),
+    "random weights": ("cascading-ssim", "cascading-spearman", "independent-ssim", "independent-spearman"),
+    "sensitivity": ("sensitivity",),
+}
+METRICS = tuple(itertools.chain.from_iterable(KINDS.values()))
+# Half of what `evaluate` takes: one area differs by up to 0.02, to either side (see `--steps`), the mean hardly; and
+# both ends of a curve are the same for all methods: 26 pictures a method instead of 58.
+CURVE_STEPS = 14
+TIMED = 5  # photographs on which a method starts with an empty memory, and its processor time is noted
+
+# Of hundreds of passes a heatmap; of dozens, forward and backward; the rest takes a few.
+SLOW = ("score-cam", "ablation-cam", "rise", "lime", "kernel-shap", "occlusion")
+MEDIUM = ("smooth-grad-cam++", "integrated-gradients", "smoothgrad", "vargrad")
+QUICK = tuple(row.name for row in cnnvis.methods() if row.name not in SLOW + MEDIUM)
+FIRST = ("grad-cam", *CONTROLS)
+CHEAP = ("curves", "pointing")
+# (of so many photographs, these methods, these kinds): one after the other, the networks taking turns in each.
+SCHEDULE = (
+    (20, FIRST, CHEAP),
+    (10, QUICK, CHEAP),
+    (20, FIRST, ("strong blur",)),
+    (3, QUICK, ("random weights", "sensitivity")),
+    (60, FIRST, CHEAP),
+    (999, FIRST, CHEAP),
+    (3, MEDIUM + SLOW, ("curves",)),
+    (60, FIRST, ("strong blur",)),
+    (10, (*QUICK, *CONTROLS), ("road",)),
+    (30, QUICK, CHEAP),
+    (10, MEDIUM + SLOW, CHEAP),
+    (10, QUICK, ("random weights", "sensitivity", "strong blur")),
+    (10, MEDIUM + SLOW, ("road", "strong blur")),
+    (999, QUICK, CHEAP),
+    (30, (*QUICK, *CONTROLS), ("road", "strong blur")),
+    (30, MEDIUM + SLOW, CHEAP),
 )
-REPEATED = (
-    *("cascading-ssim", "cascading-spearman", "independent-ssim", "independent-spearman", "sensitivity"),
-)
-# Methods of hundreds of runs a heatmap: theirs is made twice, once of a mosaic, not 20 times, nor of every photograph.
-SLOW = ("score-cam", "ablation-cam", "rise", "lime", "kernel-shap", "occlusion", "smoothgrad", "vargrad")
-SLOW_PHOTOGRAPHS = 20
-REPEATED_PHOTOGRAPHS = 20
-ROUND = 10  # photographs of one network, then as many of the next
 
 
 def caffe(pixels: np.ndarray) -> np.ndarray:
@@ -53,25 +89,24 @@ def load(name: str, folder: Path):
     return cnnvis.load_network(folder / f"{name}.keras", class_names=imagenet_classes(), preprocess=caffe)
 
 
-NETWORKS = ("mobilenet_v2", "googlenet", "squeezenet")
-
-
 def labelled(folder: Path) -> Iterator[tuple[Path, tuple[int, ...]]]:
-    """Photographs and the classes that are right for them, mixed so that any first part is like the whole."""
+    """Photographs and the classes that are right for them, one of each folder in turn, so that a few are many kinds."""
     files = [file for file in sorted(folder.rglob("*.jpg")) if "README" not in file.name]
+    of_folder: dict[Path, list[Path]] = {}
     for place in np.random.default_rng(0).permutation(len(files)):
-        number = files[place].stem.partition("_")[0]
-        yield files[place], (int(number),) if number.isdecimal() else CATS
+        of_folder.setdefault(files[place].parent, []).append(files[place])
+    for file in itertools.chain.from_iterable(itertools.zip_longest(*of_folder.values())):
+        if file is not None:
+            number = file.stem.partition("_")[0]
+            yield file, (int(number),) if number.isdecimal() else CATS
 
 
-def rightly_classified(network, folder: Path, limit: int | None) -> list[Photograph]:
+def rightly_classified(network, folder: Path) -> list[Photograph]:
     found: list[Photograph] = []
     for file, right in labelled(folder):
         photograph = photographs_of(network, {str(file.relative_to(folder)): file})[0]
         if photograph.target.index in right:
             found.append(photograph)
-        if limit is not None and len(found) == limit:
-            break
     return found
 
 
@@ -87,106 +122,171 @@ def lines_of(file: Path) -> list[dict]:
     return lines
 
 
-def metrics_for(method: str, which: int) -> list[str]:
-    """What is computed of a method on the photograph of this number; nothing where it is too dear."""
-    if method in SLOW:
-        return [name for name in QUICK if name != "pointing-3x3"] if which < SLOW_PHOTOGRAPHS else []
-    if method in CONTROLS:  # which follow no weights, and the picture in plain ways
-        return list(QUICK)
-    return [*QUICK, *(REPEATED if which < REPEATED_PHOTOGRAPHS else ())]
+def measured(
+    network, photographs: Sequence[Photograph], which: int, methods: Sequence[str], kind: str
+) -> Iterator[tuple[str, Mapping[str, float]]]:
+    """The values of each method on the photograph of this number."""
+    aside, layer, photograph = network.aside(), network.default_layer, photographs[which]
+    if kind == "random weights":
+        yield from under_random_weights(network, photograph, methods)
+        return
+    case = Case(aside, photograph.pixels, layer, photograph.target)
+    trials: dict[str, Trial] = {}
+    spent: dict[str, float] = {}
+    for method in methods:
+        if kind == "curves" and which < TIMED:
+            aside.forget()
+        started = time.process_time()
+        explainer = explainer_of(method, layer)
+        raw = finish(explainer(aside, photograph.pixels, photograph.target, case.seed))
+        if kind == "curves" and which < TIMED:
+            spent[method] = time.process_time() - started
+        ranks = hiding.ranking(at_size(raw, photograph.pixels.shape[:2]), case.seed)
+        trials[method] = Trial(case, raw, explainer, photographs, which, ranks)
+    areas = curve_areas(case, {method: trial.ranks for method, trial in trials.items()}, KINDS[kind])
+    for method, trial in trials.items():
+        values = dict(areas.get(method, {}))
+        rest = [find_metric(name) for name in KINDS[kind] if name not in values]
+        if method in MEDIUM + SLOW:
+            rest = [metric for metric in rest if metric.name != "pointing-3x3"]
+        for found in judged(trial, rest):
+            values |= found
+        yield method, values | ({"seconds": spent[method]} if method in spent else {})
 
 
-def measure(
-    name: str, network, photographs: list[Photograph], upto: int, methods: list[str], file: Path, until: float
-) -> None:
-    """The first ``upto`` photographs; the others are there for mosaics. Ends soon after the time ``until``."""
-    done = {(line["image"], line["method"]) for line in lines_of(file)}
-    aside, layer = network.aside(), network.default_layer
-    todo = [
-        (which, method)
-        for which, photograph in enumerate(photographs[:upto])
-        for method in methods
-        if (photograph.name, method) not in done and metrics_for(method, which)
-    ]
-    started = time.monotonic()
-    for count, (which, method) in enumerate(todo, 1):
+def curve_areas(
+    case: Case, ranks: Mapping[str, np.ndarray], metrics: Sequence[str], steps: int = CURVE_STEPS
+) -> dict[str, dict[str, float]]:
+    """Those of the metrics that are areas below curves, by method's ranks; all their pictures in common batches."""
+    sharp, empty = case.inputs[0], case.baseline[0]
+    blurred, faint = hiding.blurred(sharp), hiding.strongly_blurred(sharp)
+    every = {"deletion": (sharp, empty), "insertion": (blurred, sharp), "insertion-strong": (faint, sharp)}
+    ends = {name: pair for name, pair in every.items() if name in metrics}
+    if not ends:
+        return {}
+    ways = {name: (*pair, *case.chances(np.stack(pair))) for name, pair in ends.items()}
+    counts = np.linspace(0, sharp.shape[0] * sharp.shape[1], steps + 1).round().astype(int)[1:-1]
+    pictures = (
+        np.where((order < count)[..., None], end, start)
+        for order in ranks.values()
+        for start, end, _first, _last in ways.values()
+        for count in counts
+    )
+    parts = []
+    while batch := list(itertools.islice(pictures, batch_of(case))):
+        parts.append(case.chances(np.stack(batch)))
+    scores = np.concatenate(parts).reshape(len(ranks), len(ways), len(counts))
+    return {
+        method: {
+            name: hiding.area(np.concatenate([[first], curve, [last]]))
+            for (name, (_start, _end, first, last)), curve in zip(ways.items(), of_method, strict=True)
+        }
+        for method, of_method in zip(ranks, scores, strict=True)
+    }
+
+
+def under_random_weights(
+    network, photograph: Photograph, methods: Sequence[str]
+) -> Iterator[tuple[str, Mapping[str, float]]]:
+    """The sanity check of all methods together: weights are put in random order once for all of them."""
+    explainers = {method: explainer_of(method, network.default_layer) for method in methods}
+    about, size = (photograph.pixels, photograph.target, 0), photograph.pixels.shape[:2]
+    aside = network.aside()
+    own = {method: finish(explainer(aside, *about)) for method, explainer in explainers.items()}
+    found: dict[str, dict[str, float]] = {method: {} for method in methods}
+    with randomized(network) as weights:
+        for kind in ("cascading", "independent"):
+            alikes: dict[str, list[tuple[float, float]]] = {method: [] for method in methods}
+            for count in stages(len(weights.layers)):
+                other = weights.shuffle(weights.layers[0 if kind == "cascading" else count - 1 : count], 0)
+                for method, explainer in explainers.items():
+                    alikes[method].append(alike(own[method], finish(explainer(other, *about)), size))
+            for method, pairs in alikes.items():
+                ssim, spearman = np.mean(pairs, axis=0).tolist()
+                found[method] |= {f"{kind}-ssim": ssim, f"{kind}-spearman": spearman}
+    yield from found.items()
+
+
+def measure(name: str, network, photographs, row: int, file: Path, until: float) -> None:
+    """One row of the schedule for one network; ends soon after the time ``until``."""
+    upto, methods, kinds = SCHEDULE[row]
+    done = {(line["image"], line["method"], line["kind"]) for line in lines_of(file)}
+    for which, kind in itertools.product(range(min(upto, len(photographs))), kinds):
+        image = photographs[which].name
+        todo = [method for method in methods if (image, method, kind) not in done]
+        if not todo:
+            continue
         if time.monotonic() > until:
             break
-        values: dict[str, float] = {}
-        rows = [find_metric(metric) for metric in metrics_for(method, which)]
-        for found in judge(aside, photographs, which, method, rows, layer):
-            values |= found
-        line = {"image": photographs[which].name, "method": method, "values": values}
         with file.open("a", encoding="utf-8") as out:
-            out.write(json.dumps(line) + "\n")
-        left = (time.monotonic() - started) / count * (len(todo) - count)
-        words = f"{name}, {upto} photographs: {count} of {len(todo)}, about {left / 60:.0f} min left"
-        print(words, end="\r", file=sys.stderr, flush=True)
+            for method, values in measured(network, photographs, which, todo, kind):
+                line = {"image": image, "method": method, "kind": kind, "values": values}
+                out.write(json.dumps(line) + "\n")
+                out.flush()
+        words = (
+            f"row {row + 1} of {len(SCHEDULE)}, {name}: {kind}, photograph {which + 1} of {len(photographs)}"
+        )
+        print(time.strftime("%H:%M:%S"), words, file=sys.stderr, flush=True)
 
 
-def evaluation_of(name: str, methods: list[str], file: Path):
+def evaluation_of(name: str, file: Path) -> Evaluation:
     """What has been written down, as an `Evaluation`."""
-    metrics = [find_metric(metric) for metric in (*QUICK, *REPEATED)]
-    lines = lines_of(file)
+    methods = [*(row.name for row in cnnvis.methods()), *CONTROLS]
+    lines = [line for line in lines_of(file) if line["method"] in methods]
     images = list(dict.fromkeys(line["image"] for line in lines))
-    values = np.full((len(methods), len(metrics), len(images)), np.nan)
+    values = np.full((len(methods), len(METRICS), len(images)), np.nan)
     seconds = np.full((len(methods), len(images)), np.nan)
     for line in lines:
-        if line["method"] not in methods:
-            continue
         row, column = methods.index(line["method"]), images.index(line["image"])
-        seconds[row, column] = line["values"]["seconds"]
-        for place, metric in enumerate(metrics):
-            values[row, place, column] = line["values"].get(metric.name, np.nan)
-    return summary(values, seconds, methods, metrics, images, name)
+        for metric, value in line["values"].items():
+            if metric == "seconds":
+                seconds[row, column] = value
+            else:
+                values[row, METRICS.index(metric), column] = value
+    return summary(values, seconds, methods, [find_metric(one) for one in METRICS], images, name)
 
 
-def report(evaluation) -> str:
-    """The table, and which methods do not beat all controls on insertion and the pointing game."""
-    words = [
-        f"## {evaluation.network}, {len(evaluation.images)} photographs",
-        "",
-        evaluation.table("markdown"),
-        "",
-    ]
-    for metric in ("insertion", "pointing-2x2"):
-        rows = [evaluation.row(method, metric) for method in evaluation.methods]
-        short = [
-            f"{row.method} ({', '.join(c for c in evaluation.controls if c not in row.beats)})"
-            for row in rows
-            if row.n and row.method not in CONTROLS and set(row.beats) != set(evaluation.controls)
-        ]
-        words.append(f"Not better at {metric} than some control: {'; '.join(short) or 'none'}.")
-    return "\n".join(words)
+def compare_steps(network, photographs: Sequence[Photograph]) -> None:
+    """How far the areas of short curves are from those of 28 steps."""
+    for photograph in photographs:
+        case = Case(network.aside(), photograph.pixels, network.default_layer, photograph.target)
+        ranks = {}
+        for method in FIRST:
+            raw = finish(
+                explainer_of(method, case.layer)(case.network, photograph.pixels, photograph.target, 0)
+            )
+            ranks[method] = hiding.ranking(at_size(raw, photograph.pixels.shape[:2]))
+        short, long = (curve_areas(case, ranks, KINDS["curves"], n) for n in (CURVE_STEPS, hiding.STEPS))
+        print({m: {k: round(short[m][k] - long[m][k], 4) for k in short[m]} for m in FIRST}, flush=True)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--networks", type=Path, required=True)
-    parser.add_argument("--photos", type=Path, required=True)
+    parser.add_argument("--networks", type=Path)
+    parser.add_argument("--photos", type=Path)
     parser.add_argument("--output", type=Path, default=Path("trust_table"), help="folder of the results")
-    parser.add_argument("--limit", type=int, help="so many photographs of each network")
     parser.add_argument("--only", default=",".join(NETWORKS), help="some of: " + ", ".join(NETWORKS))
-    parser.add_argument("--methods", help="some of the methods, with commas; default all")
     parser.add_argument("--minutes", type=float, default=float("inf"), help="stop after so many; go on later")
+    parser.add_argument("--steps", action="store_true", help="compare curves of 14 and of 28 steps, no more")
     parser.add_argument("--table", action="store_true", help="compute nothing, print what there is")
     given = parser.parse_args()
-    every = [row.name for row in cnnvis.methods()]
-    methods = [*(given.methods.split(",") if given.methods else every), *CONTROLS]
     given.output.mkdir(parents=True, exist_ok=True)
-    files = {name: given.output / f"{name}.jsonl" for name in given.only.split(",")}
+    files = {name: given.output / f"{name}.lines.jsonl" for name in given.only.split(",")}
     until = time.monotonic() + 60 * given.minutes
-    if not given.table:
-        networks = {name: load(name, given.networks) for name in files}
-        there = {name: rightly_classified(one, given.photos, given.limit) for name, one in networks.items()}
-        most = max(map(len, there.values()))
-        for upto in range(ROUND, most + ROUND, ROUND):
-            for name, file in files.items():
-                measure(name, networks[name], there[name], upto, methods, file, until)
-    for name, file in files.items():
-        print(report(evaluation_of(name, methods, file)), "\n", flush=True)
+    if given.table:
+        for name, file in files.items():
+            print(f"## {name}\n\n{evaluation_of(name, file).table('markdown')}\n")
+        return
+    networks = {name: load(name, given.networks) for name in files}
+    there = {name: rightly_classified(one, given.photos) for name, one in networks.items()}
+    print({name: len(photographs) for name, photographs in there.items()}, file=sys.stderr, flush=True)
+    for row, name in itertools.product(range(len(SCHEDULE)), files):
+        if given.steps:
+            compare_steps(networks[name], there[name][:5]) if row == 0 else None
+            continue
+        measure(name, networks[name], there[name], row, files[name], until)
 
 
 if __name__ == "__main__":

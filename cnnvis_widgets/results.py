@@ -233,6 +233,11 @@ class Heatmap:
         evidence = "evidence" if self.signed else "positive evidence"
         return "" if self.raw.any() else f"no {evidence} {where}"
 
+    @property
+    def augmented(self) -> bool:
+        """Whether it is the mean over several versions of the image (``explain(..., augment=True)``)."""
+        return "versions averaged" in self.details
+
     def overlay(self, opacity: float = 0.4, colormap: str | None = None) -> np.ndarray:
         """The heatmap over its image: RGB uint8 (H, W, 3) at the image's own size.
 

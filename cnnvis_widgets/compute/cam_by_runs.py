@@ -37,9 +37,9 @@ def score_cam(case: Case) -> Iterator[Partial]:
     .. math:: L = \mathrm{ReLU}\Big(\sum_k [f(x \odot H_k) - f(x_b)] A_k\Big), \quad
               H_k = \frac{B_k - \min B_k}{\max B_k - \min B_k}, \quad B_k = \mathrm{enlarged}(A_k)
 
-    f is the target's probability, and outside a mask the baseline x_b shows. There is no softmax over channels, which
-    makes all weights nearly equal, in accord with the authors' code. A channel that is the same everywhere shows
-    nothing and has no weight.
+    f is the target's probability, and outside a mask the baseline x_b shows. Algorithm 1 ends with a softmax over
+    channels, which makes all weights nearly equal; here, as in the authors' code, there is none (that code leaves the
+    subtraction out as well). A channel that is the same everywhere shows nothing and has no weight.
     """
     return _by_masks(case, np.arange(case.layer.units))
 

@@ -125,6 +125,9 @@ def deconvolution(case: Case) -> np.ndarray:
     r"""Deconvolution: through a ReLU wherever the gradient is positive (Zeiler and Fergus 2013).
 
     .. math:: R^l = 1[R^{l+1} > 0] \; R^{l+1}
+
+    The picture counts on this way only where max pooling remembers where its maximum was: of a network of ReLUs
+    without max pooling, MobileNetV2 for example, the map is the same for every picture.
     """
     return _magnitude(case.input_gradient("deconvolution"))
 

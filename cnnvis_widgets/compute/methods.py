@@ -30,7 +30,9 @@ class Method:
     # name in `relu_rules` or "" for the true one. Then it is computed for several pictures at once.
     rule: str | None = None
     # What the map is known to follow: without "class" or "weights" it looks much the same for another class, or for
-    # a network with random weights in its later layers, and says little about this decision.
+    # a network with random weights in its later layers, and says little about this decision. Eigen-CAM: with ever more
+    # layers random its rank correlation is 0.81, 0.54 and 0.53 on MobileNetV2, SqueezeNet and GoogLeNet; Grad-CAM's
+    # is 0.04, 0.12 and 0.12, guided backpropagation's 0.65, 0.79 and 0.81. (Eigen-CAM's is 0.13 on the bundled one.)
     depends_on: tuple[str, ...] = ("class", "weights")
 
 
@@ -75,7 +77,7 @@ _TABLE = (
         "Muhammad and Yeasin 2020, arXiv:2008.00299",
         "one forward pass, for all layers together",
         cam.eigen_cam,
-        depends_on=("weights",),
+        depends_on=(),
     ),
     Method(
         "smooth-grad-cam++",

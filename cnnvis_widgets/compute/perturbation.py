@@ -21,6 +21,7 @@ def occlusion(case: Case, window: int | None = None, stride: int | None = None) 
 
     .. math:: M_p = \mathrm{mean}_{\text{windows } W \ni p} [S(x) - S(x \text{ without } W)]
 
+    The paper shows the class's probability behind each window, not how much the score falls.
     window, stride: in pixels of the network's input; by default a seventh of its longer side, and half of that.
     The last row and column of windows end at the border, so every pixel is covered.
     """
@@ -78,7 +79,9 @@ def lime(case: Case, samples: int = 500, segments: int = 50, width: float = 0.25
     .. math:: \arg\min_w \sum_i e^{-d_i^2 / \mathrm{width}^2} (S(x_i) - w_0 - w \cdot z_i)^2 + |w|^2
 
     z_i says which superpixels (SLIC, about ``segments`` of them) are shown, d_i is its cosine distance from all of
-    them. A pixel gets the weight of its superpixel.
+    them. A pixel gets the weight of its superpixel. Distance, width and ridge regression are those of the authors'
+    code for pictures (the paper has the L2 distance and K-Lasso); that code takes the root of the nearness, which
+    makes its neighbourhood wider, and fills what is hidden with each superpixel's mean colour.
     """
     parts = superpixels(case, segments)
     count = int(parts.max()) + 1

@@ -7,6 +7,7 @@ comment asks for; nothing is guessed about it.
 from __future__ import annotations
 
 from cnnvis_widgets.render import colormaps
+from cnnvis_widgets.results import Heatmap
 from cnnvis_widgets.widgets.shown import Shown
 from cnnvis_widgets.widgets.state import State
 
@@ -32,7 +33,7 @@ def code_for(
         lines += [
             "",
             f"heatmap = cnnvis.explain(network, image, {heatmap.method!r}, layer={layer}, "
-            f"target={heatmap.target.index})  # {_comment(heatmap.target.name)}",
+            f"target={heatmap.target.index}{_augmented(heatmap)})  # {_comment(heatmap.target.name)}",
             f"cnnvis.plot_heatmap(heatmap, opacity={state.opacity!r}{_colours(heatmap.signed, state)})",
         ]
     lines += [
@@ -66,6 +67,10 @@ def _colours(signed: bool, state: State) -> str:
     """The colormap as the Explorer uses it: on both signs only one with zero in its middle."""
     fits = not signed or state.colormap in colormaps.DIVERGING
     return f", colormap={state.colormap!r}" if fits else ""
+
+
+def _augmented(heatmap: Heatmap) -> str:
+    return ", augment=True" if heatmap.augmented else ""
 
 
 def _place(state: State) -> str:

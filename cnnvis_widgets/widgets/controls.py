@@ -33,6 +33,7 @@ class Controls:
         self.search = widgets.Combobox(ensure_option=True, continuous_update=False, **self._words("search"))
         self.search.placeholder = say("explorer.search_hint", language)
         self.method = self._dropdown("method", [(name, name) for name in methods])
+        self.augment = widgets.Checkbox(False, indent=False, **self._words("augment"))
         self.colormap = self._dropdown("colormap", [(name, name) for name in colormaps.NAMES])
         self.opacity = widgets.FloatSlider(
             stage.opacity, min=0, max=1, step=0.05, readout_format=".0%", **self._words("opacity")
@@ -44,7 +45,7 @@ class Controls:
         self.recipe.layout.width = "150px"
         self.follow = widgets.Checkbox(False, indent=False, **self._words("follow"))
         self.card = widgets.ToggleButton(False, icon="id-card-o", **self._words("card"))
-        for button in (self.maximize, self.cancel, self.follow, self.card):
+        for button in (self.maximize, self.cancel, self.follow, self.augment, self.card):
             button.layout.width, button.layout.flex, button.layout.min_width = "auto", "0 0 auto", "0"
         for wide in (self.layer, self.unit):
             wide.layout.flex, wide.layout.max_width = "2 1 300px", "560px"

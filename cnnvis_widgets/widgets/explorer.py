@@ -69,7 +69,7 @@ class Explorer(widgets.VBox):
     panels: tuple[str, ...] = ("network", "photo", "maps", "detail", "filter")
     rows: tuple[tuple[str, ...], ...] = (
         ("network", "image", "target", "search"),
-        ("layer", "unit", "method", "colormap", "opacity"),
+        ("layer", "unit", "method", "augment", "colormap", "opacity"),
     )
 
     def __init__(self, network: Any = "bundled", image: Any = None, atlas: Any = None, **state: Any):
@@ -300,6 +300,7 @@ class Explorer(widgets.VBox):
         self._on_value(controls.target, self._target_chosen)
         self._on_value(self.stage, lambda choice: self._target_chosen(choice - 1), "target_choice")
         self._on_value(controls.method, lambda name: {"method": name})
+        self._on_value(controls.augment, lambda ticked: {"augment": ticked})
         self._on_value(controls.recipe, lambda name: {"recipe": name})
         self._on_value(controls.search, self._searched)
         self.stage.observe(lambda change: self._spoken_to(change.new), "language")
@@ -508,6 +509,7 @@ class Explorer(widgets.VBox):
                 controls.unit.value = state.unit
             controls.show_classes(network.class_names, state.target)
             controls.method.value = find_method(state.method).name
+            controls.augment.value = state.augment
             controls.recipe.value = state.recipe
         finally:
             self._updating = None

@@ -32,6 +32,7 @@ class State:
     position: tuple[int, int] | None = None  # (y, x) in the layer's maps
     target: int | None = None  # None: the top class
     method: str = "grad-cam"
+    augment: bool = False  # the mean heatmap of six versions of the image, see `explain`
     colormap: str = "cividis"
     opacity: float = 0.4
     scale: str = "map"
@@ -59,8 +60,9 @@ class State:
             raise CnnvisError(f"opacity is a number from 0 to 1; {changes['opacity']!r} was asked for.")
         if changes.get("unit") is not None and not _is_number(changes["unit"], numbers.Integral):
             raise CnnvisError(f"A unit is a whole number; {changes['unit']!r} was asked for.")
-        if not isinstance(changes.get("difference", False), bool):
-            raise CnnvisError(f"difference is True or False; {changes['difference']!r} was asked for.")
+        for name in ("difference", "augment"):
+            if not isinstance(changes.get(name, False), bool):
+                raise CnnvisError(f"{name} is True or False; {changes[name]!r} was asked for.")
         if (position := changes.get("position")) is not None:
             changes["position"] = _checked_position(position)
         if changes.get("pinned") is not None:

@@ -33,7 +33,7 @@ from cnnvis_widgets.widgets import address
 
 HIDABLE = (
     "network", "photo", "maps", "detail", "filter",  # panels; from here on controls
-    "image", "layer", "unit", "target", "search", "method", "colormap", "opacity",
+    "image", "layer", "unit", "target", "search", "method", "augment", "colormap", "opacity",
 )  # fmt: skip
 _NAMES = ("title", "show", "hide", "maximize")
 _HEAD = re.compile(r"^---[ \t]*\n((?:[ \t]*[a-z]+[ \t]*:.*\n|[ \t]*\n)*)---[ \t]*$", re.MULTILINE)

@@ -16,7 +16,7 @@ class HeatmapViewer(Explorer):
     """A photograph with the heatmap of a class. Arguments as for `Explorer`."""
 
     panels = ("photo",)
-    rows = (("network", "image", "layer", "target", "search"), ("method", "colormap", "opacity"))
+    rows = (("network", "image", "layer", "target", "search"), ("method", "augment", "colormap", "opacity"))
 
 
 class FilterViewer(Explorer):

@@ -56,7 +56,7 @@ def growing(shelf: Shelf, wanted: State) -> Iterator[Shown]:
     """A slow method's view after each of its steps, with as much of the heatmap as there is; then the whole view."""
     view = view_of(shelf, wanted, explained=False)
     about = (view.network, view.image, wanted.method, view.maps.layer, wanted.target)
-    for done, total, heatmap in explain_steps(*about):
+    for done, total, heatmap in explain_steps(*about, augment=wanted.augment):
         view = replace(view, heatmap=heatmap, progress=(done, total))
         yield view
     yield replace(view, progress=None)
@@ -64,12 +64,12 @@ def growing(shelf: Shelf, wanted: State) -> Iterator[Shown]:
 
 def explained_by(network: Network, image: np.ndarray, state: State) -> Heatmap:
     """The heatmap that a state wants."""
-    return explain(network, image, state.method, state.layer, state.target)
+    return explain(network, image, state.method, state.layer, state.target, augment=state.augment)
 
 
 def is_slow(wanted: State) -> bool:
     """Whether the heatmap takes many runs of its own, minutes perhaps."""
-    return find_method(wanted.method).needs == "runs"
+    return find_method(wanted.method).needs == "runs" or wanted.augment
 
 
 def is_explained(shelf: Shelf, shown: Shown | None, wanted: State) -> bool:
@@ -80,11 +80,12 @@ def is_explained(shelf: Shelf, shown: Shown | None, wanted: State) -> bool:
     if shown is None or shown.heatmap is None or shown.progress is not None or not is_slow(wanted):
         return False
     network, image = shelf.network(wanted.network), shelf.image(wanted.image)
-    same = shown.network is network and shown.image is image and shown.state.method == wanted.method
+    same = shown.network is network and shown.image is image
+    how = (shown.state.method, shown.state.augment) == (wanted.method, wanted.augment)
     input_ = find_method(wanted.method).explains == "input"
     layer = input_ or shown.state.layer == network.layer(wanted.layer).path
     target = shown.predictions[0].index if wanted.target is None else wanted.target
-    return same and layer and shown.heatmap.target.index == target
+    return same and how and layer and shown.heatmap.target.index == target
 
 
 def prefetch(shown: Shown) -> Iterator[None]:

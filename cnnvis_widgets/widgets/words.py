@@ -70,6 +70,7 @@ def heat_remarks(heatmap: Heatmap) -> list[str]:
     """The keys of what must be said wherever a map is shown: what its method is blind to, and what its sum lacks."""
     missing = [what for what in ("class", "weights") if what not in find_method(heatmap.method).depends_on]
     remarks = ["explorer.not_of_" + "_and_".join(missing)] if missing else []
+    remarks += ["explorer.augmented"] * heatmap.augmented
     return [*remarks, "explorer.complete"] if "completeness gap" in heatmap.details else remarks
 
 

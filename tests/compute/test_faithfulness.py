@@ -81,6 +81,22 @@ def test_insertion_begins_with_a_blurred_picture_and_ends_with_the_sharp_one():
     assert hiding.blurred(image).std() < image.std() / 5
 
 
+def test_a_strong_blur_leaves_no_large_things_for_an_edge_detector_to_sharpen():
+    thing = np.zeros((224, 224, 3), np.float32)
+    thing[100:124] = 1  # 24 pixels high
+    mild, strong = hiding.blurred(thing), hiding.strongly_blurred(thing)
+    assert mild.max() > 0.95 and 0.3 < strong.max() < 0.5
+    y = np.arange(-100, 124)  # from the middle of the strip
+    bell = np.exp(-((np.arange(-90, 91) / 20) ** 2) / 2)
+    expected = np.convolve(np.abs(y - 11.5) < 12, bell / bell.sum(), "same")
+    np.testing.assert_allclose(strong[:, 112, 0], expected, atol=0.01)
+    ranks, weights = hiding.ranking(thing[..., 0]), np.ones((224, 224)) / 224**2
+    curve = hiding.insertion(weighted(weights), thing, ranks, 2, blur=hiding.strongly_blurred)
+    assert curve[0] == pytest.approx(strong[..., 0].mean(), rel=1e-4)
+    small = np.random.default_rng(0).random((32, 32, 3)).astype(np.float32)
+    assert hiding.strongly_blurred(small).std() < hiding.blurred(small).std()
+
+
 def test_equal_places_come_in_a_seeded_random_order_and_nan_last():
     heat = np.zeros((40, 40))
     heat[:4] = 1
@@ -345,8 +361,8 @@ def test_a_right_method_beats_the_controls_where_the_answer_is_known(network):
         progress=lambda done, total: said.append((done, total)),
     )
     assert found.methods == ("grad-cam", "random", "edges", "centre") and found.images == tuple(COLOURS)
-    assert found.values.shape == (4, 13, 4) and np.isfinite(found.values).all()
-    assert said == [(done, 4 * 4 * 9) for done in range(1, 4 * 4 * 9 + 1)]
+    assert found.values.shape == (4, 14, 4) and np.isfinite(found.values).all()
+    assert said == [(done, 4 * 4 * 10) for done in range(1, 4 * 4 * 10 + 1)]
     # All of the heat lies in the square, and in the mosaic in the square's own photograph.
     assert found.row("grad-cam", "pointing-2x2").mean == pytest.approx(1)
     assert found.row("centre", "pointing-2x2").mean == pytest.approx(0.25, abs=0.01)
@@ -355,7 +371,7 @@ def test_a_right_method_beats_the_controls_where_the_answer_is_known(network):
     assert found.row("grad-cam", "average-drop").mean == pytest.approx(0, abs=0.02)
     # 36 of 256 places hidden, and nothing is left but chance: 1/4.
     assert found.row("grad-cam", "deletion").mean == pytest.approx(0.25 + 0.75 * 0.07, abs=0.05)
-    for metric in ("deletion", "insertion", "road", "road-morf"):
+    for metric in ("deletion", "insertion", "insertion-strong", "road", "road-morf"):
         assert found.row("grad-cam", metric).beats == ("random", "edges", "centre"), metric
     for control in CONTROLS:  # they cannot know of other weights
         assert found.row(control, "cascading-spearman").mean == pytest.approx(1)
@@ -458,6 +474,30 @@ def test_trust_of_a_right_heatmap_is_good_and_its_numbers_are_those_of_the_metri
     assert found.verdict == "good" and "red" in found.sentence
     given = cnnvis.trust(network, image, cnnvis.explain(network, image, target="red"))
     assert given.deletion_areas == found.deletion_areas and given.verdict == found.verdict
+
+
+def test_the_heatmap_on_trial_is_there_before_anything_is_run(network):
+    image = square_of("red", top=8, left=9)
+    steps = cnnvis.trust_steps(network, image, cnnvis.explain(network, image))
+    done, total, found = next(steps)
+    assert done == 0 and not found.deletion and found.heatmap.values.max() == 1
+    assert next(steps)[:2] == (1, total)
+    steps.close()
+
+
+def test_a_heatmap_of_several_versions_is_compared_with_such_ones_of_random_weights():
+    halves = functional()
+    network, image = Network(halves.model), picture(3)
+    mean = cnnvis.explain(network, image, "gradient", target=2, augment=True)
+    found = cnnvis.trust(network, image, mean)
+    with randomized(network) as weights:
+        shuffled = weights.shuffle(weights.layers[: found.randomization[-1].layers], 0)
+        again, plain = (
+            cnnvis.explain(shuffled, image, "gradient", target=2, augment=augment).values
+            for augment in (True, False)
+        )
+    assert np.abs(again - plain).max() > 0.01
+    np.testing.assert_allclose(found.randomization[-1].values, again, atol=1e-5)
 
 
 def hand_made(areas: dict, similar: float, raw=1.0) -> Trust:

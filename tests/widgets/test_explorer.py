@@ -669,8 +669,8 @@ def slowly(monkeypatch):
 
     gate, real = threading.Semaphore(2), views.explain_steps
 
-    def gated(*arguments):
-        for step in real(*arguments):
+    def gated(*arguments, **options):
+        for step in real(*arguments, **options):
             gate.acquire()
             if broken := getattr(gate, "broken", None):
                 raise broken
@@ -746,9 +746,34 @@ def test_a_pinned_heatmap_of_many_runs_grows_beside_a_view_that_does_not_wait(ne
     explorer.close()
 
 
+def test_augmentation_is_a_tick_beside_the_method_and_part_of_the_state(explorer, network):
+    stage, layer = explorer.stage, "block2_conv1"
+    explorer.update(layer=layer, target="dog")
+    plain = explorer.heatmap.values
+    assert stage.weights_from == "slopes" and "augment" not in explorer.code()
+    explorer.controls.augment.value = True
+    assert explorer.state["augment"] is True
+    mean = cnnvis.explain(network, explorer.image, "grad-cam", layer, "dog", augment=True).values
+    assert np.abs(mean - plain).max() > 0.02
+    sent = np.frombuffer(stage.heat, "<f4").reshape(stage.heat_shape)
+    np.testing.assert_array_equal(sent, mean)
+    # The browser's sum of maps would be that of the image as it is.
+    assert stage.weights_from == "" and "six versions" in stage.heat_caption
+    assert f"layer={layer!r}, target=5, augment=True)" in explorer.code()
+    again = cnnvis.Explorer(**explorer.state | {"network": network})
+    np.testing.assert_array_equal(again.heatmap.values, mean)
+    assert again.controls.augment.value
+    again.close()
+    explorer.update(augment=False)
+    np.testing.assert_array_equal(explorer.heatmap.values, plain)
+    assert not explorer.controls.augment.value and "six versions" not in stage.heat_caption
+    with pytest.raises(cnnvis.CnnvisError, match="augment is True or False; 'yes' was asked for"):
+        explorer.update(augment="yes")
+
+
 def test_a_method_that_is_blind_to_the_class_says_so(explorer):
     explorer.update(method="eigen-cam")
-    assert "not to depend on the class" in explorer.stage.heat_caption
+    assert "neither the class nor the later layers' weights" in explorer.stage.heat_caption
     explorer.update(method="grad-cam")
     assert "depend" not in explorer.stage.heat_caption
 

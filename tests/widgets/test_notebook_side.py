@@ -131,7 +131,7 @@ def test_the_words_of_the_picture_tell_what_a_method_does_not_see(explorer):
     from cnnvis_widgets.widgets.snapshot import _heatmap_words
 
     explorer.update(method="eigen-cam")
-    assert "not to depend on the class" in _heatmap_words(explorer.shown, explorer.heatmap)
+    assert "neither the class nor" in _heatmap_words(explorer.shown, explorer.heatmap)
     explorer.update(method="grad-cam")
     assert "depend" not in _heatmap_words(explorer.shown, explorer.heatmap)
 

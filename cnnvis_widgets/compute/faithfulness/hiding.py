@@ -53,10 +53,18 @@ def deletion(
 
 
 def insertion(
-    score: Score, image: np.ndarray, ranks: np.ndarray, steps: int = STEPS, batch: int = 16
+    score: Score,
+    image: np.ndarray,
+    ranks: np.ndarray,
+    steps: int = STEPS,
+    batch: int = 16,
+    blur: Callable[[np.ndarray], np.ndarray] | None = None,
 ) -> np.ndarray:
-    """(steps + 1,) the score while a `blurred` picture becomes sharp, highest places first (Petsiuk et al. 2018)."""
-    return np.concatenate(list(replaced(score, blurred(image), image, ranks, steps, batch)))
+    """(steps + 1,) the score while a blurred picture becomes sharp, highest places first (Petsiuk et al. 2018).
+
+    blur: `blurred`, which is the default, or `strongly_blurred`.
+    """
+    return np.concatenate(list(replaced(score, (blur or blurred)(image), image, ranks, steps, batch)))
 
 
 def area(scores: np.ndarray) -> float:
@@ -65,8 +73,18 @@ def area(scores: np.ndarray) -> float:
 
 
 def blurred(image: np.ndarray) -> np.ndarray:
-    """A picture in which little is recognized: Gaussian, 11 pixels wide, sigma 5, as in the code of RISE."""
+    """A picture without its details: Gaussian, 11 pixels wide, sigma 5, as in the code of RISE."""
     return cv2.GaussianBlur(image, (11, 11), 5).reshape(image.shape)
+
+
+def strongly_blurred(image: np.ndarray) -> np.ndarray:
+    """A picture in which next to nothing is recognized: Gaussian, sigma 20 where the longer side has 224 pixels.
+
+    The blur of RISE leaves large things to be seen, and what it takes away are edges: an edge detector knows them
+    without knowing any network (SqueezeNet gives such pictures 16 % of their class, and these 0.1 %).
+    """
+    sigma = max(5.0, max(image.shape[:2]) * 20 / 224)
+    return cv2.GaussianBlur(image, (0, 0), sigma).reshape(image.shape)
 
 
 def drop(score: Score, image: np.ndarray, heat: np.ndarray, background: np.ndarray) -> tuple[float, bool]:

@@ -74,6 +74,11 @@ def trust_steps(
     with randomized(network) as weights:
         counts, found = stages(len(weights.layers)), replace(found, layers=len(weights.layers))
         done, total = 0, 2 * batches * (1 + len(CONTROLS)) + len(counts)
+        yield (
+            done,
+            total,
+            found,
+        )  # the heatmap itself: what runs the curves has yet to be traced, which takes seconds
         for step in _curves(case, found):
             done, found = done + 1, step
             yield done, total, found
@@ -85,6 +90,7 @@ def trust_steps(
                 case.layer,
                 case.target,
                 seed=seed,
+                augment=heatmap.augmented,
             )
             for _done, _total, shuffled in steps:  # noqa: B007 - the last one counts
                 yield done, total, found

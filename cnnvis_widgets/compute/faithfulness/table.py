@@ -47,6 +47,13 @@ def insertion(trial: Trial) -> Steps[Values]:
     return {"insertion": hiding.area(curve)}
 
 
+def insertion_strong(trial: Trial) -> Steps[Values]:
+    yield
+    start = hiding.strongly_blurred
+    curve = hiding.insertion(trial.score, trial.image, trial.ranks, batch=trial.batch, blur=start)
+    return {"insertion-strong": hiding.area(curve)}
+
+
 def road(trial: Trial) -> Steps[Values]:
     yield
     highest, lowest = road_curves(trial.score, trial.image, trial.ranks, trial.case.seed, trial.batch)
@@ -133,6 +140,12 @@ _TABLE = (
     *_family(deletion, _RISE, _CURVE, ("deletion", "lower", "area below p(x without its top k) over k")),
     *_family(
         insertion, _RISE, _CURVE, ("insertion", "higher", "area below p(blurred x with its top k) over k")
+    ),
+    *_family(
+        insertion_strong,
+        _RISE,
+        _CURVE,
+        ("insertion-strong", "higher", "the same from a picture blurred four times as wide"),
     ),
     *_family(
         road,

@@ -38,7 +38,7 @@ class Classes(Part):
         self._head_of: tuple | None = None  # the network and the layer they belong to
 
     def paints(self, wanted: State, shown: Shown) -> bool:
-        about = [(s.network, s.image, s.layer, s.method) for s in (wanted, shown.state)]
+        about = [(s.network, s.image, s.layer, s.method, s.augment) for s in (wanted, shown.state)]
         target = shown.predictions[0].index if wanted.target is None else wanted.target
         stage = self.stage
         whole = stage.maps_shape[1:] == list(shown.maps.layer.shape[:2])  # not sent smaller
@@ -67,7 +67,7 @@ class Classes(Part):
         at_head = is_linear_head(network, layer)
         if at_head and self._head_of != (network, layer):
             changes["head_weights"] = b""
-        changes["weights_from"] = _weights_from(heatmap.method, at_head)
+        changes["weights_from"] = "" if heatmap.augmented else _weights_from(heatmap.method, at_head)
         target = heatmap.target.index
         if not shown.same_maps(before) or (not at_head and target not in self.stage.slopes_classes):
             known = known_mean_gradients(network, shown.image, target, layer)
@@ -101,7 +101,8 @@ class Classes(Part):
                 self._head = head
                 self.stage.publish(**payloads.head_payload(head))
             return None
-        return self._send_slopes(shown) if shown.heatmap and shown.heatmap.method in _WEIGHTED else None
+        plain = shown.heatmap and shown.heatmap.method in _WEIGHTED and not shown.heatmap.augmented
+        return self._send_slopes(shown) if plain else None
 
     def _send_slopes(self, shown: Shown) -> Iterator[None]:
         yield from rest(_IDLE_SECONDS)

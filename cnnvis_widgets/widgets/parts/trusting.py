@@ -63,7 +63,7 @@ class Trusting(Part):
         if shown is None or shown.heatmap is None:
             return
         stage.publish(trust={"running": True, "step": 0, "steps": 0}, trust_maps=b"")
-        quick = find_method(shown.heatmap.method).needs == "maps"
+        quick = find_method(shown.heatmap.method).needs == "maps" and not shown.heatmap.augmented
         started, sent = time.monotonic(), 0.0
         strip_began = started
         try:
@@ -130,5 +130,5 @@ def _small(values: np.ndarray) -> np.ndarray:
 def _subject(shown: Shown) -> tuple:
     """What a test is about: another one of these is another heatmap."""
     heatmap = shown.heatmap
-    about = None if heatmap is None else (heatmap.method, heatmap.layer, heatmap.target)
+    about = None if heatmap is None else (heatmap.method, heatmap.layer, heatmap.target, heatmap.augmented)
     return shown.network, id(shown.image), about

@@ -1,0 +1,134 @@
+"""Writes what trust_table.py has measured so far into the documentation, docs/trust.md:
+
+    python benchmarks/trust_page.py --results FOLDER
+
+The words stand here, all numbers and the sentences about them come from the results: run it again whenever there are
+more. It computes nothing but means and intervals.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import trust_table
+
+from cnnvis_widgets.compute.faithfulness.controls import CONTROLS
+from cnnvis_widgets.compute.faithfulness.evaluation import bootstrap
+from cnnvis_widgets.results import Evaluation
+
+PAGE = Path(__file__).parents[1] / "docs" / "trust.md"
+NAMES = {"mobilenet_v2": "MobileNetV2", "googlenet": "GoogLeNet", "squeezenet": "SqueezeNet 1.1"}
+TABLES = (
+    ("deletion", "insertion", "insertion-strong", "pointing-2x2", "pointing-3x3"),
+    ("average-drop", "average-increase", "road-morf", "road-lerf", "road", "sensitivity"),
+    ("cascading-ssim", "cascading-spearman", "independent-ssim", "independent-spearman"),
+)
+DECISIVE = ("insertion", "insertion-strong", "pointing-2x2")
+FEW = 8  # photographs below which a sentence about beating or not says nothing
+
+HEAD = """# Can heatmaps be trusted? Measured
+
+<!-- Written by benchmarks/trust_page.py: change it there. -->
+
+Every method on photographs that three trained networks classify rightly, beside three maps that know nothing of any
+network: random numbers, an edge detector (Sobel) and a Gaussian in the middle. `evaluate` makes such a table of your
+own network and photographs, and the Explorer's *Can I trust it?* tests the one heatmap that you look at.
+
+- A cell is the mean, its 95 % interval (bootstrap over photographs) and, small, the number n of photographs. Dear
+  methods and tests have fewer of them: the first n of an order that takes one of each kind of photograph in turn.
+- A star: better than all three controls by more than the 95 % interval of the *paired* difference, photograph by
+  photograph. Intervals of two means may overlap where the paired difference is sure.
+- "Not ahead" on few photographs means that they cannot tell, not that the method is worse. Sentences are about methods
+  with at least 8; the pointing game takes only photographs classified with a probability of at least 0.8.
+- ↓ lower is better, ↑ higher is better. Curves have 14 steps, half of what `evaluate` takes (28 on
+  photographs that Grad-CAM and the controls were tried on first); one area differs by up to 0.02, the mean hardly.
+  "insertion" begins with the blur of RISE's code, "insertion-strong" with one four times as wide (see below).
+- "cascading" and "independent" say how alike a map stays where layers get random weights, from the top down and one at
+  a time: a map that stays the same does not show what the network has learned.
+- "seconds" are processor seconds for one heatmap from an empty memory, the median of up to five photographs; a cell is
+  empty where it was not measured.
+- Class activation maps are those of the network's default layer, its last one with positions.
+"""
+
+BLUR = """## Why an edge detector does well at insertion
+
+Insertion begins with a blurred picture and makes it sharp where the heatmap is highest. RISE's blur (11 pixels wide,
+sigma 5, for 224 x 224) leaves large things visible: SqueezeNet still gave such pictures 16 % of their class (25
+photographs). What it takes away is edges, and an edge detector gives back exactly those, everywhere, without knowing
+what the network looks for. Neither the layer nor the way maps are enlarged was the cause: on SqueezeNet enlarging
+without interpolation moved Grad-CAM's mean from 0.736 to 0.739, the layer before the last was worse or the same.
+Beginning with a blur four times as wide (sigma 20, 0.1 % of the class is left) Grad-CAM was ahead of edges by 0.13
+[0.06, 0.19], from the mean colour by 0.26 [0.18, 0.33]. So a method that does not beat the edges at "insertion" may
+still show the right place: look at "insertion-strong" and at the pointing game beside it.
+"""
+
+
+def cell(found: Evaluation, method: str, metric: str) -> str:
+    row = found.row(method, metric)
+    if not row.n:
+        return ""
+    star = "\\*" if set(row.beats) == set(found.controls) else ""
+    return f"{row.mean:.3f}{star} <small>[{row.low:.2f}, {row.high:.2f}] {row.n}</small>"
+
+
+def table(found: Evaluation, metrics: Sequence[str], seconds: bool) -> str:
+    arrows = dict(zip(found.metrics, found.better, strict=True))
+    heads = [f"{name} {'↑' if arrows[name] == 'higher' else '↓'}" for name in metrics]
+    lines = [["method", *heads, *["seconds"] * seconds]]
+    lines.append(["---"] * len(lines[0]))
+    for method in found.methods:
+        cells = [cell(found, method, metric) for metric in metrics]
+        spent = found.seconds_per_image(method)
+        if any(cells):
+            last = ["" if np.isnan(spent) else f"{spent:.2g}"] * seconds
+            lines.append([method, *cells, *last])
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def sentences(found: Evaluation) -> list[str]:
+    """What the decisive metrics say, in words."""
+    said = []
+    for metric in DECISIVE:
+        rows = [found.row(method, metric) for method in found.methods if method not in CONTROLS]
+        rows = [row for row in rows if row.n >= FEW]
+        groups: dict[str, list[str]] = {}
+        for row in rows:
+            missing = [control for control in found.controls if control not in row.beats]
+            groups.setdefault(" and ".join(missing), []).append(row.method)
+        said.append(f"- *{metric}*: ahead of all three controls: {', '.join(groups.pop('', ['no method']))}.")
+        said += [f"  Not ahead of {missing}: {', '.join(methods)}." for missing, methods in groups.items()]
+    for control in found.controls:
+        own, other = (found.methods.index(name) for name in ("grad-cam", control))
+        values = found.values[:, found.metrics.index("insertion")]
+        mean, low, high, n = bootstrap(values[own] - values[other])
+        words = f"{mean:+.3f} [{low:+.3f}, {high:+.3f}], {n} photographs"
+        said.append(f"- Grad-CAM's insertion minus that of *{control}*: {words}.")
+    return said
+
+
+def page(results: Path) -> str:
+    text = [HEAD]
+    for name in trust_table.NETWORKS:
+        found = trust_table.evaluation_of(name, results / f"{name}.lines.jsonl")
+        text.append(f"## {NAMES[name]}\n")
+        text.append("\n".join(sentences(found)) + "\n")
+        for place, metrics in enumerate(TABLES):
+            text.append(table(found, metrics, seconds=place == 0) + "\n")
+    return "\n".join([*text, BLUR])
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--results", type=Path, default=Path("trust_table"), help="--output of trust_table.py"
+    )
+    PAGE.write_text(page(parser.parse_args().results), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
