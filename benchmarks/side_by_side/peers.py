@@ -66,12 +66,13 @@ class GraphMode:
         }
         if model.name not in build:
             raise NotImplementedError(f"tf_keras has no {model.name}")
+        weights = model.get_weights()  # Keras 3 reads them outside of any graph
         self.graph = tf.Graph()
         with self.graph.as_default():
             self.session = tf.compat.v1.Session()
             with self.session.as_default():
                 self.model = build[model.name](weights=None, classifier_activation=None)
-                self.model.set_weights(model.get_weights())
+                self.model.set_weights(weights)
         self.backend = tf_keras.backend
         self.functions: dict = {}
 
@@ -192,3 +193,188 @@ GRAD_CAM = {
     "saliency": saliency_grad_cam,
     "eli5": eli5_grad_cam,
 }
+
+
+def original_activations(model):
+    mode = GraphMode(model)
+    return lambda inputs, layer: mode.call(
+        layer, lambda copy, _backend: [copy.get_layer(layer).output], inputs
+    )[0][0]
+
+
+def tf_explain_activations(model):
+    """What `ExtractActivations.explain` does before it draws: a model for each layer, and its predict."""
+    from tf_explain.core.activations import ExtractActivations
+
+    def read(inputs, layer):
+        part = ExtractActivations.generate_activations_graph(model, [layer])
+        return part.predict(inputs, batch_size=1, verbose=0)[0]
+
+    return read
+
+
+def xplique_activations(model):
+    """Its own way to read a layer: a model cut there."""
+    import keras
+    from xplique.commons import find_layer
+
+    parts: dict = {}
+
+    def read(inputs, layer):
+        if layer not in parts:
+            parts[layer] = keras.Model(model.inputs, find_layer(model, layer).output)
+        return np.asarray(parts[layer](inputs, training=False))[0]
+
+    return read
+
+
+ACTIVATIONS = {
+    ORIGINAL: original_activations,
+    "tf-explain": tf_explain_activations,
+    "xplique": xplique_activations,
+}
+
+
+def tf_explain_integrated_gradients(model, steps):
+    from tf_explain.core.integrated_gradients import IntegratedGradients
+
+    def explain(inputs, index):
+        way = IntegratedGradients.generate_interpolations(inputs, steps)
+        return IntegratedGradients.get_integrated_gradients(way, model, index, steps).numpy()[0].sum(axis=-1)
+
+    return explain
+
+
+def xplique_integrated_gradients(model, steps):
+    from xplique.attributions import IntegratedGradients
+
+    explainer = IntegratedGradients(model, steps=steps, reducer=None)
+    return lambda inputs, index: np.asarray(explainer(inputs, one_hot(model, index)))[0].sum(axis=-1)
+
+
+def saliency_integrated_gradients(model, steps):
+    import saliency.core as pair
+
+    call = _gradient_function(model)
+
+    def explain(inputs, index):
+        x, empty = inputs[0], np.zeros_like(inputs[0])
+        method = pair.IntegratedGradients()
+        return method.GetMask(x, call, {"index": index}, empty, steps, batch_size=10).sum(axis=-1)
+
+    return explain
+
+
+INTEGRATED_GRADIENTS = {
+    "tf-explain": tf_explain_integrated_gradients,
+    "xplique": xplique_integrated_gradients,
+    "saliency": saliency_integrated_gradients,
+}
+NOISE = 0.15  # of the picture's range
+
+
+def tf_keras_vis_smooth_grad(model, samples):
+    from tf_keras_vis.saliency import Saliency
+    from tf_keras_vis.utils.scores import CategoricalScore
+
+    saliency = Saliency(model)
+    options = {"smooth_samples": samples, "smooth_noise": NOISE, "gradient_modifier": None}
+
+    def explain(inputs, index):
+        slopes = saliency(CategoricalScore(index), inputs, keepdims=True, normalize_map=False, **options)
+        return np.abs(np.asarray(slopes)[0]).max(axis=-1)
+
+    return explain
+
+
+def tf_explain_smooth_grad(model, samples):
+    from tf_explain.core.smoothgrad import SmoothGrad
+
+    def explain(inputs, index):
+        spread = NOISE * float(inputs.max() - inputs.min())
+        noisy = SmoothGrad.generate_noisy_images(inputs, samples, spread)
+        return np.abs(SmoothGrad.get_averaged_gradients(noisy, model, index, samples).numpy()[0]).max(axis=-1)
+
+    return explain
+
+
+def xplique_smooth_grad(model, samples):
+    from xplique.attributions import SmoothGrad
+
+    def explain(inputs, index):
+        spread = NOISE * float(inputs.max() - inputs.min())
+        explainer = explainers.setdefault(
+            round(spread, 3), SmoothGrad(model, nb_samples=samples, noise=spread, reducer=None)
+        )
+        return np.abs(np.asarray(explainer(inputs, one_hot(model, index)))[0]).max(axis=-1)
+
+    explainers: dict = {}
+    return explain
+
+
+def saliency_smooth_grad(model, samples):
+    import saliency.core as pair
+
+    call = _gradient_function(model)
+
+    def explain(inputs, index):
+        options = {"stdev_spread": NOISE, "nsamples": samples, "magnitude": False}
+        slopes = pair.GradientSaliency().GetSmoothedMask(inputs[0], call, {"index": index}, **options)
+        return np.abs(slopes).max(axis=-1)
+
+    return explain
+
+
+SMOOTH_GRAD = {
+    "tf-keras-vis": tf_keras_vis_smooth_grad,
+    "tf-explain": tf_explain_smooth_grad,
+    "xplique": xplique_smooth_grad,
+    "saliency": saliency_smooth_grad,
+}
+
+
+def tf_explain_occlusion(model, window):
+    from tf_explain.core.occlusion_sensitivity import OcclusionSensitivity
+
+    occlusion = OcclusionSensitivity(batch_size=32)
+    return lambda inputs, index: occlusion.get_sensitivity_map(model, inputs[0], index, window)
+
+
+def xplique_occlusion(model, window):
+    from xplique.attributions import Occlusion
+
+    explainer = Occlusion(model, patch_size=window, patch_stride=window, occlusion_value=0.0)
+    return lambda inputs, index: np.asarray(explainer(inputs, one_hot(model, index)))[0, ..., 0]
+
+
+OCCLUSION = {"tf-explain": tf_explain_occlusion, "xplique": xplique_occlusion}
+
+
+def xplique_rise(model, masks):
+    import tensorflow as tf
+    from xplique.attributions import Rise
+
+    def probability(run, inputs, targets):  # ours explains it too, as the paper does
+        return tf.reduce_sum(tf.nn.softmax(run(inputs)) * targets, axis=-1)
+
+    explainer = Rise(model, operator=probability, nb_samples=masks, grid_size=7, preservation_probability=0.5)
+    return lambda inputs, index: np.asarray(explainer(inputs, one_hot(model, index)))[0, ..., 0]
+
+
+RISE = {"xplique": xplique_rise}
+
+
+def tf_keras_vis_score_cam(model, layer):
+    from tf_keras_vis.scorecam import Scorecam
+    from tf_keras_vis.utils.scores import CategoricalScore
+
+    scorecam = Scorecam(model)
+    raw = {"seek_penultimate_conv_layer": False, "expand_cam": False, "normalize_cam": False}
+
+    def explain(inputs, index):
+        return np.asarray(scorecam(CategoricalScore(index), inputs, penultimate_layer=layer, **raw))[0]
+
+    return explain
+
+
+SCORE_CAM = {"tf-keras-vis": tf_keras_vis_score_cam}

@@ -24,6 +24,8 @@ HERE = Path(__file__).resolve().parent
 MINUTES = 10  # for one workload at the most
 WORKLOADS = {
     "a": "grad_cam",
+    "b": "maps",
+    "d": "many_passes",
 }
 
 
@@ -48,9 +50,12 @@ def main(arguments: list[str] | None = None) -> int:
 
 def run_here(workload: str, file: Path, quick: bool = True) -> str:
     """Measure the machine, then the workload, in this process."""
+    import keras
+
     from side_by_side import limits
     from side_by_side.bench import Bench
 
+    keras.utils.disable_interactive_logging()  # peers call predict, whose progress bars fill the screen
     rates = limits.measured(quick)
     print(f"  {rates.words}", flush=True)
     module = importlib.import_module(f"side_by_side.{WORKLOADS[workload]}")
