@@ -26,6 +26,9 @@ WORKLOADS = {
     "a": "grad_cam",
     "b": "maps",
     "d": "many_passes",
+    "f": "start",
+    "g": "growth",
+    "h": "thousand_calls",
 }
 
 
