@@ -1,7 +1,7 @@
 """(g) Growth: time and memory against image size, channels, layers, images and units.
 
-Time beside the machine's limit, where one can be counted, so that what grows faster than the work is seen; beside it the
-quickest of the peers that has no own state, tf-explain, where it does the same. Memory: how far the process's peak rose
+Time beside the machine's limit, where one can be counted, so that what grows faster than the work is seen; beside it
+that of tf-explain, which keeps nothing between calls, where it does the same. Memory: how far the process's peak rose
 above what it held before the call.
 """
 

@@ -1,8 +1,8 @@
 """The machine's limits: how fast it multiplies matrices and copies memory, and what a network cannot do without.
 
 A layer takes at least the time of its multiplications and additions at the machine's matrix-product rate, or that of
-reading its weights and inputs and writing its outputs at the copy rate, whichever is longer. Going back through a layer,
-with respect to its input alone, costs as much as going forward.
+reading its weights and inputs and writing its outputs at the copy rate, whichever is longer. Going back through a
+layer, with respect to its input alone, costs as much as going forward.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The peers on TensorFlow, each as the few functions that its own users would write, all with the same signature.
 
-``GRAD_CAM[tool](model)`` returns a function (inputs, layer, index) -> (h, w), and keeps between calls what that tool lets
-its user keep. `FAULTS` says by name where a released version is known to answer something else.
+``GRAD_CAM[tool](model)`` returns a function (inputs, layer, index) -> (h, w), and keeps between calls what that tool
+lets its user keep. `FAULTS` says by name where a released version is known to answer something else.
 """
 
 from __future__ import annotations

@@ -23,6 +23,7 @@ TITLES = {
     "f": "Start and size",
     "g": "Growth",
     "h": "A thousand calls",
+    "t": "Beside PyTorch",
 }
 PACKAGES = (
     "cnnvis-widgets",
@@ -57,7 +58,8 @@ def write(folder: Path, workload: str, file: Path, problem: str, marked: str) ->
 
 def _machine() -> str:
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    return f"{cores} cores of {_processor()}, {platform.system()} {platform.machine()}, Python {platform.python_version()}{_gpu()}"
+    system = f"{platform.system()} {platform.machine()}, Python {platform.python_version()}"
+    return f"{cores} cores of {_processor()}, {system}{_gpu()}"
 
 
 def _processor() -> str:
@@ -111,7 +113,10 @@ def in_words(held: dict) -> str:
         for one in judged(rows):
             tables.setdefault(one.ours.table, []).append(one)
         for table, tasks in tables.items():
-            lines += ["", *(["PyTorch, the same architecture and weights:", ""] if table == "torch" else [])]
+            lines += [
+                "",
+                *(["The same architecture and weights in PyTorch:", ""] if table == "torch" else []),
+            ]
             lines += _table(tasks)
         lines += _remarks(rows)
     versions = next(iter(held.values()))["versions"]
@@ -120,10 +125,17 @@ def in_words(held: dict) -> str:
 
 
 def _table(tasks: list[Judged]) -> list[str]:
-    lines = [
-        "| network | task | cnnvis: median (low to high) | best peer | ahead | goal | limit | of the limit | other peers |",
-        "|---|---|---|---|---|---|---|---|---|",
-    ]
+    heads = (
+        "network",
+        "task",
+        "cnnvis: median (low to high)",
+        "best peer",
+        "ahead",
+        "goal",
+        "limit",
+        "of the limit",
+    )
+    lines = [f"| {' | '.join(heads)} | other peers |", "|---" * (len(heads) + 1) + "|"]
     for one in tasks:
         ours = one.ours
         timed = sorted((row for row in one.peers if row.median), key=lambda row: row.median)
@@ -135,9 +147,8 @@ def _table(tasks: list[Judged]) -> list[str]:
         limit = number(ours.limit) if ours.limit else ""
         ratio = f"{one.to_limit:.1f}x" if one.to_limit else ""
         figure = spread(ours) or ours.remark
-        lines.append(
-            f"| {ours.network} | {ours.task} | {figure} | {best} | {ahead} | {ours.goal} | {limit} | {ratio} | {others} |"
-        )
+        cells = (ours.network, ours.task, figure, best, ahead, ours.goal, limit, ratio, others)
+        lines.append(f"| {' | '.join(cells)} |")
     return lines
 
 

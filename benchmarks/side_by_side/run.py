@@ -25,10 +25,13 @@ MINUTES = 10  # for one workload at the most
 WORKLOADS = {
     "a": "grad_cam",
     "b": "maps",
+    "c": "filter_pictures",
     "d": "many_passes",
+    "e": "in_the_lab",
     "f": "start",
     "g": "growth",
     "h": "thousand_calls",
+    "t": "torch_peers",
 }
 
 
