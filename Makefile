@@ -41,15 +41,16 @@ docs: $(VENV)/.installed-docs
 	$(BIN)/python -m sphinx --fail-on-warning --keep-going -b html docs build/docs
 
 # Speed beside other packages, in an environment of their own: all of it, or WORKLOADS="a d"; QUICK=--quick for a smoke run.
-# Xplique asks for an older TensorFlow than it needs, and other tools that it does not need to compute.
 bench: $(BENCH)/.installed
 	$(BENCH)/bin/python tools/setup_browser.py
 	PYTHONPATH=benchmarks $(BENCH)/bin/python -m side_by_side $(WORKLOADS) $(QUICK)
 
-$(BENCH)/.installed: pyproject.toml benchmarks/requirements.txt benchmarks/requirements-no-deps.txt
+# Xplique asks for an older TensorFlow than it needs. Where there is no PyTorch, its table is left out.
+$(BENCH)/.installed: pyproject.toml $(wildcard benchmarks/requirements*.txt)
 	$(PYTHON) -m venv --clear $(BENCH)
-	$(BENCH)/bin/python -m pip --disable-pip-version-check install --quiet -e ".[test]" -r benchmarks/requirements.txt
+	$(BENCH)/bin/python -m pip --disable-pip-version-check install --quiet -e ".[lab]" -r benchmarks/requirements.txt
 	$(BENCH)/bin/python -m pip --disable-pip-version-check install --quiet --no-deps -r benchmarks/requirements-no-deps.txt
+	-$(BENCH)/bin/python -m pip --disable-pip-version-check install --quiet -r benchmarks/requirements-torch.txt
 	@touch $@
 
 # The oldest versions that pyproject.toml allows, on the oldest Python, with a fresh environment each time.

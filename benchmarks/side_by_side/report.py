@@ -7,11 +7,13 @@ import importlib.metadata
 import json
 import os
 import platform
+import re
 import subprocess
 from dataclasses import asdict
 from pathlib import Path
 
 from side_by_side import peers
+from side_by_side.charts import draw
 from side_by_side.rows import Judged, Row, judged, read
 
 TITLES = {
@@ -25,6 +27,7 @@ TITLES = {
     "h": "A thousand calls",
     "t": "Beside PyTorch",
 }
+NEAR = 1.5  # of the machine's limit: whoever is that near has met any goal
 PACKAGES = (
     "cnnvis-widgets",
     "tensorflow",
@@ -53,7 +56,13 @@ def write(folder: Path, workload: str, file: Path, problem: str, marked: str) ->
     }
     held = {name: held[name] for name in sorted(held)}
     target.write_text(json.dumps(held, indent=1) + "\n", encoding="utf-8")
-    (folder / "results.md").write_text(in_words(held), encoding="utf-8")
+    charts = folder / "charts"
+    charts.mkdir(exist_ok=True)
+    for name, part in held.items():
+        tasks = [one for one in judged(Row(**row) for row in part["rows"]) if one.ours.figures]
+        if tasks:
+            draw(charts / f"{name}.svg", f"{name}. {part['title']}", tasks)
+    (folder / "results.md").write_text(in_words(held, charts), encoding="utf-8")
 
 
 def _machine() -> str:
@@ -94,12 +103,14 @@ def _versions() -> dict[str, str]:
     return found
 
 
-def in_words(held: dict) -> str:
+def in_words(held: dict, charts: Path) -> str:
     """All workloads as Markdown."""
     lines = [
         "# Side by side",
         "",
         "Written by `make bench`; what the columns mean stands in `docs/benchmarks.md`.",
+        "",
+        *_misses(held),
     ]
     for name, part in held.items():
         lines += ["", f"## {name}. {part['title']}", ""]
@@ -108,6 +119,8 @@ def in_words(held: dict) -> str:
             lines += ["", f"**{part['marked']}**"]
         if part["problem"]:
             lines += ["", f"**This workload {part['problem']}: what it had measured until then follows.**"]
+        if (charts / f"{name}.svg").exists():
+            lines += ["", f"![{part['title']}: every tool's median at every task](charts/{name}.svg)"]
         tables: dict[str, list[Judged]] = {}
         rows = [Row(**row) for row in part["rows"]]
         for one in judged(rows):
@@ -122,6 +135,26 @@ def in_words(held: dict) -> str:
     versions = next(iter(held.values()))["versions"]
     lines += ["", "Versions: " + ", ".join(f"{name} {number}" for name, number in versions.items()) + "."]
     return "\n".join(lines) + "\n"
+
+
+def _misses(held: dict) -> list[str]:
+    """What is lost against a peer, and which goals are missed, first of all."""
+    lost, missed = [], []
+    for name, part in held.items():
+        for one in judged(Row(**row) for row in part["rows"]):
+            what = f"{name}, {one.ours.network} {one.ours.task}"
+            wanted = re.match(r"(\d+(?:\.\d+)?)x", one.ours.goal)
+            near = one.to_limit is not None and one.to_limit <= NEAR
+            if one.lost:
+                lost.append(f"- {what}: {one.best} is {1 / one.ahead:.1f} times as fast.")
+            elif wanted and one.ahead and one.ahead < float(wanted[1]) and not near:
+                missed.append(
+                    f"- {what}: {one.ahead:.1f} times as fast as {one.best}; the goal is {one.ours.goal}."
+                )
+            elif not one.ours.figures:
+                missed.append(f"- {what}: {one.ours.remark}.")
+    lines = ["## Where we lose", "", *(lost or ["Nowhere, of what was measured."])]
+    return [*lines, "", "## Goals that are missed", "", *(missed or ["None, of what was measured."])]
 
 
 def _table(tasks: list[Judged]) -> list[str]:
