@@ -17,7 +17,7 @@ from side_by_side.limits import Rates, Work
 from side_by_side.rows import OURS, Row
 
 CLOSE = 1e-3  # of the largest magnitude: float32 through a deep network, summed in another order
-PATIENCE = 20.0  # seconds for one tool at one task; of slow ones there are fewer rounds
+PATIENCE = 15.0  # seconds for one tool at one task; of slow ones there are fewer rounds
 
 
 def same(answer: np.ndarray) -> np.ndarray:

@@ -74,8 +74,11 @@ CHOOSE = """(i) => { const select = [...document.querySelectorAll(".widget-dropd
   select.selectedIndex = 1 + select.selectedIndex %% (select.options.length - 1);
   select.dispatchEvent(new Event("change", { bubbles: true })); }"""
 STAGE = "() => document.querySelector('.cnnvis-stage').dataset.%s"
-PLOT = """() => { const plots = [...document.querySelectorAll(".widget-interact")];
-  const plot = plots[%d]?.querySelector("img"); return plot?.complete ? plot.src.slice(-4000) : undefined; }"""
+# The output is empty for a moment while its picture is exchanged: that is no effect yet.
+PLOT = """() => { const plots = (window.plots ??= {});
+  const plot = document.querySelectorAll(".widget-interact")[%d]?.querySelector("img");
+  if (plot?.complete) plots[%d] = plot.src.slice(-4000);
+  return plots[%d]; }"""
 
 GESTURES = {
     "filter": (LABELLED % "Filter", STAGE % "unit", 0, "10x, and no wait for the kernel"),
@@ -117,7 +120,7 @@ def _compare(bench: Bench, name: str, source: str) -> None:
         by_hand.page.wait_for_function("() => document.querySelectorAll('.widget-interact img').length === 3")
         ours.page.wait_for_timeout(3000)  # what comes by itself has come
         for gesture, (act, look, place, goal) in GESTURES.items():
-            turns = {OURS: (ours, act, look), INTERACT: (by_hand, SLIDE % place, PLOT % place)}
+            turns = {OURS: (ours, act, look), INTERACT: (by_hand, SLIDE % place, PLOT % ((place,) * 3))}
             figures: dict[str, list[float]] = {tool: [] for tool in turns}
             for _ in range(2):
                 for tool, (notebook, do, see) in turns.items():

@@ -88,7 +88,7 @@ PEAK = (
 
 def measure(bench: Bench) -> None:
     tools = [tool for tool in IMPORTS if tool == OURS or peers.version(tool)]
-    rounds = 1 if bench.quick else 5
+    rounds = 1 if bench.quick else 3
     bench.attempt("", "import", lambda: _imports(bench, tools, rounds))
     if bench.quick:
         return  # what follows takes many seconds even for small networks

@@ -16,7 +16,7 @@ from side_by_side.limits import behind, forward
 from side_by_side.rows import OURS
 from side_by_side.subjects import Subject, subject
 
-SECONDS = 45.0  # for a peer
+SECONDS = 20.0  # for a peer
 FIRST = 100  # calls that compile, and fill what is remembered, before anything counts
 REMEMBERED = 32 << 20  # bytes: less than by default, so that it is full by then
 
