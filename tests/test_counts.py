@@ -37,11 +37,10 @@ REQUESTS = {
 
 # What a person does in the Explorer, and what the stage then sends: messages, and bytes of arrays.
 INTERACTIONS = {
-    "class": {"target": "dog"},
-    "layer": {"layer": "block2_conv1"},
-    "unit": {"unit": 3},
+    "unit": ({"unit": 3}, 2, 0),
+    "class": ({"target": "dog"}, 5, 5376),
+    "layer": ({"layer": "block2_conv1"}, 4, 136064),
 }
-COSTS = {"class": (0, 0), "layer": (0, 0), "unit": (0, 0)}
 
 
 def test_runs_and_traces_of_each_request(monkeypatch):
@@ -77,13 +76,12 @@ def test_messages_and_bytes_of_each_interaction(monkeypatch):
 
         monkeypatch.setattr(explorer.stage, "_send", counted)
 
-        def cost(**wish):
+        for name, (wish, messages, size) in INTERACTIONS.items():
             sent.clear()
             explorer.update(**wish)
             explorer._settle()
-            return len(sent), sum(sent)
-
-        found = {name: cost(**wish) for name, wish in INTERACTIONS.items()}
-        assert found == {name: COSTS[name] for name in INTERACTIONS}
+            assert len(sent) <= messages and sum(sent) <= size, (
+                f"{name}: {len(sent)} messages, {sum(sent)} bytes"
+            )
     finally:
         explorer.close()
