@@ -37,9 +37,9 @@ REQUESTS = {
 
 # What a person does in the Explorer, and what the stage then sends: messages, and bytes of arrays.
 INTERACTIONS = {
-    "unit": ({"unit": 3}, 2, 0),
     "class": ({"target": "dog"}, 5, 5376),
     "layer": ({"layer": "block2_conv1"}, 4, 136064),
+    "unit": ({"unit": 3}, 2, 0),
 }
 
 
