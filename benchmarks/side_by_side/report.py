@@ -146,7 +146,8 @@ def _misses(held: dict) -> list[str]:
             wanted = re.match(r"(\d+(?:\.\d+)?)x", one.ours.goal)
             near = one.to_limit is not None and one.to_limit <= NEAR
             if one.lost:
-                lost.append(f"- {what}: {one.best} is {1 / one.ahead:.1f} times as fast.")
+                better = "as fast" if one.ours.unit == "s" else "as sparing"
+                lost.append(f"- {what}: {one.best} is {1 / one.ahead:.1f} times {better}.")
             elif wanted and one.ahead and one.ahead < float(wanted[1]) and not near:
                 missed.append(
                     f"- {what}: {one.ahead:.1f} times as fast as {one.best}; the goal is {one.ours.goal}."
