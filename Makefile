@@ -6,12 +6,13 @@ VENV   ?= .venv
 LOWEST := build/venv-lowest
 # How many tests run at a time; each of the processes takes up to 2 GB, with JupyterLab and the browser.
 JOBS    ?= 2
+BENCH  := build/venv-bench
 KERNELS ?= 6.31.0 7.3.0 7.4.0
 BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help lab test check format docs clean test-lowest test-kernels types
+.PHONY: help lab test check format docs clean bench test-lowest test-kernels types
 
 help:
 	@echo "make lab      open JupyterLab on the first notebook (installs what it needs into $(VENV))"
@@ -19,6 +20,7 @@ help:
 	@echo "make check    ruff and mypy only"
 	@echo "make format   let ruff lay out the code"
 	@echo "make docs     the documentation, into build/docs"
+	@echo "make bench    speed beside released peers, into benchmarks/results.md (half an hour)"
 	@echo "make clean    remove $(VENV) and all caches"
 
 lab: $(VENV)/.installed-lab
@@ -39,6 +41,19 @@ format: $(VENV)/.installed-test
 
 docs: $(VENV)/.installed-docs
 	$(BIN)/python -m sphinx --fail-on-warning --keep-going -b html docs build/docs
+
+# Speed beside other packages, in an environment of their own: all of it, or WORKLOADS="a d"; QUICK=--quick for a smoke run.
+bench: $(BENCH)/.installed
+	$(BENCH)/bin/python tools/setup_browser.py
+	PYTHONPATH=benchmarks $(BENCH)/bin/python -m side_by_side $(WORKLOADS) $(QUICK)
+
+# Xplique asks for an older TensorFlow than it needs. Where there is no PyTorch, its table is left out.
+$(BENCH)/.installed: pyproject.toml $(wildcard benchmarks/requirements*.txt)
+	$(PYTHON) -m venv --clear $(BENCH)
+	$(BENCH)/bin/python -m pip --disable-pip-version-check install --quiet -e ".[lab]" -r benchmarks/requirements.txt
+	$(BENCH)/bin/python -m pip --disable-pip-version-check install --quiet --no-deps -r benchmarks/requirements-no-deps.txt
+	-$(BENCH)/bin/python -m pip --disable-pip-version-check install --quiet -r benchmarks/requirements-torch.txt
+	@touch $@
 
 # The oldest versions that pyproject.toml allows, on the oldest Python, with a fresh environment each time.
 test-lowest:

@@ -9,29 +9,16 @@ from __future__ import annotations
 import numpy as np
 
 from cnnvis_widgets.compute import runs
+from cnnvis_widgets.compute.runs import head_weights
 from cnnvis_widgets.networks.network import Network
 from cnnvis_widgets.results import LayerInfo
+
+__all__ = ["head_weights", "is_linear_head", "known_mean_gradients", "mean_gradients"]
 
 
 def is_linear_head(network: Network, layer: LayerInfo) -> bool:
     """Whether a layer feeds global average pooling and one Dense layer, or the like."""
     return layer.path in network.graph.linear_layers
-
-
-def head_weights(network: Network, image: np.ndarray, layer: LayerInfo) -> np.ndarray | None:
-    """(classes, c) float32: Grad-CAM's weights of every class at such a layer, the same for every image, else None.
-
-    Remembered until the network's weights change, which is looked for when an image is seen.
-    """
-    network.seen(image)
-    key = ("head weights", layer.path)
-    known = network.memory.get(key)
-    if known is None and is_linear_head(network, layer):
-        matrix = network.graph.linear_head(layer.path)
-        if matrix is not None:
-            h, w, _ = layer.shape
-            known = network.memory.put(key, np.ascontiguousarray(matrix.T) / (h * w))
-    return known
 
 
 def mean_gradients(network: Network, image: np.ndarray, target: int, layer: LayerInfo) -> np.ndarray:

@@ -15,7 +15,7 @@ import numpy as np
 
 from cnnvis_widgets.networks.network import Network
 from cnnvis_widgets.networks.probe import INPUT, LOGITS
-from cnnvis_widgets.results import Target
+from cnnvis_widgets.results import LayerInfo, Target
 
 _FLOAT = 4  # bytes
 Arrays = dict[str, np.ndarray]
@@ -53,8 +53,10 @@ def gradients(
     if target is not None:
         values = _known(network, ("activations", key), paths)
         slopes = _known(network, ("gradients", key, target), paths)
-        if logits is not None and len(values) == len(slopes) == len(set(paths)):
-            return _index(target), logits, values, slopes
+        if logits is not None and len(values) == len(set(paths)):
+            slopes = slopes or _slopes_behind(network, key, pixels, target, values)
+            if len(slopes) == len(values):
+                return _index(target), logits, values, slopes
         row, of = weights(network, target), _of(target)
     recorded = _what_to_record(network, "backward", ("gradients", key, target), paths)
     network.memory.make_room(2 * _size(network, recorded))
@@ -64,6 +66,51 @@ def gradients(
     kept_slopes = _keep(network, ("gradients", key, target), slopes, paths)
     logits = network.memory.put(("logits", key), scores[0]) if of == LOGITS else network.logits(image)
     return _index(target), logits, kept, kept_slopes
+
+
+def _slopes_behind(
+    network: Network, key: bytes, pixels: np.ndarray, target: Target | int, values: Arrays
+) -> Arrays:
+    """The gradient of a class at one of the last layers, whose activations are known; {} where a whole run is better.
+
+    Where the layer feeds global pooling and one Dense layer it is that layer's column; else a run of what lies behind.
+    """
+    about = ("gradients", key, target)
+    if len(values) > 1 or _of(target) != LOGITS or network.memory.get(("asked", *about)) is not None:
+        return {}
+    ((path, value),) = values.items()
+    calls = [call.path for call in network.probe.calls]
+    if (
+        calls.index(path) < len(calls) * 2 // 3
+    ):  # as long a way as all of it, and one more function to compile
+        return {}
+    row, head = weights(network, target), _head_weights(network, network.layer(path))
+    if head is not None:
+        slopes = np.ascontiguousarray(np.broadcast_to(row @ head, value.shape))
+    else:
+        slopes = network.probe.backward_from(network.prepare(pixels), path, value[None], row[None])[0]
+    return _keep(network, about, {path: slopes[None]}, [path])
+
+
+def head_weights(network: Network, image: np.ndarray, layer: LayerInfo) -> np.ndarray | None:
+    """(classes, c) float32: the gradient of every class at such a layer's units, the same everywhere and for every
+    image; None where the scores are not linear in its mean.
+
+    Remembered until the network's weights change, which is looked for when an image is seen.
+    """
+    network.seen(image)
+    return _head_weights(network, layer)
+
+
+def _head_weights(network: Network, layer: LayerInfo) -> np.ndarray | None:
+    key = ("head weights", layer.path)
+    known = network.memory.get(key)
+    if known is None and layer.path in network.graph.linear_layers:
+        matrix = network.graph.linear_head(layer.path)
+        if matrix is not None:
+            h, w, _ = layer.shape
+            known = network.memory.put(key, np.ascontiguousarray(matrix.T) / (h * w))
+    return known
 
 
 def input_gradient(network: Network, image: np.ndarray, target: Target, rule: str = "") -> np.ndarray:

@@ -210,6 +210,17 @@ class Probe:
         with self.errors_in_words(inputs.shape[1:]):
             return run(tf.constant(inputs), tf.constant(values, tf.float32)).numpy()
 
+    def backward_from(
+        self, inputs: np.ndarray, path: str, values: np.ndarray, weights: np.ndarray
+    ) -> np.ndarray:
+        """The gradient (n, h, w, c) of ``weights . scores`` at the layer at ``path`` where it puts out ``values``.
+
+        As `forward_from`, and no further back than that layer: for the last ones far less than a run of the network.
+        """
+        run = self._function("backward_from", (path,), inputs.shape[1:])
+        with self.errors_in_words(inputs.shape[1:]):
+            return _array(run(tf.constant(inputs), tf.constant(values), tf.constant(weights, tf.float32)))
+
     def bias_terms(
         self, inputs: np.ndarray, weights: np.ndarray, of: tuple[str, str] = LOGITS
     ) -> tuple[np.ndarray, np.ndarray, list[np.ndarray]]:
@@ -287,6 +298,7 @@ class Probe:
             "forward": (self._forward, ()),
             "backward": (self._backward, (_WEIGHTS,)),
             "forward_from": (self._forward_from, (_VALUES,)),
+            "backward_from": (self._backward_from, (_VALUES, _WEIGHTS)),
             "bias_terms": (self._bias_terms, (_WEIGHTS,)),
             "unit": (self._unit, (_UNITS,)),
             "position": (self._position, (_UNITS, _POSITIONS)),
@@ -329,12 +341,12 @@ class Probe:
     def _forward_from(self, paths, of, inputs, values):
         # As many images as values, so that what goes past the layer meets them one to one.
         images = tf.repeat(inputs, tf.shape(values)[0], axis=0)
-
-        def replaced(own):
-            return tf.cast(tf.ensure_shape(values, own.shape), own.dtype)
-
-        outputs, calls = self._run(images, {paths[0]: replaced})
+        outputs, calls = self._run(images, {paths[0]: _instead(values)})
         return _scores(outputs, calls, of)
+
+    def _backward_from(self, paths, inputs, values, weights):
+        outputs, calls = self._run(inputs, {paths[0]: _instead(values)})
+        return self._gradients(_goal(_scores(outputs, calls, LOGITS), weights), [values])[0]
 
     def _bias_terms(self, _paths, of, inputs, weights):
         outputs, calls = self._run(inputs)
@@ -525,6 +537,11 @@ def _goal(scores, weights):
     top = tf.one_hot(tf.argmax(scores, axis=-1), tf.shape(scores)[-1])
     unsaid = tf.reduce_all(tf.equal(weights, 0.0), axis=-1, keepdims=True)
     return tf.reduce_sum(scores * tf.where(unsaid, tf.stop_gradient(top), weights))
+
+
+def _instead(values) -> Callable:
+    """What a layer puts out becomes ``values``."""
+    return lambda own: tf.cast(tf.ensure_shape(values, own.shape), own.dtype)
 
 
 def _select(calls, paths: Sequence[str]) -> list:

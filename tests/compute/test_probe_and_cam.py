@@ -94,16 +94,29 @@ def test_another_class_or_image_does_not_trace_again():
     assert network.probe.traces == traces
 
 
-def test_another_class_computes_gradients_only_where_they_are_asked_for(monkeypatch):
-    network, image = network_of(functional()), picture(4)
-    explain(network, image, layer="relu", target=1)
-    recorded = []
-    real = network.probe.backward
-    monkeypatch.setattr(
-        network.probe, "backward", lambda x, w, paths, of: recorded.append(paths) or real(x, w, paths, of)
+@pytest.mark.parametrize(
+    ("build", "path", "runs"),
+    [
+        ("functional", "conv1", ["backward"]),  # nearly the whole network lies behind
+        ("functional", "relu", []),  # the scores are linear in its mean: no run at all
+        ("sequential", "relu", ["backward_from"]),
+    ],
+)
+def test_another_class_runs_only_what_lies_behind_the_layer(monkeypatch, build, path, runs):
+    network, image = network_of(BUILDS[build]()), picture(4)
+    explain(network, image, layer=path, target=1)
+    expected = network_of(BUILDS[build]())
+    ran = []
+    for name in ("forward", "backward", "backward_from"):
+        real = getattr(network.probe, name)
+        monkeypatch.setattr(
+            network.probe, name, lambda *given, name=name, real=real: ran.append(name) or real(*given)
+        )
+    heat = explain(network, image, "layer-cam", path, 2)
+    assert ran == runs
+    np.testing.assert_allclose(
+        heat.raw, explain(expected, image, "layer-cam", path, 2).raw, rtol=1e-4, atol=1e-7
     )
-    explain(network, image, layer="relu", target=2)
-    assert recorded == [("relu",)]
 
 
 def test_layers_that_are_not_listed_can_be_named():

@@ -1,0 +1,3 @@
+from side_by_side.run import main
+
+main()

@@ -1,0 +1,66 @@
+"""(c) Filter pictures: as strongly exciting as the original recipe's, of units of VGG16's block5_conv1 at 224 x 224.
+
+`original_speed.py` has both; here they take turns, a few units each, and its figures become rows: seconds a unit to
+reach at least the activation that the original's twenty steps reach, and a step beside tf-keras-vis.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import original_speed
+
+import cnnvis_widgets as cnnvis
+from side_by_side import peers
+from side_by_side.bench import Bench
+from side_by_side.limits import Work, forward
+from side_by_side.rows import OURS
+
+ROUNDS, UNITS = 2, 12
+
+
+def measure(bench: Bench) -> None:
+    if not bench.quick:  # VGG16 is part of the recipe
+        network = cnnvis.load_network("vgg16", weights="random")
+        weights = network.model.get_weights()[: 2 * 13]  # of the convolutions: kernel and bias of each
+        bench.attempt("vgg16", "a unit's picture", lambda: _to_equal_activation(bench, network, weights))
+        bench.attempt("vgg16", "a step of one picture", lambda: _steps(bench, network, weights))
+
+
+def _to_equal_activation(bench: Bench, network, weights: list[np.ndarray]) -> None:
+    """Each round has other units; ours makes a batch of `UNITS`, of which the first are those of the original."""
+    task, theirs, ours, reached = "a unit's picture of equal activation", [], [], []
+    for number in range(ROUNDS):
+        units = np.arange(UNITS) + number * UNITS
+        seconds, wanted = original_speed.original(weights, list(units[:2]))
+        theirs.append(seconds)
+        goal = np.concatenate([wanted, np.full(UNITS - 2, wanted.min())])
+        steps, seconds, compiling, got = original_speed.ours(network, units, goal, "pixels", UNITS)
+        ours.append(seconds)
+        reached.append(float((got[:2] / wanted).min()))
+    if min(reached) < 1:
+        bench.note(
+            "vgg16", task, OURS, [], "s", remark=f"not timed: reached {min(reached):.2f} of the activation"
+        )
+        return
+    limit = (_a_step(network) * steps).seconds(bench.rates)
+    said = f"ours: {steps} steps, at least {min(reached):.2f} times the activation; compiling, once: {compiling:.1f} s"
+    bench.note("vgg16", task, OURS, ours, "s", goal="10x", limit=limit, about=said)
+    bench.note("vgg16", task, peers.ORIGINAL, theirs, "s")
+
+
+def _steps(bench: Bench, network, weights: list[np.ndarray]) -> None:
+    """One picture at full size all the way, as theirs are."""
+    task, ours, theirs = "a step of one picture", [], []
+    for _ in range(ROUNDS):
+        ours.append(original_speed.our_step(network, np.arange(1), 4))
+        if peers.version("tf-keras-vis"):
+            theirs.append(original_speed.tf_keras_vis_step(weights, 0, 3))
+    bench.note("vgg16", task, OURS, ours, "s", goal="1x", limit=_a_step(network).seconds(bench.rates))
+    if theirs:
+        bench.note("vgg16", task, "tf-keras-vis", theirs, "s")
+
+
+def _a_step(network) -> Work:
+    """Forward to the layer, and back to the picture."""
+    names = [layer.name for layer in network.model.layers]
+    return forward(network.model, layers=network.model.layers[: names.index(original_speed.LAYER) + 1]) * 2
