@@ -22,7 +22,9 @@ def test_the_lecture_is_walked_by_keyboard_from_first_to_last_step(lab):
     story.click()  # where one reads, keys are heard
     grown = False
     for number, step in enumerate(steps):
-        page.wait_for_selector(f"{STAGE}[data-step='{number}'][data-layer='{step['show']['layer']}']", timeout=15_000)
+        page.wait_for_selector(
+            f"{STAGE}[data-step='{number}'][data-layer='{step['show']['layer']}']", timeout=15_000
+        )
         expect(story.locator("h3")).to_have_text(step["title"])
         for panel in PANELS:
             expect(notebook.locator(f".cnnvis-panel-{panel}")).to_have_count(int(panel not in step["hide"]))
