@@ -98,7 +98,7 @@ function createClasses(view) {
     const values = {
       method: model.get("method"),
       network: model.get("network"),
-      layer: model.get("layer")?.path ?? "",
+      layer: view.path,
       name: model.get("class_names")?.[target] ?? "",
       score: logit === undefined ? "?" : logit.toFixed(2),
     };

@@ -9,6 +9,7 @@
  * @property {AbortSignal} signal
  * @property {Data} data
  * @property {number} unit the selected unit, within bounds
+ * @property {string} path of the layer
  * @property {(key: string, values?: Record<string, unknown>) => string} t
  * @property {<T extends Element>(element: T, words: Record<string, string>) => T} label words that only the language changes:
  *   sentences by attribute, "text" for the content; where there is no such sentence, nothing is written
@@ -88,6 +89,27 @@ function createMemo() {
   };
 }
 
+/** A line of words. @param {string} name */
+function makeLine(name) {
+  return make("p", { class: `cnnvis-${name}` });
+}
+
+/** How far long work has come. @param {View} view @param {string} key of its name */
+function makeProgress(view, key) {
+  const fill = make("div", { class: "cnnvis-fill" });
+  const element = make("div", { class: "cnnvis-progress", role: "progressbar", "aria-valuemin": "0" }, fill);
+  view.label(element, { "aria-label": key });
+  return {
+    element,
+    /** @param {boolean} running @param {number} step @param {number} steps @param {string[]} words */
+    paint(running, step, steps, words) {
+      element.classList.toggle("cnnvis-idle", !running);
+      fill.style.width = steps ? `${clamp((100 * step) / steps, 0, 100)}%` : "0";
+      put(element, { "aria-valuemax": steps, "aria-valuenow": step, "aria-valuetext": words.join(", ") });
+    },
+  };
+}
+
 /** @param {Record<string, string>} attributes @returns {HTMLCanvasElement} */
 function makeCanvas(attributes) {
   return /** @type {HTMLCanvasElement} */ (make("canvas", attributes));
@@ -98,7 +120,7 @@ function makePanel(name, role) {
   const title = make("h3", { class: "cnnvis-title" });
   const head = make("div", { class: "cnnvis-head" }, title);
   const canvas = makeCanvas({ class: `cnnvis-${name}`, ...(role && { role }) });
-  const note = make("p", { class: "cnnvis-note" });
+  const note = makeLine("note");
   const view = make("div", { class: "cnnvis-view" }, canvas, note);
   const element = make("section", { class: `cnnvis-panel cnnvis-panel-${name}` }, head, view);
   note.hidden = true;

@@ -7,7 +7,7 @@ const ROW_LEAST = 9;
 /** @param {View} view @returns {Panel} */
 function createNetworkPanel(view) {
   const { model, signal, t } = view;
-  const words = make("p", { class: "cnnvis-strip-words" });
+  const words = makeLine("strip-words");
   const list = make("div", { class: "cnnvis-strip", role: "listbox", tabindex: "0", "aria-orientation": "horizontal" });
   const name = make("span", { class: "cnnvis-strip-name", "aria-hidden": "true" });
   const element = make("section", { class: "cnnvis-panel-network" }, words, list, make("div", { class: "cnnvis-strip-names" }, name));

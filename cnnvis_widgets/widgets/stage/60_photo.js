@@ -20,12 +20,12 @@ function createPhotoPanel(view) {
   const rate = make("span", { class: "cnnvis-rate" });
   const strip = make("div", { class: "cnnvis-live" }, sign, rate, keep);
   panel.head.after(strip);
-  const readout = make("p", { class: "cnnvis-readout" });
+  const readout = makeLine("readout");
   const ramp = makeCanvas({ class: "cnnvis-ramp", "aria-hidden": "true" });
   const [low, high] = [make("span"), make("span")];
   const legend = make("div", { class: "cnnvis-legend" }, low, ramp, high);
-  const caption = make("p", { class: "cnnvis-caption" });
-  const sees = make("p", { class: "cnnvis-sees" });
+  const caption = makeLine("caption");
+  const sees = makeLine("sees");
   const scales = makeChoice(view, "heat_scale", ["own", "shared"], () => view.classes.canShare());
   const list = makeClassList(view);
   panel.element.append(readout, legend, scales.element, list.element, caption, sees); // the list must stay under the pointer

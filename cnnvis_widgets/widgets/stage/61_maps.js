@@ -16,8 +16,8 @@ function createMapsPanel(view) {
 
   const sorts = makeChoice(view, "sort", ["index", "strength", "class"], () => !!view.classes.weightsOf(view.classes.chosen()));
   const scales = makeChoice(view, "scale", ["map", "layer"]);
-  const readout = make("p", { class: "cnnvis-readout" });
-  const caption = make("p", { class: "cnnvis-caption" });
+  const readout = makeLine("readout");
+  const caption = makeLine("caption");
   let zoom = 1;
   const zoomed = (/** @type {number} */ by) => {
     zoom = clamp(zoom * by, 0.1, 16);
@@ -179,7 +179,7 @@ function createMapsPanel(view) {
       const { maps } = view.data;
       sorts.paint();
       scales.paint();
-      put(panel.view, { "aria-label": t("stage.maps.label", { layer: model.get("layer")?.path ?? "" }) });
+      put(panel.view, { "aria-label": t("stage.maps.label", { layer: view.path }) });
       setText(note, t("stage.maps.empty"));
       show(note, !maps);
       show(spacer, !!maps);

@@ -8,12 +8,12 @@ function createDetailPanel(view) {
   const { model, signal, t } = view;
   const panel = makePanel("detail", "img");
   const { canvas, note } = panel;
-  const readout = make("p", { class: "cnnvis-readout" });
+  const readout = makeLine("readout");
   const bars = makeCanvas({ class: "cnnvis-histogram", role: "img" });
   const place = make("div", { class: "cnnvis-bars" }, bars);
   const ends = [make("span"), make("span"), make("span")];
   const axis = make("div", { class: "cnnvis-axis" }, ...ends);
-  const caption = make("p", { class: "cnnvis-caption" });
+  const caption = makeLine("caption");
   panel.element.append(readout, place, axis, caption);
   const mark = makeMarks(panel);
   const boxButton = makeButton(view, "stage.box.button", () => view.links.toggleBox(), { "data-field": "box" });
@@ -121,11 +121,11 @@ function createDetailPanel(view) {
       const state = maps.state[view.unit];
       const said = state === NOT_FINITE ? "stage.detail.not_finite" : "stage.detail.constant";
       setText(note, state ? t(said, { value: formatNumber(maps.stats[3 * view.unit + 1]) }) : "");
-      note.classList.add("cnnvis-note-over");
+      note.classList.toggle("cnnvis-note-over", true);
       show(note, !!state);
       setText(caption, exact ? "" : t("stage.detail.reduced"));
       show(caption, !exact);
-      put(canvas, { "aria-label": t("stage.detail.alt", { unit: view.unit, layer: model.get("layer")?.path ?? "",
+      put(canvas, { "aria-label": t("stage.detail.alt", { unit: view.unit, layer: view.path,
         range: unitWords(view, maps, view.unit) }) });
       const title = `${t("stage.detail.histogram")} ${t(`stage.scale.${model.get("scale")}_words`)}`;
       put(bars, { title, "aria-label": title });

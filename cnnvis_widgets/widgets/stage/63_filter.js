@@ -26,28 +26,24 @@ function createFilterPanel(view) {
   const { model, t } = view;
   const panel = makePanel("filter", "img");
   const { canvas, note } = panel;
-  const fill = make("div", { class: "cnnvis-fill" });
-  const bar = make("div", { class: "cnnvis-progress", role: "progressbar", "aria-valuemin": "0" }, fill);
-  view.label(bar, { "aria-label": "stage.filter.progress" });
+  const bar = makeProgress(view, "stage.filter.progress");
   view.label(panel.title, { text: "stage.filter.title" });
-  const readout = make("p", { class: "cnnvis-readout" });
-  const caption = make("p", { class: "cnnvis-caption" });
-  const patchesTitle = make("p", { class: "cnnvis-caption" });
+  const readout = makeLine("readout");
+  const caption = makeLine("caption");
+  const patchesTitle = makeLine("caption");
   const strip = makeCanvas({ class: "cnnvis-patches", role: "img" });
-  panel.element.append(bar, readout, caption, patchesTitle, strip);
+  panel.element.append(bar.element, readout, caption, patchesTitle, strip);
   const picture = document.createElement("canvas"); // at its own size
   const [newPicture, newSize, newPatches] = [createMemo(), createMemo(), createMemo()];
 
   function progress() {
     const { step = 0, steps = 0, seconds_left: left, message = "" } = model.get("picture_progress") ?? {};
     const running = steps > 0;
-    bar.classList.toggle("cnnvis-idle", !running);
-    fill.style.width = running ? `${clamp((100 * step) / steps, 0, 100)}%` : "0";
     const words = running ? [t("stage.filter.step", { step, steps })] : [];
     if (running && Number.isFinite(left)) words.push(t("stage.filter.left", { seconds: left < 10 ? left.toFixed(1) : Math.round(left) }));
     if (message) words.push(message);
     setText(readout, words.join(" · "));
-    put(bar, { "aria-valuemax": steps, "aria-valuenow": step, "aria-valuetext": words.join(", ") });
+    bar.paint(running, step, steps, words);
     return running;
   }
 

@@ -25,7 +25,7 @@ function cellSize(columns) {
  *   table: Uint32Array, low: number, high: number, outside?: Uint8Array) => void}}
  */
 function makeNumberGrid(name) {
-  const label = make("p", { class: "cnnvis-caption" });
+  const label = makeLine("caption");
   const body = make("div", { class: "cnnvis-numbers", role: "img" });
   /** @type {HTMLElement[]} */
   let cells = [];
@@ -58,12 +58,12 @@ function makeNumberGrid(name) {
  * @param {View} view @param {(place: number) => void} choose
  */
 function makeChannelList(view, choose) {
-  const head = make("p", { class: "cnnvis-caption" });
+  const head = makeLine("caption");
   const list = make("div", { class: "cnnvis-channels", role: "listbox", tabindex: "0" });
   view.label(head, { text: "stage.steps.channels" });
   view.label(list, { "aria-label": "stage.steps.channels" });
   const rest = make("p", { class: "cnnvis-channel cnnvis-rest" }, make("span"), make("span", { class: "cnnvis-bar" }), make("span"));
-  const share = make("p", { class: "cnnvis-caption" });
+  const share = makeLine("caption");
   const rows = Array.from({ length: CHANNELS_SHOWN }, (_, i) => make("div",
     { class: "cnnvis-channel", role: "option", id: `${view.root.id}-channel-${i}` }, make("span"), make("span", { class: "cnnvis-bar" }), make("span")));
   list.append(...rows);
@@ -184,7 +184,7 @@ function paintPaddedMap(canvas, values, start, h, w, padding, table, low, high) 
  * @param {HTMLCanvasElement} canvas @param {HTMLElement} place that holds the canvas
  */
 function makeBoxedMap(view, name, canvas, place) {
-  const words = make("p", { class: "cnnvis-caption" });
+  const words = makeLine("caption");
   const element = make("div", { class: `cnnvis-steps-${name}` }, words, place);
   const base = document.createElement("canvas"); // the map without boxes
   const [newValues, newPicture] = [createMemo(), createMemo()];

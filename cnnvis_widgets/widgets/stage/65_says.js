@@ -19,7 +19,7 @@ function createDescription(view) {
     const heat = live?.heat ?? view.classes.heat(); // of the class that is painted: the kernel may not have heard of it yet
     const { name, share, target: told, method, layer: explained } = live ? liveFacts(live) : model.get("facts") ?? {};
     const target = told && (model.get("class_names")?.[heat?.target ?? -1] ?? told);
-    const names = { network: model.get("network"), layer: model.get("layer")?.path ?? "", target, method };
+    const names = { network: model.get("network"), layer: view.path, target, method };
     if (newHeat(heat?.values)) strongest = heat && heatPlace(heat);
     if (maps && newUnit(maps, detail, unit)) peak = unitPeak(maps, detail, unit);
     const words = name ? [t("stage.says.answer", { ...names, name, share })] : [];

@@ -25,9 +25,9 @@ function createStepsPanel(view) {
   const sums = make("div", { class: "cnnvis-sums" }, patchGrid.element, sign("×"), kernelGrid.element, sign("="), productGrid.element);
   const middle = make("div", { class: "cnnvis-steps-middle" }, sums, sum, formula.element, channels.element);
   const body = make("div", { class: "cnnvis-steps-body" }, input.element, middle, output.element);
-  const caption = make("p", { class: "cnnvis-caption" });
+  const caption = makeLine("caption");
   const spoken = make("p", { class: "cnnvis-hidden", role: "status" });
-  const note = make("p", { class: "cnnvis-note" });
+  const note = makeLine("note");
   panel.element.append(body, note, caption, spoken);
   panel.element.id = `${root.id}-steps`;
   toggle.setAttribute("aria-controls", panel.element.id);

@@ -13,7 +13,7 @@ function createComparePanel(view) {
   const head = make("div", { class: "cnnvis-head" }, title, make("span", { class: "cnnvis-tools" }, difference, unpin));
   const slots = ["A", "B"].flatMap((side) => ["heat", "map"].map((kind) => makeSlot(side, kind)));
   const view_ = make("div", { class: "cnnvis-view cnnvis-pair" }, ...slots.map((slot) => slot.element));
-  const caption = make("p", { class: "cnnvis-caption" });
+  const caption = makeLine("caption");
   const element = make("section", { class: "cnnvis-panel cnnvis-panel-compare" }, head, view_, caption);
   slots.forEach((slot) => view.label(slot.note, { text: "stage.compare.none" }));
 
@@ -73,7 +73,7 @@ function createComparePanel(view) {
   /** @param {"heat" | "map"} kind @param {Plane | null} a @param {Plane | null} b @param {string} wordsB of b */
   function paintPair(kind, a, b, wordsB) {
     const about = model.get("pinned");
-    const layer = model.get("layer")?.path ?? "";
+    const layer = view.path;
     const alike = kind === "heat" || (about.network === model.get("network") && about.layer === layer);
     const comparable = alike && !!a && !!b;
     const subtracted = model.get("difference") && comparable ? minus(b, a) : null;
@@ -113,7 +113,7 @@ function createComparePanel(view) {
         const scale = paintPair("heat", pinned.heat, heat, heatWords);
         words.push(t("stage.compare.heat_words", { low: formatNumber(scale.low), high: formatNumber(scale.high) }));
       }
-      const layer = model.get("layer")?.path ?? "";
+      const layer = view.path;
       const mapWords = t("stage.compare.map", { network: model.get("network"), layer, unit: view.unit });
       const { alike, low, high } = paintPair("map", pinned.map, map, mapWords);
       words.push(alike ? t("stage.compare.map_shared", { low: formatNumber(Math.min(low, 0)), high: formatNumber(Math.max(high, 0)) }) : t("stage.compare.map_apart"));
@@ -156,9 +156,9 @@ function makePinButton(view) {
 /** @param {string} side @param {string} kind */
 function makeSlot(side, kind) {
   const canvas = makeCanvas({ role: "img", class: `cnnvis-compare-${kind}-${side}` });
-  const note = make("p", { class: "cnnvis-note" });
+  const note = makeLine("note");
   const place = make("div", { class: "cnnvis-slot-view" }, canvas, note);
-  const label = make("p", { class: "cnnvis-readout" });
+  const label = makeLine("readout");
   return { side, kind, canvas, note, place, label, element: make("div", { class: `cnnvis-slot cnnvis-slot-${kind}` }, place, label) };
 }
 

@@ -11,7 +11,7 @@ function createConceptsPanel(view) {
   const panel = makePanel("concepts", "img");
   const close = makeButton(view, "stage.concepts.close", toggle);
   const legend = view.label(make("div", { class: "cnnvis-tools cnnvis-parts", role: "group" }), { "aria-label": "stage.concepts.legend" });
-  const caption = make("p", { class: "cnnvis-caption" });
+  const caption = makeLine("caption");
   panel.head.append(close);
   panel.element.append(legend, caption);
   const photo = createPicture(view, "photo");
@@ -65,7 +65,7 @@ function createConceptsPanel(view) {
       if (!open) return;
       const about = model.get("concepts");
       const there = !!about?.shape;
-      setText(panel.title, t("stage.concepts.title", { layer: about?.layer ?? model.get("layer")?.path ?? "" }));
+      setText(panel.title, t("stage.concepts.title", { layer: about?.layer ?? view.path }));
       show(panel.note, !there || !!about.message);
       setText(panel.note, there ? about.message : t("stage.concepts.soon"));
       show(panel.canvas, there);

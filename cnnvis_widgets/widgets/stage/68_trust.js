@@ -44,7 +44,7 @@ function plotFrame() {
 function makeCurves(view, kind) {
   const { t } = view;
   const title = view.label(make("h4", { class: "cnnvis-trust-title" }), { text: `stage.trust.${kind}` });
-  const words = make("p", { class: "cnnvis-caption" });
+  const words = makeLine("caption");
   const lines = makeSvg("g");
   const drawing = makeSvg("svg", { viewBox: `0 0 ${PLOT_WIDE} ${PLOT_TALL}`, class: "cnnvis-plot", role: "img" }, plotFrame(), lines);
   const key = make("ul", { class: "cnnvis-plot-key" });
@@ -74,7 +74,7 @@ function makeCurves(view, kind) {
 function makeStrip(view) {
   const { model, t } = view;
   const title = view.label(make("h4", { class: "cnnvis-trust-title" }), { text: "stage.trust.strip" });
-  const words = view.label(make("p", { class: "cnnvis-caption" }), { text: "stage.trust.strip_words" });
+  const words = view.label(makeLine("caption"), { text: "stage.trust.strip_words" });
   const list = make("ol", { class: "cnnvis-trust-strip" });
   /** @type {{canvas: HTMLCanvasElement, label: HTMLElement}[]} */
   let tiles = [];
@@ -121,14 +121,12 @@ function createTrustPanel(view) {
   const title = view.label(make("h3", { class: "cnnvis-title" }), { text: "stage.trust.title" });
   const head = make("div", { class: "cnnvis-head" }, title, make("span", { class: "cnnvis-tools" }, again, cancel, close));
   const verdict = make("p", { class: "cnnvis-verdict", role: "status" });
-  const fill = make("div", { class: "cnnvis-fill" });
-  const bar = make("div", { class: "cnnvis-progress", role: "progressbar", "aria-valuemin": "0" }, fill);
-  view.label(bar, { "aria-label": "stage.trust.progress" });
-  const readout = make("p", { class: "cnnvis-readout" });
+  const bar = makeProgress(view, "stage.trust.progress");
+  const readout = makeLine("readout");
   const [deletion, insertion, strip] = [makeCurves(view, "deletion"), makeCurves(view, "insertion"), makeStrip(view)];
   const body = make("div", { class: "cnnvis-view cnnvis-trust-body" }, deletion.element, insertion.element, strip.element);
-  const caption = make("p", { class: "cnnvis-caption" });
-  const element = make("section", { class: "cnnvis-panel cnnvis-panel-trust", id: `${root.id}-trust` }, head, verdict, bar, readout, body, caption);
+  const caption = makeLine("caption");
+  const element = make("section", { class: "cnnvis-panel cnnvis-panel-trust", id: `${root.id}-trust` }, head, verdict, bar.element, readout, body, caption);
   element.hidden = true;
   opener.setAttribute("aria-controls", element.id);
   const newBody = createMemo();
@@ -137,14 +135,12 @@ function createTrustPanel(view) {
   /** @param {any} about */
   function progress(about) {
     const { running = false, step = 0, steps = 0, seconds_left: left } = about;
-    bar.classList.toggle("cnnvis-idle", !running);
-    fill.style.width = steps ? `${clamp((100 * step) / steps, 0, 100)}%` : "0";
     const words = [];
     if (running && steps) words.push(t("stage.trust.step", { step, steps }));
     if (running && steps && Number.isFinite(left)) words.push(t("stage.trust.left", { seconds: Math.ceil(left) }));
     if (about.cancelled) words.push(t("stage.trust.cancelled"));
     setText(readout, words.join(" · "));
-    put(bar, { "aria-valuemax": steps, "aria-valuenow": step, "aria-valuetext": words.join(", ") });
+    bar.paint(running, step, steps, words);
   }
 
   return {

@@ -27,8 +27,8 @@ function createAtlasPanel(view) {
   const { canvas } = panel;
   const spacer = make("div", { class: "cnnvis-spacer" }, canvas);
   const cell = make("span", { role: "gridcell", id: `${view.root.id}-atlas-cell`, "aria-selected": "true" });
-  const caption = make("p", { class: "cnnvis-caption" });
-  const readout = make("p", { class: "cnnvis-readout" });
+  const caption = makeLine("caption");
+  const readout = makeLine("readout");
   panel.view.classList.add("cnnvis-scroll");
   panel.view.replaceChildren(spacer, make("div", { role: "row", class: "cnnvis-hidden" }, cell));
   panel.view.tabIndex = 0;

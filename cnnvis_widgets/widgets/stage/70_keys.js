@@ -140,7 +140,7 @@ function createHelp(view) {
   const { t, signal } = view;
   const title = view.label(make("h3", { class: "cnnvis-title", id: `${view.root.id}-keys` }), { text: "stage.keys.title" });
   const rows = make("tbody");
-  const where = view.label(make("p", { class: "cnnvis-caption" }), { text: "stage.keys.where" });
+  const where = view.label(makeLine("caption"), { text: "stage.keys.where" });
   const close = makeButton(view, "stage.keys.close", () => help.close(), { autofocus: "" });
   const sheet = /** @type {HTMLDialogElement} */ (make("dialog", { class: "cnnvis-help", "aria-labelledby": title.id },
     make("div", { class: "cnnvis-head" }, title, close), make("table", {}, rows), where));

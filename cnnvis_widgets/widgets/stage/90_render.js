@@ -65,6 +65,7 @@ function createView(ownModel, el, signal) {
     model, root, signal, t, sync, label,
     data: { maps: null, heat: null, detail: null, weights: null, effect: null, graph: null, frame: 0 },
     unit: 0,
+    get path() { return model.get("layer")?.path ?? ""; },
     hover: null,
     linked: NOTHING_LINKED,
     links: /** @type {any} */ (null),
@@ -196,7 +197,7 @@ function createView(ownModel, el, signal) {
     show(pin.element, !!view.data.maps);
     root.classList.toggle("cnnvis-stale", tinted && !model.get("growing"));
     put(root, {
-      "data-frame": view.data.frame, "data-unit": view.unit, "data-layer": model.get("layer")?.path ?? "",
+      "data-frame": view.data.frame, "data-unit": view.unit, "data-layer": view.path,
       "data-painted": ++painted, "data-target": view.classes.shown(),
     });
   }
