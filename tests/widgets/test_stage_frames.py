@@ -17,12 +17,13 @@ POINT = """([selector, x, y]) => {
   const at = { bubbles: true, clientX: box.left + x * box.width, clientY: box.top + y * box.height };
   canvas.dispatchEvent(new PointerEvent("pointermove", at));
 }"""
-# What a script reads of an element between a write and the next frame makes the browser lay out the page there and then.
+# What a script reads of an element between a write and the next frame makes the browser lay out the page at once.
 READS = """() => {
   window.read = [];
   const note = (owner, name) => {
     const { get, set } = Object.getOwnPropertyDescriptor(owner, name);
-    Object.defineProperty(owner, name, { configurable: true, set, get() { window.read.push(name); return get.call(this); } });
+    const seen = function () { window.read.push(name); return get.call(this); };
+    Object.defineProperty(owner, name, { configurable: true, set, get: seen });
   };
   for (const name of ["clientWidth", "clientHeight", "scrollTop"]) note(Element.prototype, name);
   for (const name of ["offsetWidth", "offsetHeight"]) note(HTMLElement.prototype, name);
