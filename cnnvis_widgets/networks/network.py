@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import functools
 import hashlib
 import operator
+import threading
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -104,6 +106,13 @@ class Network:
         )  # runs the model symbolically: what cannot be used is refused now, not at the first picture
         self._watched = _some_vectors(model)
         self._weights_known = _fingerprint(self._watched)
+        self._steady: int | None = None  # the thread that takes the weights for unchanged
+        # Shape and bytes of the last picture, then what `seen` said of it.
+        self._last_seen: tuple[tuple[int, ...], bytes, tuple[bytes, np.ndarray]] = (
+            (),
+            b"",
+            (b"", np.empty(0)),
+        )
 
     def __repr__(self) -> str:
         height, width = self.input_size
@@ -255,6 +264,7 @@ class Network:
         """
         other = copy.copy(self)
         other.memory = Memory(self.memory.limit // 4)
+        other._steady = None
         other.probe = probe or self.probe
         return other
 
@@ -268,6 +278,18 @@ class Network:
         if weights != self._weights_known:
             self.forget()
             self._weights_known = weights
+
+    @contextlib.contextmanager
+    def steady(self) -> Iterator[None]:
+        """Within it this thread does not look for new weights again: what it asks there belongs together."""
+        before = self._steady
+        if before != threading.get_ident():
+            self.notice_new_weights()
+        self._steady = threading.get_ident()
+        try:
+            yield
+        finally:
+            self._steady = before
 
     @functools.cached_property
     def preflight(self) -> Preflight:
@@ -291,11 +313,19 @@ class Network:
     def seen(self, image: np.ndarray) -> tuple[bytes, np.ndarray]:
         """An RGB uint8 image as the network sees it, resized to ``input_size``, after its key for `memory`.
 
-        Two photographs that look the same at that size share a key, and all answers.
+        Two photographs that look the same at that size share a key, and all answers. Read-only.
         """
-        self.notice_new_weights()
-        pixels = resize(image, self.input_size)
-        return hashlib.blake2b(pixels.data, digest_size=16).digest(), pixels
+        if self._steady != threading.get_ident():
+            self.notice_new_weights()
+        shape, content, seen = self._last_seen
+        if (
+            image.shape != shape or image.tobytes() != content
+        ):  # most questions are about the picture of the last one
+            pixels = resize(image, self.input_size)
+            pixels.setflags(write=False)
+            seen = hashlib.blake2b(pixels.data, digest_size=16).digest(), pixels
+            self._last_seen = (image.shape, image.tobytes(), seen)
+        return seen
 
     def prepare(self, image: Any) -> np.ndarray:
         """The model's input (1, H, W, C) float32 for an image (all that `load_image` takes), the whole of it resized.

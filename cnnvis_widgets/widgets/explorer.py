@@ -41,9 +41,6 @@ from cnnvis_widgets.widgets.stage import Stage
 from cnnvis_widgets.widgets.state import State
 from cnnvis_widgets.widgets.words import heat_words, progress_words
 
-_CLASSES_OFFERED = 10
-_IDLE_SECONDS = 0.2
-_LONGER_IDLE_SECONDS = 1.0
 _ECHO_SECONDS = 1.0
 _IDLE_SECONDS = 1.0  # after which parts make ready what is likely to be asked for
 
@@ -82,6 +79,7 @@ class Explorer(widgets.VBox):
         self._failure: BaseException | None = None
         self._choice_heard = 0  # the stage's `target_choice`, as a person or we ourselves said it last
         self._choices_said: dict[int, float] = {}  # when: the browser echoes what it is told
+        self._target_heard: Any = None  # the class dropdown's value, as its observer has heard it
         self._updating: int | None = None  # the thread that is changing controls itself
         self._wishing = threading.RLock()
 
@@ -103,6 +101,7 @@ class Explorer(widgets.VBox):
         self._set_appearance(self._wanted)
         offer(self.controls.network, self.shelf.network_names, self._wanted.network)
         offer(self.controls.image, self.shelf.image_names, self._wanted.image)
+        self._target_heard = self.controls.target.value
         self._observe()
         self._parts = [part(self) for part in PARTS]
         for widget in (*self.controls.every(), *self.children):
@@ -313,12 +312,17 @@ class Explorer(widgets.VBox):
         self, control: widgets.Widget, wish: Callable[[Any], dict[str, Any]], trait: str = "value"
     ) -> None:
         def changed(event) -> None:
-            if (
-                threading.get_ident() != self._updating
-                and event.new is not None
-                and (changes := wish(event.new))
-            ):
-                self.wish(**changes)
+            with (
+                self._wishing
+            ):  # else a view could be published between what is heard here and what is wished
+                if control is self.controls.target:
+                    self._target_heard = event.new
+                if (
+                    threading.get_ident() != self._updating
+                    and event.new is not None
+                    and (changes := wish(event.new))
+                ):
+                    self.wish(**changes)
 
         control.observe(changed, trait)
 
@@ -382,7 +386,8 @@ class Explorer(widgets.VBox):
     def _show(self, ticket: Ticket, wanted: State) -> Iterator[None] | None:
         if "photo" in self.panels and views.is_slow(wanted) and not self._is_explained(wanted):
             return self._show_growing(ticket, wanted)
-        self._replace(ticket, wanted, self.view_of(wanted, ticket))
+        with self.shelf.network(wanted.network).steady():
+            self._replace(ticket, wanted, self.view_of(wanted, ticket))
         return None
 
     def _show_growing(self, ticket: Ticket, wanted: State) -> Iterator[None]:
@@ -507,7 +512,8 @@ class Explorer(widgets.VBox):
             controls.unit.max = shown.maps.layer.units - 1
             if state.unit != self.stage.unit:
                 controls.unit.value = state.unit
-            controls.show_classes(network.class_names, state.target)
+            if controls.target.value == self._target_heard:  # else a person's newer choice waits to be heard
+                controls.show_classes(network.class_names, state.target)
             controls.method.value = find_method(state.method).name
             controls.augment.value = state.augment
             controls.recipe.value = state.recipe

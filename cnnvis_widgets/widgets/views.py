@@ -43,10 +43,11 @@ def view_of(
         ticket.check()
     image = shelf.image(wanted.image)
     layer = network.layer(wanted.layer)
-    if heatmap is None and explained:
-        heatmap = explained_by(network, image, wanted)  # first: its one pass records the maps as well
-    maps = feature_maps(network, image, layer)
-    predictions = network.predict(image, top=_CLASSES_OFFERED)
+    with network.steady():
+        if heatmap is None and explained:
+            heatmap = explained_by(network, image, wanted)  # first: its one pass records the maps as well
+        maps = feature_maps(network, image, layer)
+        predictions = network.predict(image, top=_CLASSES_OFFERED)
     unit, position = _existing_unit(wanted.unit, maps), _existing_position(wanted.position, maps)
     state = wanted.with_changes(layer=layer.path, unit=unit, position=position)
     return Shown(state, network, image, maps, heatmap, tuple(predictions))

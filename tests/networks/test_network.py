@@ -160,6 +160,32 @@ class TestMemory:
         network.model.set_weights([weight * 0.5 for weight in network.model.get_weights()])
         assert not np.allclose(network.logits(image), before)
 
+    def test_what_is_asked_together_is_answered_with_one_look_at_the_weights(self, monkeypatch):
+        network, image, looks = Network(functional().model), picture(), []
+        notice = network.notice_new_weights
+        monkeypatch.setattr(
+            network, "notice_new_weights", lambda: (looks.append(threading.get_ident()), notice())
+        )
+        with network.steady():
+            before = network.logits(image)
+            with network.steady():
+                network.model.set_weights([weight * 0.5 for weight in network.model.get_weights()])
+                assert network.logits(image) is before and looks == [threading.get_ident()]
+            other = threading.Thread(
+                target=network.logits, args=(image,)
+            )  # who did not ask for that sees them
+            other.start()
+            other.join()
+            assert len(looks) == 2
+        assert not np.allclose(network.logits(image), before)
+
+    def test_a_picture_changed_in_place_is_another_picture(self):
+        network, image = Network(functional().model), picture()
+        before = network.seen(image)[0]
+        assert network.seen(image.copy())[0] == before
+        image[0, 0] ^= 255
+        assert network.seen(image)[0] != before
+
     def test_training_the_head_alone_is_noticed(self):
         network, image = Network(functional().model), picture()
         for layer in network.model.layers[:-1]:

@@ -784,3 +784,27 @@ def test_an_echo_of_an_older_class_is_no_new_wish(explorer):
     explorer.stage.target_choice = 5  # the browser's dropdown says what it was told first
     time.sleep(0.1)
     assert explorer.state["target"] == 7
+
+
+def test_a_class_chosen_while_an_older_one_is_being_shown_is_not_turned_back(explorer, monkeypatch):
+    """The dropdown has the newer one before anybody has heard of it: neither it nor the stage may go back."""
+    dropdown, update, choosing = explorer.controls.target, explorer._update_controls, []
+
+    def choose_meanwhile(shown):
+        if shown.state.target == 3 and not choosing:
+            thread = threading.Thread(target=setattr, args=(dropdown, "value", 4))
+            thread.start()
+            choosing.append(thread)
+            wait_until(lambda: dropdown.value == 4)
+        update(shown)
+
+    explorer.update(target=2)
+    monkeypatch.setattr(explorer, "_update_controls", choose_meanwhile)
+    said = []
+    dropdown.observe(lambda change: said.append(change.new), "value")
+    explorer.stage.observe(lambda change: said.append(change.new - 1), "target_choice")
+    dropdown.value = 3
+    wait_until(lambda: choosing)
+    choosing[0].join()
+    assert explorer.state["target"] == 4
+    assert said == [3, 4]

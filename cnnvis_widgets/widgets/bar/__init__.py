@@ -12,6 +12,7 @@ import anywidget
 import traitlets
 
 from cnnvis_widgets.locale import sentences
+from cnnvis_widgets.widgets.stage import join_modules, plain_style
 
 _FOLDER = Path(__file__).parent
 
@@ -19,8 +20,8 @@ _FOLDER = Path(__file__).parent
 class Bar(anywidget.AnyWidget):
     """Shows ``address`` and, where ``code_wanted``, ``code``; calls back with what a person types."""
 
-    _esm = (_FOLDER / "bar.js").read_text(encoding="utf-8")
-    _css = (_FOLDER / "bar.css").read_text(encoding="utf-8")
+    _esm = join_modules([_FOLDER / "bar.js"])
+    _css = plain_style(_FOLDER / "bar.css")
 
     address = traitlets.Unicode().tag(sync=True)
     code = traitlets.Unicode().tag(sync=True)

@@ -42,22 +42,10 @@ function onZoomWheel(element, signal, zoomed) {
 
 /** The buttons − and +. @param {View} view @param {string} what its sentences' name @param {(by: number) => void} zoomed */
 function makeZoomButtons(view, what, zoomed) {
-  const buttons = [1 / ZOOM_STEP, ZOOM_STEP].map((by) => {
-    const button = make("button", { type: "button", class: "cnnvis-button" });
-    button.addEventListener("click", () => zoomed(by), { signal: view.signal });
-    return button;
+  const buttons = ["out", "in"].map((way, i) => {
+    const button = makeButton(view, `stage.zoom.${way}_sign`, () => zoomed(i ? ZOOM_STEP : 1 / ZOOM_STEP));
+    return view.label(button, { "aria-label": `stage.zoom.${way}`, title: `stage.zoom.${what}_hint` });
   });
   const element = make("div", { class: "cnnvis-choice cnnvis-zoom", role: "group" }, ...buttons);
-  return {
-    element,
-    paint() {
-      element.setAttribute("aria-label", view.t(`stage.zoom.${what}`));
-      buttons.forEach((button, i) => {
-        const words = view.t(`stage.zoom.${i ? "in" : "out"}`);
-        setText(button, view.t(`stage.zoom.${i ? "in" : "out"}_sign`));
-        button.setAttribute("aria-label", words);
-        button.title = `${words}. ${view.t(`stage.zoom.${what}_hint`)}`;
-      });
-    },
-  };
+  return view.label(element, { "aria-label": `stage.zoom.${what}` });
 }

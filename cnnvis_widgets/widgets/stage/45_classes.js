@@ -98,7 +98,7 @@ function createClasses(view) {
     const values = {
       method: model.get("method"),
       network: model.get("network"),
-      layer: model.get("layer")?.path ?? "",
+      layer: view.path,
       name: model.get("class_names")?.[target] ?? "",
       score: logit === undefined ? "?" : logit.toFixed(2),
     };
@@ -151,7 +151,7 @@ function createClasses(view) {
  */
 function makeClassList(view) {
   const { signal, t, classes } = view;
-  const element = make("ol", { class: "cnnvis-classes" });
+  const element = view.label(make("ol", { class: "cnnvis-classes" }), { "aria-label": "stage.classes" });
   const newList = createMemo();
   /** @type {{button: HTMLElement, index: number}[]} */
   let rows = [];
@@ -202,13 +202,10 @@ function makeClassList(view) {
       const list = classes.listed();
       if (newList(JSON.stringify(list))) build();
       show(element, list.length > 0);
-      element.setAttribute("aria-label", t("stage.classes"));
       rows.forEach(({ button, index }, i) => {
         const { name, probability, logit } = list[i];
         const words = t("stage.classes.row", { name, share: formatShare(probability), score: logit.toFixed(2) });
-        button.setAttribute("aria-label", words);
-        button.title = `${words}. ${t("stage.classes_hint")}`;
-        button.setAttribute("aria-pressed", String(index === classes.chosen()));
+        put(button, { "aria-label": words, title: `${words}. ${t("stage.classes_hint")}`, "aria-pressed": index === classes.chosen() });
         button.classList.toggle("cnnvis-class-shown", index === classes.shown());
       });
     },

@@ -9,7 +9,10 @@
  * @property {AbortSignal} signal
  * @property {Data} data
  * @property {number} unit the selected unit, within bounds
+ * @property {string} path of the layer
  * @property {(key: string, values?: Record<string, unknown>) => string} t
+ * @property {<T extends Element>(element: T, words: Record<string, string>) => T} label words that only the language changes:
+ *   sentences by attribute, "text" for the content; where there is no such sentence, nothing is written
  * @property {() => void} schedule paint in the next animation frame
  * @property {ReturnType<typeof createSync>} sync
  * @property {(unit: number) => void} select
@@ -39,14 +42,31 @@ function make(tag, attributes = {}, ...children) {
   return element;
 }
 
-/** @param {HTMLElement} element @param {string} text */
+// What is there already is not written again: each write costs a pass over styles or layout, even of the same value.
+
+/** @param {Element} element @param {string} text */
 function setText(element, text) {
   if (element.textContent !== text) element.textContent = text;
 }
 
+/** @param {Element} element @param {Record<string, unknown>} attributes */
+function put(element, attributes) {
+  for (const [name, value] of Object.entries(attributes)) {
+    if (element.getAttribute(name) !== String(value)) element.setAttribute(name, String(value));
+  }
+}
+
 /** @param {HTMLElement} element @param {boolean} shown */
 function show(element, shown) {
-  element.hidden = !shown;
+  if (element.hidden === shown) element.hidden = !shown;
+}
+
+/** A button, named and explained by the sentences `key` and `key`_hint. @param {View} view @param {string} key
+ * @param {() => void} act @param {Record<string, string>} attributes @returns {HTMLButtonElement} */
+function makeButton(view, key, act, attributes = {}) {
+  const button = make("button", { type: "button", class: "cnnvis-button", ...attributes });
+  button.addEventListener("click", act, { signal: view.signal });
+  return /** @type {HTMLButtonElement} */ (view.label(button, { text: key, title: `${key}_hint` }));
 }
 
 /** A button with nothing behind it, for there is no kernel: it stays where it is and says so.
@@ -54,7 +74,7 @@ function show(element, shown) {
 function disableAbsent(view, button, name) {
   const absent = (view.model.get("absent") ?? []).includes(name);
   button.toggleAttribute("disabled", absent);
-  if (absent) button.title = view.t("stage.absent");
+  if (absent) put(button, { title: view.t("stage.absent") });
   return absent;
 }
 
@@ -69,28 +89,83 @@ function createMemo() {
   };
 }
 
+/** A line of words. @param {string} name */
+function makeLine(name) {
+  return make("p", { class: `cnnvis-${name}` });
+}
+
+/** How far long work has come. @param {View} view @param {string} key of its name */
+function makeProgress(view, key) {
+  const fill = make("div", { class: "cnnvis-fill" });
+  const element = make("div", { class: "cnnvis-progress", role: "progressbar", "aria-valuemin": "0" }, fill);
+  view.label(element, { "aria-label": key });
+  return {
+    element,
+    /** @param {boolean} running @param {number} step @param {number} steps @param {string[]} words */
+    paint(running, step, steps, words) {
+      element.classList.toggle("cnnvis-idle", !running);
+      fill.style.width = steps ? `${clamp((100 * step) / steps, 0, 100)}%` : "0";
+      put(element, { "aria-valuemax": steps, "aria-valuenow": step, "aria-valuetext": words.join(", ") });
+    },
+  };
+}
+
+/** @param {Record<string, string>} attributes @returns {HTMLCanvasElement} */
+function makeCanvas(attributes) {
+  return /** @type {HTMLCanvasElement} */ (make("canvas", attributes));
+}
+
 /** A panel: heading, place for a canvas, lines below. @param {string} name @param {string} role of the canvas */
 function makePanel(name, role) {
   const title = make("h3", { class: "cnnvis-title" });
   const head = make("div", { class: "cnnvis-head" }, title);
-  const canvas = /** @type {HTMLCanvasElement} */ (make("canvas", { class: `cnnvis-${name}` }));
-  if (role) canvas.setAttribute("role", role);
-  const note = make("p", { class: "cnnvis-note" });
+  const canvas = makeCanvas({ class: `cnnvis-${name}`, ...(role && { role }) });
+  const note = makeLine("note");
   const view = make("div", { class: "cnnvis-view" }, canvas, note);
   const element = make("section", { class: `cnnvis-panel cnnvis-panel-${name}` }, head, view);
   note.hidden = true;
   return { element, head, title, view, canvas, note };
 }
 
+// Sizes as last seen. To ask for one after a write makes the browser lay out the whole page then and there.
+/** @type {WeakMap<Element, [number, number]>} */
+const rooms = new WeakMap();
+const roomWatch = new ResizeObserver((entries) => entries.forEach(({ target }) => rooms.delete(target)));
+
+/** The width and height within an element, in CSS pixels. @param {Element} place @returns {[number, number]} */
+function roomOf(place) {
+  const room = rooms.get(place) ?? [place.clientWidth, place.clientHeight];
+  if (!rooms.has(place)) roomWatch.observe(place);
+  rooms.set(place, room);
+  return room;
+}
+
 /**
  * The canvas fitted into its place, with as many pixels as the screen has there.
  * @param {HTMLCanvasElement} canvas @param {HTMLElement} place @param {number} h @param {number} w shape to keep
+ * @param {HTMLElement} [owner] element that is told the shape, and takes it
  * @returns {[number, number]} height and width in pixels; 0 where nothing can be seen
  */
-function fitCanvas(canvas, place, h, w) {
-  if (!place.clientWidth || !place.clientHeight) return [0, 0];
-  const [width, height] = contain(place.clientWidth, place.clientHeight, w, h);
-  return sizeCanvas(canvas, width, height);
+function fitCanvas(canvas, place, h, w, owner) {
+  const aspect = String(w / h);
+  if (owner && owner.style.getPropertyValue("--cnnvis-aspect") !== aspect) {
+    owner.style.setProperty("--cnnvis-aspect", aspect);
+    rooms.delete(place);
+  }
+  const [wide, tall] = roomOf(place);
+  return wide && tall ? sizeCanvas(canvas, ...contain(wide, tall, w, h)) : [0, 0];
+}
+
+/** A photograph on white, as large as a canvas. @param {HTMLCanvasElement} canvas @param {CanvasImageSource} photo
+ * @returns {ImageData} */
+function drawPhoto(canvas, photo) {
+  const { width, height } = canvas;
+  const context = pen(canvas, true);
+  context.imageSmoothingQuality = "high";
+  context.fillStyle = "#fff";
+  context.fillRect(0, 0, width, height);
+  context.drawImage(photo, 0, 0, width, height);
+  return context.getImageData(0, 0, width, height);
 }
 
 /** @param {HTMLCanvasElement} canvas @param {number} width @param {number} height in CSS pixels @returns {[number, number]} */
@@ -110,6 +185,16 @@ function sizeCanvas(canvas, width, height) {
 /** @param {HTMLCanvasElement} canvas @param {boolean} [read] pixels will be read back */
 function pen(canvas, read = false) {
   return /** @type {CanvasRenderingContext2D} */ (canvas.getContext("2d", { willReadFrequently: read }));
+}
+
+/** Scroll until a tile is seen. @param {HTMLElement} place @param {GridLayout} layout @param {number} tile @param {number} top
+ * where it is scrolled to @returns {boolean} whether it had to be */
+function scrollIntoSight(place, layout, tile, top) {
+  const y = tileCorner(layout, tile)[1];
+  const [, tall] = roomOf(place);
+  const to = y < top ? y - layout.gap : y + layout.height > top + tall ? y + layout.height + layout.gap - tall : top;
+  if (to !== top) place.scrollTop = to;
+  return to !== top;
 }
 
 /** The pointer as a share of an element's width and height. @param {MouseEvent} event @returns {[number, number]} x, y in 0..1 */
@@ -146,6 +231,7 @@ function enclose(context, [x, y, width, height], line, beyond = {}) {
   context.strokeRect(left, top, right - left, bottom - top);
   context.lineWidth = line;
   context.strokeStyle = "#fff";
+  if (!Object.values(beyond).some(Boolean)) return context.strokeRect(left, top, right - left, bottom - top);
   for (const [side, ...ends] of /** @type {[string, number, number, number, number][]} */ ([
     ["top", left, top, right, top], ["bottom", left, bottom, right, bottom],
     ["left", left, top, left, bottom], ["right", right, top, right, bottom],
@@ -162,7 +248,7 @@ function enclose(context, [x, y, width, height], line, beyond = {}) {
 /** A canvas over a panel's picture, for a mark that moves without the picture being painted anew.
  * @param {{canvas: HTMLCanvasElement}} panel @param {number} [weight] of its lines in CSS pixels */
 function makeMarks({ canvas }, weight = 1) {
-  const marks = /** @type {HTMLCanvasElement} */ (make("canvas", { class: "cnnvis-marks", "aria-hidden": "true" }));
+  const marks = makeCanvas({ class: "cnnvis-marks", "aria-hidden": "true" });
   canvas.after(marks);
   const fresh = createMemo();
   /** @param {Span | null} span @param {number} rows @param {number} columns that the picture shows
@@ -170,11 +256,10 @@ function makeMarks({ canvas }, weight = 1) {
   return (span, rows, columns, beyond) => {
     const { width, height } = canvas;
     if (!fresh(span?.top, span?.bottom, span?.left, span?.right, rows, columns, beyond && JSON.stringify(beyond), width, height)) return;
-    marks.width = width; // clears it
-    marks.height = height;
-    marks.style.width = canvas.style.width;
-    marks.style.height = canvas.style.height;
-    const line = Math.max(1, Math.round((weight * width) / (canvas.clientWidth || width)));
+    const shown = parseFloat(canvas.style.width) || width;
+    sizeCanvas(marks, shown, parseFloat(canvas.style.height) || height);
+    pen(marks).clearRect(0, 0, width, height);
+    const line = Math.max(1, Math.round((weight * width) / shown));
     if (span) enclose(pen(marks), spanRect(span, rows, columns, width, height), line, beyond);
   };
 }

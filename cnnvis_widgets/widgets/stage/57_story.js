@@ -12,19 +12,19 @@ function createStoryPanel(view) {
   const { model, signal, t } = view;
   const count = make("span", { class: "cnnvis-story-count" });
   const title = make("h3", { class: "cnnvis-title" });
-  const button = (/** @type {string} */ name) => make("button", { type: "button", class: "cnnvis-button", "data-story": name });
-  const [before, after, reveal] = ["before", "after", "reveal"].map(button);
+  const button = (/** @type {string} */ name, /** @type {() => void} */ act) => makeButton(view, `stage.story.${name}`, act, { "data-story": name });
+  const before = button("before", () => stepStory(view, -1));
+  const after = button("after", () => stepStory(view, 1));
+  const reveal = button("reveal", () => { revealed = storyStep(model); view.schedule(); });
   const text = make("div", { class: "cnnvis-story-text" });
   const answer = make("div", { class: "cnnvis-story-text cnnvis-story-answer", "aria-live": "polite" });
   const head = make("div", { class: "cnnvis-head" }, title, count, before, after);
   const element = make("section", { class: "cnnvis-panel-story", tabindex: "-1" }, head, text, reveal, answer);
+  view.label(element, { "aria-label": "stage.story.label" });
   let revealed = -1; // the step whose answer is seen
   /** @type {{element: HTMLElement, place: Place}[]} */
   let phrases = [];
-  const [newStep, newWords] = [createMemo(), createMemo()];
-  before.addEventListener("click", () => stepStory(view, -1), { signal });
-  after.addEventListener("click", () => stepStory(view, 1), { signal });
-  reveal.addEventListener("click", () => { revealed = storyStep(model); view.schedule(); }, { signal });
+  const newStep = createMemo();
   model.on("change:story_step", view.schedule);
   signal.addEventListener("abort", () => model.off("change:story_step", view.schedule));
 
@@ -54,13 +54,7 @@ function createStoryPanel(view) {
         text.replaceChildren(...build(step.blocks));
         answer.replaceChildren(...build(step.answer));
       }
-      if (newWords(model.get("texts"), number, story.length)) {
-        setText(count, t("stage.story.count", { step: number + 1, steps: story.length }));
-        setText(before, t("stage.story.before"));
-        setText(after, t("stage.story.after"));
-        setText(reveal, t("stage.story.reveal"));
-        element.setAttribute("aria-label", t("stage.story.label"));
-      }
+      setText(count, t("stage.story.count", { step: number + 1, steps: story.length }));
       setText(title, step.title);
       before.toggleAttribute("disabled", number === 0);
       after.toggleAttribute("disabled", number === story.length - 1);
@@ -70,7 +64,7 @@ function createStoryPanel(view) {
       // Whatever had the focus may be gone or disabled: keys must go on being heard.
       if (focused && !document.activeElement?.matches(".cnnvis-panel-story :enabled")) element.focus({ preventScroll: true });
       phrases.forEach(({ element: phrase, place }) => phrase.classList.toggle("cnnvis-lit", isPointedAt(view, place)));
-      Object.assign(view.root.dataset, { step: String(number), answered: String(step.answer.length > 0 && !hidden) });
+      put(view.root, { "data-step": number, "data-answered": step.answer.length > 0 && !hidden });
     },
   };
 }

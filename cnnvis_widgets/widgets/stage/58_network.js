@@ -7,7 +7,7 @@ const ROW_LEAST = 9;
 /** @param {View} view @returns {Panel} */
 function createNetworkPanel(view) {
   const { model, signal, t } = view;
-  const words = make("p", { class: "cnnvis-strip-words" });
+  const words = makeLine("strip-words");
   const list = make("div", { class: "cnnvis-strip", role: "listbox", tabindex: "0", "aria-orientation": "horizontal" });
   const name = make("span", { class: "cnnvis-strip-name", "aria-hidden": "true" });
   const element = make("section", { class: "cnnvis-panel-network" }, words, list, make("div", { class: "cnnvis-strip-names" }, name));
@@ -27,8 +27,11 @@ function createNetworkPanel(view) {
   let focus = 0; // the layer whose block is open
   let cursor = 0; // the layer that the keys are at, or the first of the folded block that they are at
   let pointed = -1; // the item under the pointer
-  const [newLayer, newFold, newWords, newMarks] = Array.from({ length: 4 }, createMemo);
+  /** @type {HTMLElement[]} */
+  let options = [];
+  const [newLayer, newFold, newWords, newMarks, newPointed] = Array.from({ length: 5 }, createMemo);
 
+  const room = () => roomOf(list)[0];
   const itemOf = (/** @type {number} */ node) => items.findIndex(({ last }) => last >= node);
   const nodeOf = (/** @type {StripItem} */ { first, last }) => (first === last ? view.data.graph?.nodes[first] : undefined);
 
@@ -83,10 +86,10 @@ function createNetworkPanel(view) {
   /** @param {Graph} graph */
   function build(graph) {
     tall = Math.max(STRIP_TALL, layout.rows * ROW_LEAST);
-    pitch = Math.min(STRIP_MOST, list.clientWidth / layout.columns);
+    pitch = Math.min(STRIP_MOST, room() / layout.columns);
     const row = tall / layout.rows;
     list.style.height = `${tall}px`;
-    const options = items.map((item, i) => {
+    options = items.map((item, i) => {
       const node = nodeOf(item);
       const option = make("div", { class: "cnnvis-layer", role: "option", id: `${view.root.id}-layer-${i}` });
       option.dataset.kind = node ? node.kind : "folded";
@@ -109,38 +112,36 @@ function createNetworkPanel(view) {
     paint() {
       const { graph } = view.data;
       if (graph) show(element, true);
-      element.style.visibility = graph ? "" : "hidden"; // between two networks it keeps its place
-      if (!graph || !list.clientWidth) return;
+      element.classList.toggle("cnnvis-unseen", !graph); // between two networks it keeps its place
+      if (!graph || !room()) return;
       const current = graph.places.get(model.get("layer")?.path) ?? -1;
       if (newLayer(graph, current)) focus = cursor = Math.max(0, current);
-      const fresh = newFold(graph, focus, list.clientWidth);
+      const fresh = newFold(graph, focus, room());
       if (fresh) {
-        items = foldStrip(graph.nodes, focus, list.clientWidth);
+        items = foldStrip(graph.nodes, focus, room());
         layout = stripLayout(items);
         pointed = -1;
         build(graph);
       }
-      const options = /** @type {HTMLElement[]} */ ([...list.querySelectorAll(".cnnvis-layer")]);
       if (newWords(model.get("texts"), model.get("network")) || fresh) {
-        list.setAttribute("aria-label", t("stage.network.label", { network: model.get("network") ?? "" }));
-        options.forEach((option, i) => option.setAttribute("aria-label", describe(items[i], graph)));
+        put(list, { "aria-label": t("stage.network.label", { network: model.get("network") ?? "" }) });
+        options.forEach((option, i) => put(option, { "aria-label": describe(items[i], graph) }));
       }
       const [here, at] = [current < 0 ? -1 : itemOf(current), itemOf(cursor)];
       if (newMarks(here, at) || fresh) {
         options.forEach((option, i) => {
-          option.setAttribute("aria-selected", String(i === here));
+          put(option, { "aria-selected": i === here });
           option.classList.toggle("cnnvis-cursor", i === at);
         });
-        list.setAttribute("aria-activedescendant", options[at]?.id ?? "");
+        put(list, { "aria-activedescendant": options[at]?.id ?? "" });
       }
-      options.forEach((option, i) => option.classList.toggle("cnnvis-pointed", i === pointed));
+      if (newPointed(pointed) || fresh) options.forEach((option, i) => option.classList.toggle("cnnvis-pointed", i === pointed));
       const said = pointed >= 0 ? pointed : document.activeElement === list ? at : here;
       setText(words, items[said] ? describe(items[said], graph) : t("stage.network.label", { network: model.get("network") ?? "" }));
-      list.style.cursor = options[pointed]?.hasAttribute("aria-disabled") ? "default" : "pointer";
       setText(name, here < 0 ? "" : graph.nodes[current].path);
       const place = here < 0 ? 0 : (layout.column[here] + 0.5) * pitch;
       name.style.left = `${place}px`;
-      name.style.transform = `translateX(${(-100 * place) / list.clientWidth}%)`; // at the ends it stays within the strip
+      name.style.transform = `translateX(${(-100 * place) / room()}%)`; // at the ends it stays within the strip
     },
   };
 }

@@ -9,22 +9,23 @@ function createPhotoPanel(view) {
   const { model, signal, t } = view;
   const panel = makePanel("photo", "img");
   const { canvas, note } = panel;
-  const browse = make("button", { type: "button", class: "cnnvis-button" });
+  const browse = makeButton(view, "stage.photo.open", () => input.click());
   const input = /** @type {HTMLInputElement} */ (make("input", { type: "file", accept: "image/*,video/*", hidden: "" }));
   const camera = view.camera;
-  const record = make("button", { type: "button", class: "cnnvis-button" });
-  const keep = make("button", { type: "button", class: "cnnvis-button" });
+  const record = makeButton(view, "", () => (camera.isOn() ? camera.stop() : camera.startCamera()));
+  const keep = makeButton(view, "stage.camera.keep", camera.keep);
+  view.label(panel.title, { text: "stage.photo.title" });
   panel.head.append(record, browse, input);
   const sign = make("span", { class: "cnnvis-on", role: "status" });
   const rate = make("span", { class: "cnnvis-rate" });
   const strip = make("div", { class: "cnnvis-live" }, sign, rate, keep);
   panel.head.after(strip);
-  const readout = make("p", { class: "cnnvis-readout" });
-  const ramp = /** @type {HTMLCanvasElement} */ (make("canvas", { class: "cnnvis-ramp", "aria-hidden": "true" }));
+  const readout = makeLine("readout");
+  const ramp = makeCanvas({ class: "cnnvis-ramp", "aria-hidden": "true" });
   const [low, high] = [make("span"), make("span")];
   const legend = make("div", { class: "cnnvis-legend" }, low, ramp, high);
-  const caption = make("p", { class: "cnnvis-caption" });
-  const sees = make("p", { class: "cnnvis-sees" });
+  const caption = makeLine("caption");
+  const sees = makeLine("sees");
   const scales = makeChoice(view, "heat_scale", ["own", "shared"], () => view.classes.canShare());
   const list = makeClassList(view);
   panel.element.append(readout, legend, scales.element, list.element, caption, sees); // the list must stay under the pointer
@@ -41,9 +42,6 @@ function createPhotoPanel(view) {
 
   canvas.addEventListener("pointermove", (event) => { pointer = pointerShare(event); view.point("photo", pointer); }, { signal });
   canvas.addEventListener("pointerleave", () => { pointer = null; view.point("photo", null); }, { signal });
-  browse.addEventListener("click", () => input.click(), { signal });
-  record.addEventListener("click", () => (camera.isOn() ? camera.stop() : camera.startCamera()), { signal });
-  keep.addEventListener("click", () => camera.keep(), { signal });
   input.addEventListener("change", () => { sendPicture(view, input.files?.[0]); input.value = ""; }, { signal });
 
   /** The camera's sign, its button and how fast it goes. */
@@ -51,13 +49,11 @@ function createPhotoPanel(view) {
     const on = camera.isOn();
     const pace = camera.rate();
     setText(record, t(on ? "stage.camera.stop" : "stage.camera.start"));
-    record.title = t(on ? "stage.camera.stop_hint" : "stage.camera.start_hint");
+    put(record, { title: t(on ? "stage.camera.stop_hint" : "stage.camera.start_hint") });
     record.classList.toggle("cnnvis-recording", on);
     show(record, disableAbsent(view, record, "camera") || on || model.get("uploads") !== false);
     setText(sign, on ? t(camera.isFile() ? "stage.camera.video" : "stage.camera.on") : "");
     setText(rate, Number.isFinite(pace) ? t("stage.camera.rate", { rate: pace.toFixed(1) }) : t("stage.camera.waiting"));
-    setText(keep, t("stage.camera.keep"));
-    keep.title = t("stage.camera.keep_hint");
     show(strip, on);
   }
 
@@ -67,12 +63,9 @@ function createPhotoPanel(view) {
     const live = shown !== view.photo.bitmap();
     const [rows, columns] = live && shown ? [shown.height, shown.width] : model.get("photo_size") ?? [0, 0];
     const name = live ? t("stage.camera.picture") : model.get("photo_name") || t("stage.photo.unnamed");
-    setText(panel.title, t("stage.photo.title"));
-    setText(browse, t("stage.photo.open"));
-    browse.title = t("stage.photo.open_hint");
     show(browse, disableAbsent(view, browse, "picture") || model.get("uploads") !== false);
     setText(caption, heat?.caption || [model.get("network"), name].filter(Boolean).join(" · "));
-    canvas.setAttribute("aria-label", t("stage.photo.alt", { name, caption: heat?.caption ?? "" }));
+    put(canvas, { "aria-label": t("stage.photo.alt", { name, caption: heat?.caption ?? "" }) });
     let words = rows ? t("stage.photo.size", { name, height: rows, width: columns }) : "";
     if (pointer && rows) {
       const [y, x] = [Math.floor(pointer[1] * rows), Math.floor(pointer[0] * columns)];
@@ -111,18 +104,12 @@ function createPhotoPanel(view) {
       legend.classList.toggle("cnnvis-unseen", !heat || !shown);
       show(canvas, !!shown);
       if (!shown) return;
-      panel.element.style.setProperty("--cnnvis-aspect", String(shown.width / shown.height));
-      const [tall, wide] = fitCanvas(canvas, panel.view, shown.height, shown.width);
+      const [tall, wide] = fitCanvas(canvas, panel.view, shown.height, shown.width, panel.element);
       if (!tall) return;
       if (newPhoto(shown, live?.number, tall, wide)) {
         base.width = wide;
         base.height = tall;
-        const context = pen(base, true);
-        context.imageSmoothingQuality = "high";
-        context.fillStyle = "#fff";
-        context.fillRect(0, 0, wide, tall);
-        context.drawImage(shown, 0, 0, wide, tall);
-        photo = context.getImageData(0, 0, wide, tall).data;
+        photo = drawPhoto(base, shown).data;
       }
       const { table, symmetric } = view.palette(!!heat?.signed);
       if (newHeat(heat?.values, heat?.high, symmetric, tall, wide)) {
@@ -139,13 +126,12 @@ function createPhotoPanel(view) {
       setText(low, symmetric ? "−1" : "0");
       const kind = symmetric ? "_signed" : heat && heat.high !== 1 ? "_shared" : "";
       setText(high, t(`stage.heat.most${kind}`));
-      legend.title = effect ? t("stage.effect.legend") : t(`stage.heat.legend${kind}`);
+      put(legend, { title: effect ? t("stage.effect.legend") : t(`stage.heat.legend${kind}`) });
       const { box } = view.linked;
       const [rows, columns] = view.data.graph?.input ?? [1, 1];
       mark(live ? null : box, rows, columns, box?.beyond);
       if (newRamp(table)) paintRamp(ramp, table);
-      view.root.dataset.photo = String(view.data.frame);
-      view.root.dataset.live = live ? String(live.number) : "";
+      put(view.root, { "data-photo": view.data.frame, "data-live": live?.number ?? "" });
     },
   };
 }

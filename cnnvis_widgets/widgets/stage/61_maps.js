@@ -16,8 +16,8 @@ function createMapsPanel(view) {
 
   const sorts = makeChoice(view, "sort", ["index", "strength", "class"], () => !!view.classes.weightsOf(view.classes.chosen()));
   const scales = makeChoice(view, "scale", ["map", "layer"]);
-  const readout = make("p", { class: "cnnvis-readout" });
-  const caption = make("p", { class: "cnnvis-caption" });
+  const readout = makeLine("readout");
+  const caption = makeLine("caption");
   let zoom = 1;
   const zoomed = (/** @type {number} */ by) => {
     zoom = clamp(zoom * by, 0.1, 16);
@@ -27,7 +27,7 @@ function createMapsPanel(view) {
   const zooms = makeZoomButtons(view, "maps", zoomed);
   onZoomWheel(panel.view, signal, zoomed);
   panel.head.after(make("div", { class: "cnnvis-tools" }, sorts.element, scales.element));
-  panel.head.append(zooms.element);
+  panel.head.append(zooms);
   panel.element.append(readout, caption);
 
   const base = document.createElement("canvas"); // the tiles without the selection
@@ -44,11 +44,13 @@ function createMapsPanel(view) {
   /** @type {{place: number, x: number, y: number} | null} */
   let hover = null;
   let spoken = 0;
-  const [newOrder, newTiles, newBase, newPlace, newWords] = Array.from({ length: 5 }, createMemo);
+  let scrolled = 0; // asking the element lays out the page
+  const [newOrder, newTiles, newBase, newFace, newPlace, newWords] = Array.from({ length: 6 }, createMemo);
+  view.label(panel.title, { text: "stage.maps.title" });
 
   const locate = (/** @type {PointerEvent} */ event) => {
     const box = canvas.getBoundingClientRect();
-    return tileAt(layout, order.length, event.clientX - box.left, event.clientY - box.top + panel.view.scrollTop);
+    return tileAt(layout, order.length, event.clientX - box.left, event.clientY - box.top + scrolled);
   };
   canvas.addEventListener("pointermove", (event) => {
     hover = locate(event);
@@ -59,7 +61,7 @@ function createMapsPanel(view) {
     const hit = locate(/** @type {PointerEvent} */ (event));
     if (hit) view.select(order[hit.place]);
   }, { signal });
-  panel.view.addEventListener("scroll", () => view.schedule(), { signal, passive: true });
+  panel.view.addEventListener("scroll", () => { scrolled = panel.view.scrollTop; view.schedule(); }, { signal, passive: true });
   panel.view.addEventListener("keydown", (event) => {
     if (event.altKey || event.ctrlKey || event.metaKey || !order.length) return;
     if ("+=-".includes(event.key)) {
@@ -77,20 +79,16 @@ function createMapsPanel(view) {
 
   /** @param {number} place */
   function scrollTo(place) {
-    const y = tileCorner(layout, place)[1];
-    const { scrollTop, clientHeight } = panel.view;
-    if (y < scrollTop) panel.view.scrollTop = y - layout.gap;
-    else if (y + layout.height > scrollTop + clientHeight) panel.view.scrollTop = y + layout.height + layout.gap - clientHeight;
+    if (scrollIntoSight(panel.view, layout, place, scrolled)) scrolled = panel.view.scrollTop;
   }
 
   /** @param {Maps} maps @param {number} ratio device pixels to a CSS pixel */
   function paintBase(maps, ratio) {
     const { table, symmetric } = view.palette(maps.signed);
-    const top = panel.view.scrollTop;
+    const top = scrolled;
     const { width: wide, height: tall } = canvas;
-    if (!newBase(tiles, order, layout, table, symmetric, model.get("scale"), top, wide, tall)) return;
-    base.width = wide;
-    base.height = tall;
+    if (!newBase(tiles, order, layout, table, symmetric, model.get("scale"), top, wide, tall)) return false;
+    [base.width, base.height] = [wide, tall];
     const picture = new ImageData(wide, tall);
     const pixels = new Uint32Array(picture.data.buffer);
     const pitch = layout.height + layout.gap;
@@ -116,6 +114,7 @@ function createMapsPanel(view) {
       const state = maps.state[order[place]];
       if (state) drawSign(context, px + size[0] / 2, py + size[1] / 2, Math.min(28 * ratio, Math.min(...size) * 0.5), state);
     }
+    return true;
   }
 
   /** The positions that other panels point at, in every tile in sight. @param {Maps} maps @param {number} ratio */
@@ -124,11 +123,11 @@ function createMapsPanel(view) {
     if (!cells || (cells.bottom - cells.top === maps.fullH - 1 && cells.right - cells.left === maps.fullW - 1)) return;
     const [wide, tall] = [Math.round(layout.width * ratio), Math.round(layout.height * ratio)];
     const [x, y, ...size] = spanRect(cells, maps.fullH, maps.fullW, wide, tall);
-    const { scrollTop, clientHeight } = panel.view;
+    const [, inSight] = roomOf(panel.view);
     for (let place = 0; place < order.length; place++) {
       const [left, top] = tileCorner(layout, place);
-      if (top + layout.height < scrollTop || top > scrollTop + clientHeight) continue;
-      enclose(pen(canvas), [Math.round(left * ratio) + x, Math.round((top - scrollTop) * ratio) + y, ...size], Math.max(1, Math.floor(ratio)));
+      if (top + layout.height < scrolled || top > scrolled + inSight) continue;
+      enclose(pen(canvas), [Math.round(left * ratio) + x, Math.round((top - scrolled) * ratio) + y, ...size], Math.max(1, Math.floor(ratio)));
     }
   }
 
@@ -172,25 +171,20 @@ function createMapsPanel(view) {
     const place = places[view.unit];
     const cell = cells[spoken];
     setText(cell, t("stage.maps.unit", { unit: view.unit, range: unitWords(view, maps, view.unit) }));
-    cell.setAttribute("aria-selected", "true");
+    put(cell, { "aria-selected": true, "aria-colindex": (place % layout.columns) + 1 });
     cells[1 - spoken].removeAttribute("aria-selected");
     setText(cells[1 - spoken], "");
-    cell.setAttribute("aria-colindex", String((place % layout.columns) + 1));
-    cell.parentElement?.setAttribute("aria-rowindex", String(Math.floor(place / layout.columns) + 1));
-    panel.view.setAttribute("aria-rowcount", String(layout.rows));
-    panel.view.setAttribute("aria-colcount", String(layout.columns));
-    panel.view.setAttribute("aria-activedescendant", cell.id);
+    put(/** @type {Element} */ (cell.parentElement), { "aria-rowindex": Math.floor(place / layout.columns) + 1 });
+    put(panel.view, { "aria-rowcount": layout.rows, "aria-colcount": layout.columns, "aria-activedescendant": cell.id });
   }
 
   return {
     element: panel.element,
     paint() {
       const { maps } = view.data;
-      setText(panel.title, t("stage.maps.title"));
       sorts.paint();
       scales.paint();
-      zooms.paint();
-      panel.view.setAttribute("aria-label", t("stage.maps.label", { layer: model.get("layer")?.path ?? "" }));
+      put(panel.view, { "aria-label": t("stage.maps.label", { layer: view.path }) });
       setText(note, t("stage.maps.empty"));
       show(note, !maps);
       show(spacer, !!maps);
@@ -198,7 +192,7 @@ function createMapsPanel(view) {
         setText(readout, "");
         return setText(caption, "");
       }
-      const { clientWidth: width, clientHeight: height } = panel.view;
+      const [width, height] = roomOf(panel.view);
       if (!width || !height) return;
       const sort = model.get("sort");
       const target = sort === "class" ? view.classes.chosen() : -1;
@@ -222,7 +216,10 @@ function createMapsPanel(view) {
           : maps;
       }
       if (newPlace(view.unit, order, layout)) scrollTo(places[view.unit]);
-      paintBase(maps, ratio);
+      const fresh = paintBase(maps, ratio);
+      describe(maps);
+      speak(maps);
+      if (!newFace(view.unit, hover?.place, JSON.stringify(view.linked.cells), order, layout) && !fresh) return;
       const context = pen(canvas);
       context.clearRect(0, 0, canvas.width, canvas.height);
       context.drawImage(base, 0, 0);
@@ -231,13 +228,11 @@ function createMapsPanel(view) {
       if (letters && newNamed(view.unit, order, layout)) clearOfLetters(panel.view, layout, places[view.unit]);
       const mark = (/** @type {number} */ place, /** @type {number} */ line) => {
         const [x, y] = tileCorner(layout, place);
-        outline(context, Math.round(x * ratio), Math.round((y - panel.view.scrollTop) * ratio),
+        outline(context, Math.round(x * ratio), Math.round((y - scrolled) * ratio),
           Math.round(layout.width * ratio), Math.round(layout.height * ratio), line);
       };
       if (hover) mark(hover.place, Math.max(1, ratio / 2));
       mark(places[view.unit], Math.max(1, Math.round(1.5 * ratio)));
-      describe(maps);
-      speak(maps);
     },
   };
 }
@@ -259,22 +254,19 @@ function unitWords(view, maps, unit) {
 /** Two or three buttons of which one is pressed: a trait's choices. @param {View} view @param {string} trait
  * @param {string[]} choices @param {() => boolean} [lastUsable] whether there is what the last choice needs */
 function makeChoice(view, trait, choices, lastUsable = () => true) {
-  const label = make("span");
-  const buttons = choices.map((choice) => make("button", { type: "button", class: "cnnvis-button", "data-choice": choice }));
-  const element = make("div", { class: "cnnvis-choice", role: "group", "data-trait": trait }, label, ...buttons);
-  buttons.forEach((button, i) => button.addEventListener("click", () => view.sync.set(trait, choices[i]), { signal: view.signal }));
+  const key = `stage.${trait}`;
+  const buttons = choices.map((choice) =>
+    makeButton(view, `${key}.${choice}`, () => view.sync.set(trait, choice), { "data-choice": choice }));
+  const element = make("div", { class: "cnnvis-choice", role: "group", "data-trait": trait }, view.label(make("span"), { text: key }), ...buttons);
+  view.label(element, { "aria-label": key });
   return {
     element,
     paint() {
-      setText(label, view.t(`stage.${trait}`));
-      element.setAttribute("aria-label", view.t(`stage.${trait}`));
       const usable = lastUsable();
       buttons.forEach((button, i) => {
         const missing = i === choices.length - 1 && !usable;
-        setText(button, view.t(`stage.${trait}.${choices[i]}`));
-        button.title = view.t(`stage.${trait}.${choices[i]}_${missing ? "unavailable" : "hint"}`);
         button.toggleAttribute("disabled", missing);
-        button.setAttribute("aria-pressed", String(view.model.get(trait) === choices[i]));
+        put(button, { title: view.t(`${key}.${choices[i]}_${missing ? "unavailable" : "hint"}`), "aria-pressed": view.model.get(trait) === choices[i] });
       });
     },
   };

@@ -8,19 +8,17 @@ function createDetailPanel(view) {
   const { model, signal, t } = view;
   const panel = makePanel("detail", "img");
   const { canvas, note } = panel;
-  const readout = make("p", { class: "cnnvis-readout" });
-  const bars = /** @type {HTMLCanvasElement} */ (make("canvas", { class: "cnnvis-histogram", role: "img" }));
+  const readout = makeLine("readout");
+  const bars = makeCanvas({ class: "cnnvis-histogram", role: "img" });
   const place = make("div", { class: "cnnvis-bars" }, bars);
   const ends = [make("span"), make("span"), make("span")];
   const axis = make("div", { class: "cnnvis-axis" }, ...ends);
-  const caption = make("p", { class: "cnnvis-caption" });
+  const caption = makeLine("caption");
   panel.element.append(readout, place, axis, caption);
   const mark = makeMarks(panel);
-  const [boxButton, effectButton] = ["box", "effect"].map((name) =>
-    make("button", { type: "button", class: "cnnvis-button", "data-field": name }));
-  panel.head.append(boxButton, effectButton);
-  boxButton.addEventListener("click", () => view.links.toggleBox(), { signal });
-  effectButton.addEventListener("click", () => view.links.toggleEffect(), { signal });
+  const boxButton = makeButton(view, "stage.box.button", () => view.links.toggleBox(), { "data-field": "box" });
+  const effectButton = makeButton(view, "stage.effect.button", () => view.links.toggleEffect(), { "data-field": "effect" });
+  panel.head.append(boxButton, effectButton, makeZoomButtons(view, "detail", (by) => zoomed(by)));
   /** @type {[number, number] | null} */
   let pointer = null;
   let asked = "";
@@ -37,8 +35,6 @@ function createDetailPanel(view) {
     zoom = zoomAt(zoom, by, x, y);
     view.schedule();
   };
-  const zooms = makeZoomButtons(view, "detail", zoomed);
-  panel.head.append(zooms.element);
   onZoomWheel(canvas, signal, (by, event) => zoomed(by, ...pointerShare(event)));
   canvas.addEventListener("pointerdown", (event) => {
     if (zoom.factor === 1) return;
@@ -76,10 +72,7 @@ function createDetailPanel(view) {
     const pressed = [view.links.boxWanted(), !!view.links.effectWanted()];
     [boxButton, effectButton].forEach((button, i) => {
       show(button, view.links.known());
-      const name = `stage.${button.dataset.field}.button`;
-      setText(button, t(name));
-      button.title = t(`${name}_hint`);
-      button.setAttribute("aria-pressed", String(pressed[i]));
+      put(button, { "aria-pressed": pressed[i] });
     });
     disableAbsent(view, effectButton, "effect");
   }
@@ -101,9 +94,7 @@ function createDetailPanel(view) {
       ask(maps, exact);
       const { table, symmetric } = view.palette(maps.signed);
       const [low, high] = unitRange(maps, view.unit, model.get("scale"), symmetric);
-      panel.element.style.setProperty("--cnnvis-aspect", String(maps.fullW / maps.fullH));
-      const [tall, wide] = fitCanvas(canvas, panel.view, maps.fullH, maps.fullW);
-      zooms.paint();
+      const [tall, wide] = fitCanvas(canvas, panel.view, maps.fullH, maps.fullW, panel.element);
       canvas.classList.toggle("cnnvis-movable", zoom.factor > 1);
       if (tall && newMap(key, view.unit, table, low, high, tall, wide, zoom)) {
         const picture = new ImageData(wide, tall);
@@ -130,15 +121,16 @@ function createDetailPanel(view) {
       const state = maps.state[view.unit];
       const said = state === NOT_FINITE ? "stage.detail.not_finite" : "stage.detail.constant";
       setText(note, state ? t(said, { value: formatNumber(maps.stats[3 * view.unit + 1]) }) : "");
-      note.classList.add("cnnvis-note-over");
+      note.classList.toggle("cnnvis-note-over", true);
       show(note, !!state);
       setText(caption, exact ? "" : t("stage.detail.reduced"));
       show(caption, !exact);
-      canvas.setAttribute("aria-label", t("stage.detail.alt", { unit: view.unit, layer: model.get("layer")?.path ?? "",
-        range: unitWords(view, maps, view.unit) }));
-      bars.title = `${t("stage.detail.histogram")} ${t(`stage.scale.${model.get("scale")}_words`)}`;
-      bars.setAttribute("aria-label", bars.title);
-      const [barsTall, barsWide] = place.clientWidth ? sizeCanvas(bars, place.clientWidth, place.clientHeight) : [0, 0];
+      put(canvas, { "aria-label": t("stage.detail.alt", { unit: view.unit, layer: view.path,
+        range: unitWords(view, maps, view.unit) }) });
+      const title = `${t("stage.detail.histogram")} ${t(`stage.scale.${model.get("scale")}_words`)}`;
+      put(bars, { title, "aria-label": title });
+      const room = roomOf(place);
+      const [barsTall, barsWide] = room[0] ? sizeCanvas(bars, ...room) : [0, 0];
       if (barsTall && newBars(key, view.unit, table, low, high, barsTall, barsWide, value)) {
         counts = histogram(values, start, h * w, low, high);
         paintHistogram(bars, counts, table, (value - low) / (high - low));

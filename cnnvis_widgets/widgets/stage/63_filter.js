@@ -26,29 +26,24 @@ function createFilterPanel(view) {
   const { model, t } = view;
   const panel = makePanel("filter", "img");
   const { canvas, note } = panel;
-  const fill = make("div", { class: "cnnvis-fill" });
-  const bar = make("div", { class: "cnnvis-progress", role: "progressbar", "aria-valuemin": "0" }, fill);
-  const readout = make("p", { class: "cnnvis-readout" });
-  const caption = make("p", { class: "cnnvis-caption" });
-  const patchesTitle = make("p", { class: "cnnvis-caption" });
-  const strip = /** @type {HTMLCanvasElement} */ (make("canvas", { class: "cnnvis-patches", role: "img" }));
-  panel.element.append(bar, readout, caption, patchesTitle, strip);
+  const bar = makeProgress(view, "stage.filter.progress");
+  view.label(panel.title, { text: "stage.filter.title" });
+  const readout = makeLine("readout");
+  const caption = makeLine("caption");
+  const patchesTitle = makeLine("caption");
+  const strip = makeCanvas({ class: "cnnvis-patches", role: "img" });
+  panel.element.append(bar.element, readout, caption, patchesTitle, strip);
   const picture = document.createElement("canvas"); // at its own size
   const [newPicture, newSize, newPatches] = [createMemo(), createMemo(), createMemo()];
 
   function progress() {
     const { step = 0, steps = 0, seconds_left: left, message = "" } = model.get("picture_progress") ?? {};
     const running = steps > 0;
-    bar.classList.toggle("cnnvis-idle", !running);
-    fill.style.width = running ? `${clamp((100 * step) / steps, 0, 100)}%` : "0";
-    bar.setAttribute("aria-label", t("stage.filter.progress"));
-    bar.setAttribute("aria-valuemax", String(steps));
-    bar.setAttribute("aria-valuenow", String(step));
     const words = running ? [t("stage.filter.step", { step, steps })] : [];
     if (running && Number.isFinite(left)) words.push(t("stage.filter.left", { seconds: left < 10 ? left.toFixed(1) : Math.round(left) }));
     if (message) words.push(message);
     setText(readout, words.join(" · "));
-    bar.setAttribute("aria-valuetext", words.join(", "));
+    bar.paint(running, step, steps, words);
     return running;
   }
 
@@ -64,12 +59,11 @@ function createFilterPanel(view) {
     show(patchesTitle, wanted && said.length > 0);
     show(strip, there);
     if (!there) return;
-    const room = panel.view.clientWidth; // within the padding
+    const [room] = roomOf(panel.view); // within the padding
     const side = Math.min(PATCH_SIDE, (room - PATCH_GAP * (n - 1)) / n);
     if (side <= 0) return;
-    const words = said.join(", ");
-    strip.setAttribute("aria-label", t("stage.filter.patches_alt", { patches: words }));
-    strip.title = words;
+    const title = said.join(", ");
+    put(strip, { title, "aria-label": t("stage.filter.patches_alt", { patches: title }) });
     const [tall, wide] = sizeCanvas(strip, n * (side + PATCH_GAP) - PATCH_GAP, side * (h / w));
     if (!newPatches(bytes, tall, wide)) return;
     const context = pen(strip);
@@ -90,23 +84,19 @@ function createFilterPanel(view) {
       const rgb = bytesOf(bytes);
       const there = h * w > 0 && rgb.length >= 3 * h * w;
       const running = progress();
-      setText(panel.title, t("stage.filter.title"));
       const words = there ? [model.get("picture_caption") || ""] : [];
       const other = there && view.data.maps && model.get("picture_unit") >= 0 && model.get("picture_unit") !== view.unit;
       if (other) words.push(t("stage.filter.other", { shown: model.get("picture_unit"), unit: view.unit }));
       setText(caption, words.filter(Boolean).join(" "));
-      canvas.setAttribute("aria-label", t("stage.filter.alt", { caption: model.get("picture_caption") || "" }));
+      put(canvas, { "aria-label": t("stage.filter.alt", { caption: model.get("picture_caption") || "" }) });
       setText(note, t(running ? "stage.filter.soon" : "stage.filter.empty"));
       show(note, !there);
       show(canvas, there);
       patches(there);
       if (!there) return;
-      panel.element.style.setProperty("--cnnvis-aspect", String(w / h));
       const fresh = newPicture(bytes, h, w);
-      if (fresh) {
-        putRgb(picture, rgb, 0, h, w);
-      }
-      const [tall, wide] = fitCanvas(canvas, panel.view, h, w);
+      if (fresh) putRgb(picture, rgb, 0, h, w);
+      const [tall, wide] = fitCanvas(canvas, panel.view, h, w, panel.element);
       if (tall && (newSize(tall, wide) || fresh)) {
         const context = pen(canvas);
         context.imageSmoothingQuality = "high";

@@ -25,7 +25,7 @@ function cellSize(columns) {
  *   table: Uint32Array, low: number, high: number, outside?: Uint8Array) => void}}
  */
 function makeNumberGrid(name) {
-  const label = make("p", { class: "cnnvis-caption" });
+  const label = makeLine("caption");
   const body = make("div", { class: "cnnvis-numbers", role: "img" });
   /** @type {HTMLElement[]} */
   let cells = [];
@@ -44,11 +44,11 @@ function makeNumberGrid(name) {
         const padded = !!outside?.[i];
         setText(cell, read(i));
         cell.classList.toggle("cnnvis-padding", padded);
-        cell.style.background = padded ? "" : index < 0 ? "#f0f" : cssColour(table[index]);
-        cell.style.color = padded ? "" : index < 0 ? "#000" : inkOn(table[index]);
+        const [paper, ink] = index < 0 ? ["#f0f", "#000"] : [cssColour(table[index]), inkOn(table[index])];
+        put(cell, { style: padded ? "" : `background: ${paper}; color: ${ink}` });
       });
       setText(label, words);
-      body.setAttribute("aria-label", `${words}: ${Array.from(values, formatNumber).join(", ")}`);
+      put(body, { "aria-label": `${words}: ${Array.from(values, formatNumber).join(", ")}` });
     },
   };
 }
@@ -58,10 +58,12 @@ function makeNumberGrid(name) {
  * @param {View} view @param {(place: number) => void} choose
  */
 function makeChannelList(view, choose) {
-  const head = make("p", { class: "cnnvis-caption" });
+  const head = makeLine("caption");
   const list = make("div", { class: "cnnvis-channels", role: "listbox", tabindex: "0" });
+  view.label(head, { text: "stage.steps.channels" });
+  view.label(list, { "aria-label": "stage.steps.channels" });
   const rest = make("p", { class: "cnnvis-channel cnnvis-rest" }, make("span"), make("span", { class: "cnnvis-bar" }), make("span"));
-  const share = make("p", { class: "cnnvis-caption" });
+  const share = makeLine("caption");
   const rows = Array.from({ length: CHANNELS_SHOWN }, (_, i) => make("div",
     { class: "cnnvis-channel", role: "option", id: `${view.root.id}-channel-${i}` }, make("span"), make("span", { class: "cnnvis-bar" }), make("span")));
   list.append(...rows);
@@ -83,9 +85,7 @@ function makeChannelList(view, choose) {
     setText(name, words);
     setText(number, formatNumber(value));
     const size = most > 0 ? clamp(Math.abs(value) / most, 0, 1) * 50 : 0;
-    bar.style.setProperty("--from", `${value < 0 ? 50 - size : 50}%`);
-    bar.style.setProperty("--size", `${size}%`);
-    bar.style.setProperty("--colour", cssColour(table[value < 0 ? 40 : 215]));
+    put(bar, { style: `--from: ${value < 0 ? 50 - size : 50}%; --size: ${size}%; --colour: ${cssColour(table[value < 0 ? 40 : 215])}` });
   }
 
   return {
@@ -102,12 +102,9 @@ function makeChannelList(view, choose) {
         show(row, i < places.length);
         if (i >= places.length) return;
         fill(row, view.t("stage.steps.channel", { channel: c.channels[places[i]] }), parts[places[i]], most, table);
-        row.setAttribute("aria-selected", String(places[i] === place));
-        row.dataset.channel = String(c.channels[places[i]]);
+        put(row, { "aria-selected": places[i] === place, "data-channel": c.channels[places[i]] });
       });
-      list.setAttribute("aria-activedescendant", rows[places.indexOf(place)].id);
-      list.setAttribute("aria-label", view.t("stage.steps.channels"));
-      setText(head, view.t("stage.steps.channels"));
+      put(list, { "aria-activedescendant": rows[places.indexOf(place)].id });
       show(rest, others > 0);
       if (others > 0) fill(rest, view.t("stage.steps.rest", { count: others }), sum - shown, most, table);
       const percent = size > 0 ? places.reduce((total, k) => total + Math.abs(parts[k]), 0) / size : 1;
@@ -140,7 +137,7 @@ function formulaLines(view, c, at) {
 
 /** @param {View} view @param {(line: number) => void} choose which line's map is shown */
 function makeFormula(view, choose) {
-  const list = make("ol", { class: "cnnvis-formula" });
+  const list = view.label(make("ol", { class: "cnnvis-formula" }), { "aria-label": "stage.steps.formula", title: "stage.steps.formula" });
   /** @type {HTMLElement[]} */
   let buttons = [];
   list.addEventListener("click", (event) => {
@@ -155,10 +152,8 @@ function makeFormula(view, choose) {
         buttons = lines.map(() => make("button", { type: "button", class: "cnnvis-line" }, make("span"), make("b")));
         list.replaceChildren(...buttons.map((button) => make("li", {}, button)));
       }
-      list.setAttribute("aria-label", view.t("stage.steps.formula"));
-      list.title = view.t("stage.steps.formula");
       buttons.forEach((button, i) => {
-        button.setAttribute("aria-pressed", String(i === chosen));
+        put(button, { "aria-pressed": i === chosen });
         lines[i].forEach((words, part) => setText(/** @type {HTMLElement} */ (button.children[part]), words));
       });
     },
@@ -189,7 +184,7 @@ function paintPaddedMap(canvas, values, start, h, w, padding, table, low, high) 
  * @param {HTMLCanvasElement} canvas @param {HTMLElement} place that holds the canvas
  */
 function makeBoxedMap(view, name, canvas, place) {
-  const words = make("p", { class: "cnnvis-caption" });
+  const words = makeLine("caption");
   const element = make("div", { class: `cnnvis-steps-${name}` }, words, place);
   const base = document.createElement("canvas"); // the map without boxes
   const [newValues, newPicture] = [createMemo(), createMemo()];
@@ -205,8 +200,7 @@ function makeBoxedMap(view, name, canvas, place) {
       const { table, symmetric } = view.palette(ends[0] < 0 && ends[1] > 0);
       const [low, high] = valueRange(...ends, symmetric);
       const [rows, columns] = [h + padding[0] + padding[1], w + padding[2] + padding[3]];
-      element.style.setProperty("--cnnvis-aspect", String(columns / rows));
-      const [tall, wide] = fitCanvas(canvas, place, rows, columns);
+      const [tall, wide] = fitCanvas(canvas, place, rows, columns, element);
       if (!tall) return { table, low, high };
       if (newPicture(values, start, table, tall, wide)) {
         [base.width, base.height] = [wide, tall];

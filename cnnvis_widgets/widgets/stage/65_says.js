@@ -19,7 +19,7 @@ function createDescription(view) {
     const heat = live?.heat ?? view.classes.heat(); // of the class that is painted: the kernel may not have heard of it yet
     const { name, share, target: told, method, layer: explained } = live ? liveFacts(live) : model.get("facts") ?? {};
     const target = told && (model.get("class_names")?.[heat?.target ?? -1] ?? told);
-    const names = { network: model.get("network"), layer: model.get("layer")?.path ?? "", target, method };
+    const names = { network: model.get("network"), layer: view.path, target, method };
     if (newHeat(heat?.values)) strongest = heat && heatPlace(heat);
     if (maps && newUnit(maps, detail, unit)) peak = unitPeak(maps, detail, unit);
     const words = name ? [t("stage.says.answer", { ...names, name, share })] : [];
@@ -93,6 +93,7 @@ function createAnnouncer(signal) {
 /** The choice of language, in the languages' own words. @param {View} view */
 function makeLanguageChoice(view) {
   const select = /** @type {HTMLSelectElement} */ (make("select", { class: "cnnvis-button cnnvis-language" }));
+  view.label(select, { "aria-label": "stage.language", title: "stage.language_hint" });
   select.addEventListener("change", () => view.sync.set("language", select.value), { signal: view.signal });
   const newOptions = createMemo();
   return {
@@ -104,11 +105,8 @@ function makeLanguageChoice(view) {
       }
       show(select, select.options.length > 1);
       if (select.value !== language) select.value = language;
-      select.setAttribute("aria-label", view.t("stage.language"));
-      select.title = view.t("stage.language_hint");
-      view.root.lang = language;
       const explorer = view.root.closest(".cnnvis-explorer");
-      explorer?.setAttribute("lang", language);
+      for (const element of [view.root, explorer]) if (element) put(element, { lang: language });
       if (explorer) nameSliders(explorer);
     },
   };
@@ -119,7 +117,7 @@ function nameSliders(explorer) {
   for (const slider of explorer.querySelectorAll(".widget-slider")) {
     const name = slider.querySelector(".widget-label")?.textContent ?? "";
     for (const part of slider.querySelectorAll(".noUi-handle, .widget-readout")) {
-      if (part.getAttribute("aria-label") !== name) part.setAttribute("aria-label", name);
+      put(part, { "aria-label": name });
     }
   }
 }

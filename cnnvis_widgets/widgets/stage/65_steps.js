@@ -9,11 +9,12 @@ function createStepsPanel(view) {
   const { model, signal, t, root } = view;
   const panel = makePanel("steps", "");
   const { canvas } = panel;
-  const button = (/** @type {string} */ name) => make("button", { type: "button", class: "cnnvis-button", "data-steps": name });
-  const toggle = button("open");
-  const [play, next, close] = [button("play"), button("step"), button("close")];
-  panel.head.append(play, next, close);
-  const inputCanvas = /** @type {HTMLCanvasElement} */ (make("canvas", { class: "cnnvis-steps-map", role: "img" }));
+  const button = (/** @type {string} */ name, /** @type {() => void} */ act) => makeButton(view, `stage.steps.${name}`, act, { "data-steps": name });
+  const toggle = button("open", () => setOpen(!open));
+  const play = button("play", () => walk.toggle());
+  const next = button("step", () => { walk.pause(); walk.on(); });
+  panel.head.append(play, next, button("close", () => setOpen(false)));
+  const inputCanvas = makeCanvas({ class: "cnnvis-steps-map", role: "img" });
   const input = makeBoxedMap(view, "input", inputCanvas, make("div", { class: "cnnvis-view" }, inputCanvas));
   const output = makeBoxedMap(view, "output", canvas, panel.view);
   const [patchGrid, kernelGrid, productGrid] = ["patch", "kernel", "products"].map(makeNumberGrid);
@@ -24,14 +25,15 @@ function createStepsPanel(view) {
   const sums = make("div", { class: "cnnvis-sums" }, patchGrid.element, sign("×"), kernelGrid.element, sign("="), productGrid.element);
   const middle = make("div", { class: "cnnvis-steps-middle" }, sums, sum, formula.element, channels.element);
   const body = make("div", { class: "cnnvis-steps-body" }, input.element, middle, output.element);
-  const caption = make("p", { class: "cnnvis-caption" });
+  const caption = makeLine("caption");
   const spoken = make("p", { class: "cnnvis-hidden", role: "status" });
-  const note = make("p", { class: "cnnvis-note" });
+  const note = makeLine("note");
   panel.element.append(body, note, caption, spoken);
   panel.element.id = `${root.id}-steps`;
   toggle.setAttribute("aria-controls", panel.element.id);
   panel.view.tabIndex = 0;
   panel.view.setAttribute("role", "application");
+  view.label(panel.view, { "aria-label": "stage.steps.output_label" });
 
   const walk = createWalk(() => view.schedule(), signal);
   /** @type {Convolution | null} */
@@ -60,10 +62,6 @@ function createStepsPanel(view) {
     view.schedule();
   }
 
-  toggle.addEventListener("click", () => setOpen(!open), { signal });
-  close.addEventListener("click", () => setOpen(false), { signal });
-  play.addEventListener("click", () => walk.toggle(), { signal });
-  next.addEventListener("click", () => { walk.pause(); walk.on(); }, { signal });
   root.addEventListener("pointermove", (event) => {
     const target = /** @type {HTMLElement} */ (event.target);
     if (!open || !convolution || !(target === canvas || target.matches("canvas.cnnvis-detail"))) return;
@@ -133,7 +131,7 @@ function createStepsPanel(view) {
     }
     const source = c.source || t(c.source === "" ? "stage.steps.input_own" : "stage.steps.input_unknown");
     const values = { channel: c.channels[channel], source, top, left, bottom: top + tall, right: left + wide };
-    inputCanvas.setAttribute("aria-label", t("stage.steps.input_alt", values));
+    put(inputCanvas, { "aria-label": t("stage.steps.input_alt", values) });
     return input.paint(c.inputs, channel * c.h * c.w, c.h, c.w, c.padding, boxes, t("stage.steps.input", values));
   }
 
@@ -158,7 +156,7 @@ function createStepsPanel(view) {
   function describe(c) {
     const kind = t(`stage.steps.kind.${c.kind}`);
     setText(panel.title, t("stage.steps.title", { layer: c.path, unit: c.unit, kind, height: c.kh, width: c.kw }));
-    panel.element.dataset.size = cellSize(c.kw); // the style sheet knows where three such grids fit side by side
+    put(panel.element, { "data-size": cellSize(c.kw) }); // the style sheet knows where three such grids fit side by side
     const words = [];
     if (Math.max(...c.strides) > 1) words.push(t("stage.steps.stride", { y: c.strides[0], x: c.strides[1] }));
     if (Math.max(...c.dilation) > 1) words.push(t("stage.steps.dilation", { y: c.dilation[0], x: c.dilation[1] }));
@@ -168,18 +166,10 @@ function createStepsPanel(view) {
   }
 
   function paintControls() {
-    setText(toggle, t("stage.steps.open"));
-    toggle.title = t("stage.steps.open_hint");
     disableAbsent(view, toggle, "steps");
-    toggle.setAttribute("aria-expanded", String(open));
-    toggle.setAttribute("aria-pressed", String(open));
+    put(toggle, { "aria-expanded": open, "aria-pressed": open });
     setText(play, t(walk.moving() ? "stage.steps.pause" : "stage.steps.play"));
-    play.title = t("stage.steps.play_hint");
-    setText(next, t("stage.steps.step"));
-    next.title = t("stage.steps.step_hint");
-    setText(close, t("stage.steps.close"));
-    panel.view.setAttribute("aria-label", t("stage.steps.output_label"));
-    Object.assign(panel.element.dataset, { moving: String(walk.moving()) });
+    put(panel.element, { "data-moving": walk.moving() });
   }
 
   return {
@@ -198,9 +188,7 @@ function createStepsPanel(view) {
       for (const part of [play, next, body, caption]) show(part, !!c);
       show(note, !c);
       setText(note, said);
-      if (!c) {
-        return setText(panel.title, t("stage.steps.title_empty"));
-      }
+      if (!c) return setText(panel.title, t("stage.steps.title_empty"));
       if (newSubject(c)) {
         begin(c);
         paintControls();
@@ -218,7 +206,7 @@ function createStepsPanel(view) {
       show(channels.element, c.count > 1);
       if (c.count > 1) channels.paint(c, parts, channel, c.sums[place], c.sizes[place], view.palette(true).table);
       if (!walk.moving()) setText(spoken, t("stage.steps.words", { y, x, lines: lines.map((words) => words.join(" ")).join(", ") }));
-      Object.assign(panel.element.dataset, { y: String(y), x: String(x), channel: String(c.channels[channel]) });
+      put(panel.element, { "data-y": y, "data-x": x, "data-channel": c.channels[channel] });
     },
   };
 }

@@ -5,17 +5,17 @@
 
 /** @param {View} view @returns {Panel} */
 function createComparePanel(view) {
-  const { model, signal, t } = view;
-  const title = make("h3", { class: "cnnvis-title" });
-  const difference = make("button", { type: "button", class: "cnnvis-button", "data-choice": "difference" });
-  const unpin = make("button", { type: "button", class: "cnnvis-button", "data-choice": "unpin" });
+  const { model, t } = view;
+  const title = view.label(make("h3", { class: "cnnvis-title" }), { text: "stage.compare.title" });
+  const difference = makeButton(view, "stage.compare.difference",
+    () => view.sync.set("difference", !model.get("difference")), { "data-choice": "difference" });
+  const unpin = makeButton(view, "stage.compare.unpin", () => model.send({ type: "unpin" }), { "data-choice": "unpin" });
   const head = make("div", { class: "cnnvis-head" }, title, make("span", { class: "cnnvis-tools" }, difference, unpin));
   const slots = ["A", "B"].flatMap((side) => ["heat", "map"].map((kind) => makeSlot(side, kind)));
   const view_ = make("div", { class: "cnnvis-view cnnvis-pair" }, ...slots.map((slot) => slot.element));
-  const caption = make("p", { class: "cnnvis-caption" });
+  const caption = makeLine("caption");
   const element = make("section", { class: "cnnvis-panel cnnvis-panel-compare" }, head, view_, caption);
-  difference.addEventListener("click", () => view.sync.set("difference", !model.get("difference")), { signal });
-  unpin.addEventListener("click", () => model.send({ type: "unpin" }), { signal });
+  slots.forEach((slot) => view.label(slot.note, { text: "stage.compare.none" }));
 
   const photos = { A: createPicture(view, "pinned_photo"), B: view.photo };
   const [newPinned, newPaint] = [createMemo(), createMemo()];
@@ -50,36 +50,30 @@ function createComparePanel(view) {
    * @param {string} words @param {boolean} signed @param {ImageBitmap | null} photo */
   function paintSlot(slot, plane, range, words, signed, photo) {
     setText(slot.label, words);
-    slot.canvas.setAttribute("aria-label", words);
+    put(slot.canvas, { "aria-label": words });
     show(slot.canvas, !!plane);
     show(slot.note, !plane);
     if (!plane) return;
     const shape = photo ? [photo.height, photo.width] : [plane.h, plane.w];
-    slot.element.style.setProperty("--cnnvis-aspect", String(shape[1] / shape[0]));
-    const [tall, wide] = fitCanvas(slot.canvas, slot.place, shape[0], shape[1]);
+    const [tall, wide] = fitCanvas(slot.canvas, slot.place, shape[0], shape[1], slot.element);
     if (!tall) return;
     const { table, symmetric } = view.palette(signed);
     const [low, high] = valueRange(range[0], range[1], symmetric);
-    const context = pen(slot.canvas, !!photo);
     const picture = new ImageData(wide, tall);
     if (photo) {
-      context.imageSmoothingQuality = "high";
-      context.fillStyle = "#fff";
-      context.fillRect(0, 0, wide, tall);
-      context.drawImage(photo, 0, 0, wide, tall);
-      const under = context.getImageData(0, 0, wide, tall).data;
+      const under = drawPhoto(slot.canvas, photo).data;
       const indices = enlarge(plane.values, plane.h, plane.w, tall, wide, low, high);
       blend(under, indices, table, clamp(model.get("opacity") ?? 0.4, 0, 1), wide, picture.data);
     } else {
       paintMap(new Uint32Array(picture.data.buffer), wide, 0, 0, wide, tall, plane.values, 0, plane.h, plane.w, table, low, high);
     }
-    context.putImageData(picture, 0, 0);
+    pen(slot.canvas).putImageData(picture, 0, 0);
   }
 
   /** @param {"heat" | "map"} kind @param {Plane | null} a @param {Plane | null} b @param {string} wordsB of b */
   function paintPair(kind, a, b, wordsB) {
     const about = model.get("pinned");
-    const layer = model.get("layer")?.path ?? "";
+    const layer = view.path;
     const alike = kind === "heat" || (about.network === model.get("network") && about.layer === layer);
     const comparable = alike && !!a && !!b;
     const subtracted = model.get("difference") && comparable ? minus(b, a) : null;
@@ -105,32 +99,26 @@ function createComparePanel(view) {
       if (!there) return;
       if (newPinned(model.get("pinned"), model.get("pinned_map"), model.get("pinned_heat"))) pinned = readPinned();
       const ready = [photos.A.decode(), photos.B.decode()];
-      setText(title, t("stage.compare.title"));
-      setText(difference, t("stage.compare.difference"));
-      setText(unpin, t("stage.compare.unpin"));
-      difference.title = t("stage.compare.difference_hint");
-      unpin.title = t("stage.compare.unpin_hint");
-      difference.setAttribute("aria-pressed", String(!!model.get("difference")));
-      slots.forEach((slot) => setText(slot.note, t("stage.compare.none")));
+      put(difference, { "aria-pressed": !!model.get("difference") });
       if (ready.includes(false)) return; // one of the photographs is being decoded: the last picture stays
       const { heat, map, words: heatWords } = current();
       const withHeat = !!(pinned.heat || heat);
       slots.filter((slot) => slot.kind === "heat").forEach((slot) => show(slot.element, withHeat));
-      element.dataset.pairs = withHeat ? "2" : "1";
+      put(element, { "data-pairs": withHeat ? 2 : 1 });
       const keys = [pinned, view.data.maps, heat?.values, heatWords, view.data.detail, view.unit, model.get("difference"), model.get("opacity"),
-        model.get("colormap"), model.get("texts"), view_.clientWidth, view_.clientHeight, model.get("photo")];
+        model.get("colormap"), model.get("texts"), ...roomOf(view_), model.get("photo")];
       if (!newPaint(...keys)) return;
       const words = [];
       if (withHeat) {
         const scale = paintPair("heat", pinned.heat, heat, heatWords);
         words.push(t("stage.compare.heat_words", { low: formatNumber(scale.low), high: formatNumber(scale.high) }));
       }
-      const layer = model.get("layer")?.path ?? "";
+      const layer = view.path;
       const mapWords = t("stage.compare.map", { network: model.get("network"), layer, unit: view.unit });
       const { alike, low, high } = paintPair("map", pinned.map, map, mapWords);
       words.push(alike ? t("stage.compare.map_shared", { low: formatNumber(Math.min(low, 0)), high: formatNumber(Math.max(high, 0)) }) : t("stage.compare.map_apart"));
       setText(caption, words.join(" "));
-      view.root.dataset.compared = String(view.data.frame);
+      put(view.root, { "data-compared": view.data.frame });
     },
   };
 }
@@ -143,9 +131,9 @@ function pinView(view, method) {
 /** A button that pins the view, and a list of methods to show beside it. @param {View} view */
 function makePinButton(view) {
   const { model, signal, t } = view;
-  const button = make("button", { type: "button", class: "cnnvis-button", "data-choice": "pin" });
+  const button = makeButton(view, "stage.compare.pin", () => pinView(view), { "data-choice": "pin" });
   const select = /** @type {HTMLSelectElement} */ (make("select", { class: "cnnvis-button cnnvis-method", "data-choice": "other-method" }));
-  button.addEventListener("click", () => pinView(view), { signal });
+  view.label(select, { "aria-label": "stage.compare.method_hint", title: "stage.compare.method_hint" });
   select.addEventListener("change", () => {
     if (select.value) pinView(view, select.value);
     select.value = "";
@@ -160,21 +148,17 @@ function makePinButton(view) {
         const others = methods.filter((/** @type {string} */ name) => name !== model.get("method"));
         select.replaceChildren(...["", ...others].map((name) => make("option", { value: name }, name || t("stage.compare.method"))));
         select.value = "";
-        select.title = t("stage.compare.method_hint");
-        select.setAttribute("aria-label", t("stage.compare.method_hint"));
       }
-      setText(button, t("stage.compare.pin"));
-      button.title = t("stage.compare.pin_hint");
     },
   };
 }
 
 /** @param {string} side @param {string} kind */
 function makeSlot(side, kind) {
-  const canvas = /** @type {HTMLCanvasElement} */ (make("canvas", { role: "img", class: `cnnvis-compare-${kind}-${side}` }));
-  const note = make("p", { class: "cnnvis-note" });
+  const canvas = makeCanvas({ role: "img", class: `cnnvis-compare-${kind}-${side}` });
+  const note = makeLine("note");
   const place = make("div", { class: "cnnvis-slot-view" }, canvas, note);
-  const label = make("p", { class: "cnnvis-readout" });
+  const label = makeLine("readout");
   return { side, kind, canvas, note, place, label, element: make("div", { class: `cnnvis-slot cnnvis-slot-${kind}` }, place, label) };
 }
 

@@ -7,11 +7,11 @@ const PARTS_OPACITY = 0.6; // of the strongest place, as `Concepts.overlay`
 /** @param {View} view @returns {Panel & {opener: HTMLElement}} */
 function createConceptsPanel(view) {
   const { model, signal, t } = view;
-  const opener = make("button", { type: "button", class: "cnnvis-button", "data-choice": "concepts" });
+  const opener = makeButton(view, "stage.concepts.open", toggle, { "data-choice": "concepts" });
   const panel = makePanel("concepts", "img");
-  const close = make("button", { type: "button", class: "cnnvis-button" });
-  const legend = make("div", { class: "cnnvis-tools cnnvis-parts", role: "group" });
-  const caption = make("p", { class: "cnnvis-caption" });
+  const close = makeButton(view, "stage.concepts.close", toggle);
+  const legend = view.label(make("div", { class: "cnnvis-tools cnnvis-parts", role: "group" }), { "aria-label": "stage.concepts.legend" });
+  const caption = makeLine("caption");
   panel.head.append(close);
   panel.element.append(legend, caption);
   const photo = createPicture(view, "photo");
@@ -28,8 +28,6 @@ function createConceptsPanel(view) {
     model.send({ type: "concepts", open });
     view.schedule();
   }
-  opener.addEventListener("click", toggle, { signal });
-  close.addEventListener("click", toggle, { signal });
 
   /** One button a part: its colour, number and share. @param {any} about */
   function list(about) {
@@ -52,14 +50,9 @@ function createConceptsPanel(view) {
   function paintMixture(about, bitmap, only) {
     const [tall, wide] = fitCanvas(panel.canvas, panel.view, bitmap.height, bitmap.width);
     if (!tall) return;
-    const context = pen(panel.canvas, true);
-    context.imageSmoothingQuality = "high";
-    context.fillStyle = "#fff";
-    context.fillRect(0, 0, wide, tall);
-    context.drawImage(bitmap, 0, 0, wide, tall);
-    const picture = context.getImageData(0, 0, wide, tall);
+    const picture = drawPhoto(panel.canvas, bitmap);
     mixParts(picture.data, maps, about.shape, about.colours, only, tall, wide);
-    context.putImageData(picture, 0, 0);
+    pen(panel.canvas).putImageData(picture, 0, 0);
   }
 
   return {
@@ -67,16 +60,12 @@ function createConceptsPanel(view) {
     opener,
     paint() {
       show(opener, !!view.data.maps && !!view.root.dataset.panels?.includes("photo"));
-      setText(opener, t("stage.concepts.open"));
-      opener.title = t("stage.concepts.open_hint");
-      opener.setAttribute("aria-expanded", String(open));
+      put(opener, { "aria-expanded": open });
       show(panel.element, open);
       if (!open) return;
       const about = model.get("concepts");
       const there = !!about?.shape;
-      setText(panel.title, t("stage.concepts.title", { layer: about?.layer ?? model.get("layer")?.path ?? "" }));
-      setText(close, t("stage.concepts.close"));
-      legend.setAttribute("aria-label", t("stage.concepts.legend"));
+      setText(panel.title, t("stage.concepts.title", { layer: about?.layer ?? view.path }));
       show(panel.note, !there || !!about.message);
       setText(panel.note, there ? about.message : t("stage.concepts.soon"));
       show(panel.canvas, there);
@@ -90,13 +79,13 @@ function createConceptsPanel(view) {
         list(about);
       }
       const only = pointed >= 0 ? pointed : kept;
-      entries.forEach((entry, part) => entry.setAttribute("aria-pressed", String(kept === part)));
-      panel.canvas.setAttribute("aria-label", t("stage.concepts.alt", { layer: about.layer, part: only < 0 ? "" : only + 1 }));
+      entries.forEach((entry, part) => put(entry, { "aria-pressed": kept === part }));
+      put(panel.canvas, { "aria-label": t("stage.concepts.alt", { layer: about.layer, part: only < 0 ? "" : only + 1 }) });
       const bitmap = photo.bitmap();
       if (!ready || !bitmap) return;
-      if (!newPaint(about, maps, bitmap, only, panel.view.clientWidth, panel.view.clientHeight)) return;
+      if (!newPaint(about, maps, bitmap, only, ...roomOf(panel.view))) return;
       paintMixture(about, bitmap, only);
-      view.root.dataset.concepts = `${view.data.frame} ${only}`;
+      put(view.root, { "data-concepts": `${view.data.frame} ${only}` });
     },
   };
 }

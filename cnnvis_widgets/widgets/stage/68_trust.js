@@ -43,8 +43,8 @@ function plotFrame() {
 /** One plot with its heading, and below it what each line is. @param {View} view @param {"deletion" | "insertion"} kind */
 function makeCurves(view, kind) {
   const { t } = view;
-  const title = make("h4", { class: "cnnvis-trust-title" });
-  const words = make("p", { class: "cnnvis-caption" });
+  const title = view.label(make("h4", { class: "cnnvis-trust-title" }), { text: `stage.trust.${kind}` });
+  const words = makeLine("caption");
   const lines = makeSvg("g");
   const drawing = makeSvg("svg", { viewBox: `0 0 ${PLOT_WIDE} ${PLOT_TALL}`, class: "cnnvis-plot", role: "img" }, plotFrame(), lines);
   const key = make("ul", { class: "cnnvis-plot-key" });
@@ -55,13 +55,12 @@ function makeCurves(view, kind) {
       const names = [about.method, ...CONTROL_NAMES].filter((name) => about[kind]?.[name]?.length);
       const said = (/** @type {string} */ name) => (name === about.method ? name : t(`stage.trust.control.${name}`));
       const look = (/** @type {string} */ name) => (name === about.method ? "method" : name);
-      setText(title, t(`stage.trust.${kind}`));
       setText(words, t(`stage.trust.${kind}_words`, { name: about.name }));
       // The method's own line is drawn last, over the others.
       lines.replaceChildren(...[...names].reverse().map((name) =>
         makeSvg("polyline", { points: curvePoints(about.fractions, about[kind][name]), "data-line": look(name) })));
       const areas = names.map((name) => `${said(name)} ${(about.areas[kind][name] ?? NaN).toFixed(2)}`);
-      drawing.setAttribute("aria-label", t("stage.trust.curves", { title: title.textContent, areas: areas.join(", ") }));
+      put(drawing, { "aria-label": t("stage.trust.curves", { title: title.textContent, areas: areas.join(", ") }) });
       key.replaceChildren(...names.map((name) => make("li", {},
         /** @type {any} */ (makeSvg("svg", { viewBox: "0 0 30 8", class: "cnnvis-plot-sample", "aria-hidden": "true" },
           makeSvg("polyline", { points: "0,4 30,4", "data-line": look(name) }))),
@@ -74,8 +73,8 @@ function makeCurves(view, kind) {
 /** The heatmap, trained and with ever more layers random. @param {View} view */
 function makeStrip(view) {
   const { model, t } = view;
-  const title = make("h4", { class: "cnnvis-trust-title" });
-  const words = make("p", { class: "cnnvis-caption" });
+  const title = view.label(make("h4", { class: "cnnvis-trust-title" }), { text: "stage.trust.strip" });
+  const words = view.label(makeLine("caption"), { text: "stage.trust.strip_words" });
   const list = make("ol", { class: "cnnvis-trust-strip" });
   /** @type {{canvas: HTMLCanvasElement, label: HTMLElement}[]} */
   let tiles = [];
@@ -86,11 +85,9 @@ function makeStrip(view) {
       const [h, w] = about.strip_shape ?? [0, 0];
       const values = floatsOf(model.get("trust_maps"));
       const count = h * w ? Math.min(1 + (about.strip ?? []).length, Math.floor(values.length / (h * w))) : 0;
-      setText(title, t("stage.trust.strip"));
-      setText(words, t("stage.trust.strip_words"));
       if (tiles.length !== count) {
         tiles = Array.from({ length: count }, () => ({
-          canvas: /** @type {HTMLCanvasElement} */ (make("canvas", { class: "cnnvis-trust-map", role: "img" })), label: make("span"),
+          canvas: makeCanvas({ class: "cnnvis-trust-map", role: "img" }), label: make("span"),
         }));
         list.replaceChildren(...tiles.map(({ canvas, label }) => make("li", {}, canvas, label)));
       }
@@ -99,7 +96,7 @@ function makeStrip(view) {
         const stage = i ? about.strip[i - 1] : null;
         const numbers = stage && { layers: stage.layers, layer: stage.layer, similarity: signedNumber(stage.spearman), ssim: signedNumber(stage.ssim), count: about.layers };
         setText(label, numbers ? t("stage.trust.stage", numbers) : t("stage.trust.real"));
-        canvas.setAttribute("aria-label", numbers ? t("stage.trust.stage_alt", numbers) : t("stage.trust.real"));
+        put(canvas, { "aria-label": numbers ? t("stage.trust.stage_alt", numbers) : t("stage.trust.real") });
         [canvas.width, canvas.height] = [w, h];
         const picture = new ImageData(w, h);
         paintMap(new Uint32Array(picture.data.buffer), w, 0, 0, w, h, values, i * h * w, h, w, table, symmetric ? -1 : 0, 1);
@@ -111,49 +108,39 @@ function makeStrip(view) {
 
 /** @param {View} view @returns {Panel & {opener: HTMLElement}} */
 function createTrustPanel(view) {
-  const { model, signal, t, root } = view;
-  const button = (/** @type {string} */ name) => make("button", { type: "button", class: "cnnvis-button", "data-trust": name });
-  const opener = button("open");
-  const [again, cancel, close] = ["again", "cancel", "close"].map(button);
-  const title = make("h3", { class: "cnnvis-title" });
-  const head = make("div", { class: "cnnvis-head" }, title, make("span", { class: "cnnvis-tools" }, again, cancel, close));
-  const verdict = make("p", { class: "cnnvis-verdict", role: "status" });
-  const fill = make("div", { class: "cnnvis-fill" });
-  const bar = make("div", { class: "cnnvis-progress", role: "progressbar", "aria-valuemin": "0" }, fill);
-  const readout = make("p", { class: "cnnvis-readout" });
-  const [deletion, insertion, strip] = [makeCurves(view, "deletion"), makeCurves(view, "insertion"), makeStrip(view)];
-  const body = make("div", { class: "cnnvis-view cnnvis-trust-body" }, deletion.element, insertion.element, strip.element);
-  const caption = make("p", { class: "cnnvis-caption" });
-  const element = make("section", { class: "cnnvis-panel cnnvis-panel-trust", id: `${root.id}-trust` }, head, verdict, bar, readout, body, caption);
-  element.hidden = true;
-  opener.setAttribute("aria-controls", element.id);
-  const newBody = createMemo();
-  let opened = false; // by this view's own button: then it is to be seen
-
+  const { model, t, root } = view;
+  const button = (/** @type {string} */ name, /** @type {() => void} */ act) => makeButton(view, `stage.trust.${name}`, act, { "data-trust": name });
   const start = () => { opened = true; model.send({ type: "trust" }); };
   const leave = () => {
     if (element.contains(document.activeElement)) opener.focus();
     model.send({ type: "trust-close" });
   };
-  opener.addEventListener("click", () => (element.hidden ? start() : leave()), { signal });
-  again.addEventListener("click", start, { signal });
-  cancel.addEventListener("click", () => model.send({ type: "trust-cancel" }), { signal });
-  close.addEventListener("click", leave, { signal });
+  const opener = button("open", () => (element.hidden ? start() : leave()));
+  const [again, close] = [button("again", start), button("close", leave)];
+  const cancel = button("cancel", () => model.send({ type: "trust-cancel" }));
+  const title = view.label(make("h3", { class: "cnnvis-title" }), { text: "stage.trust.title" });
+  const head = make("div", { class: "cnnvis-head" }, title, make("span", { class: "cnnvis-tools" }, again, cancel, close));
+  const verdict = make("p", { class: "cnnvis-verdict", role: "status" });
+  const bar = makeProgress(view, "stage.trust.progress");
+  const readout = makeLine("readout");
+  const [deletion, insertion, strip] = [makeCurves(view, "deletion"), makeCurves(view, "insertion"), makeStrip(view)];
+  const body = make("div", { class: "cnnvis-view cnnvis-trust-body" }, deletion.element, insertion.element, strip.element);
+  const caption = makeLine("caption");
+  const element = make("section", { class: "cnnvis-panel cnnvis-panel-trust", id: `${root.id}-trust` }, head, verdict, bar.element, readout, body, caption);
+  element.hidden = true;
+  opener.setAttribute("aria-controls", element.id);
+  const newBody = createMemo();
+  let opened = false; // by this view's own button: then it is to be seen
 
   /** @param {any} about */
   function progress(about) {
     const { running = false, step = 0, steps = 0, seconds_left: left } = about;
-    bar.classList.toggle("cnnvis-idle", !running);
-    fill.style.width = steps ? `${clamp((100 * step) / steps, 0, 100)}%` : "0";
     const words = [];
     if (running && steps) words.push(t("stage.trust.step", { step, steps }));
     if (running && steps && Number.isFinite(left)) words.push(t("stage.trust.left", { seconds: Math.ceil(left) }));
     if (about.cancelled) words.push(t("stage.trust.cancelled"));
     setText(readout, words.join(" · "));
-    bar.setAttribute("aria-label", t("stage.trust.progress"));
-    bar.setAttribute("aria-valuemax", String(steps));
-    bar.setAttribute("aria-valuenow", String(step));
-    bar.setAttribute("aria-valuetext", words.join(", "));
+    bar.paint(running, step, steps, words);
   }
 
   return {
@@ -164,22 +151,14 @@ function createTrustPanel(view) {
       const there = about.running !== undefined;
       const fresh = there && element.hidden;
       show(opener, hasPanel(view, "photo") && !!view.data.heat);
-      setText(opener, t("stage.trust.open"));
-      opener.title = t("stage.trust.open_hint");
-      opener.setAttribute("aria-expanded", String(there));
+      put(opener, { "aria-expanded": there });
       show(element, there);
       if (!there) return;
-      setText(title, t("stage.trust.title"));
-      for (const [part, name] of /** @type {[HTMLElement, string][]} */ ([[again, "again"], [cancel, "cancel"]])) {
-        setText(part, t(`stage.trust.${name}`));
-        part.title = t(`stage.trust.${name}_hint`);
-      }
-      setText(close, t("stage.trust.close"));
       show(cancel, !!about.running);
       show(again, !about.running && (about.stale || about.cancelled));
       progress(about);
       element.classList.toggle("cnnvis-out-of-date", !!about.stale);
-      element.dataset.verdict = about.verdict ?? "";
+      put(element, { "data-verdict": about.verdict ?? "" });
       setText(verdict, about.stale ? t("stage.trust.stale", { caption: about.caption ?? "" }) : about.sentence ?? "");
       setText(caption, about.stale ? "" : about.caption ?? "");
       show(body, !!about.fractions);

@@ -27,8 +27,8 @@ function createAtlasPanel(view) {
   const { canvas } = panel;
   const spacer = make("div", { class: "cnnvis-spacer" }, canvas);
   const cell = make("span", { role: "gridcell", id: `${view.root.id}-atlas-cell`, "aria-selected": "true" });
-  const caption = make("p", { class: "cnnvis-caption" });
-  const readout = make("p", { class: "cnnvis-readout" });
+  const caption = makeLine("caption");
+  const readout = makeLine("readout");
   panel.view.classList.add("cnnvis-scroll");
   panel.view.replaceChildren(spacer, make("div", { role: "row", class: "cnnvis-hidden" }, cell));
   panel.view.tabIndex = 0;
@@ -36,6 +36,7 @@ function createAtlasPanel(view) {
   panel.view.setAttribute("aria-activedescendant", cell.id);
   panel.element.append(readout, caption);
   panel.element.hidden = true;
+  view.label(panel.title, { text: "stage.atlas.title" });
 
   /** @typedef {{picture: ImageBitmap | null, units: number[]}} Sheet pictures of units, one below the other */
   /** @type {Sheet[]} */
@@ -126,7 +127,7 @@ function createAtlasPanel(view) {
   /** @param {Uint8Array} flags @param {number} first @param {number} end units in sight */
   function paintTiles(flags, first, end) {
     const context = pen(canvas);
-    const ratio = canvas.width / panel.view.clientWidth;
+    const ratio = canvas.width / roomOf(panel.view)[0];
     const top = panel.view.scrollTop;
     const [wide, tall] = [Math.round(layout.width * ratio), Math.round(layout.height * ratio)];
     const line = Math.max(1, Math.round(ratio));
@@ -165,19 +166,18 @@ function createAtlasPanel(view) {
       receive(about);
       const flags = bytesOf(model.get("atlas_flags"));
       const { count = 0, done = 0 } = about;
-      setText(panel.title, t("stage.atlas.title"));
       setText(caption, t("stage.atlas.caption", { network: about.network, layer, recipe: about.recipe, done, count }));
       const pointed = hover ?? view.unit;
       const words = t(flags[pointed] ? "stage.atlas.unit" : "stage.atlas.missing", { unit: pointed });
       setText(readout, about.note || words);
       setText(cell, words);
-      panel.view.setAttribute("aria-label", t("stage.atlas.label", { layer }));
-      const { clientWidth: width, clientHeight: height } = panel.view;
+      put(panel.view, { "aria-label": t("stage.atlas.label", { layer }) });
+      const [width, height] = roomOf(panel.view);
       if (!width || !height) return;
       layout = tileLayout(count, Math.max(1, width - 2 * TILE_GAP), about.aspect || 1, ATLAS_TILE);
       spacer.style.height = `${Math.max(layout.total, height)}px`;
       sizeCanvas(canvas, width, height);
-      if (newPlace(view.unit, layer, layout.columns)) scrollIntoSight(panel.view, layout, view.unit);
+      if (newPlace(view.unit, layer, layout.columns)) scrollIntoSight(panel.view, layout, view.unit, panel.view.scrollTop);
       const pitch = layout.height + layout.gap;
       const first = Math.max(0, Math.floor((panel.view.scrollTop - layout.top) / pitch) * layout.columns);
       const end = Math.min(count, Math.ceil((panel.view.scrollTop + height) / pitch) * layout.columns);
@@ -190,9 +190,3 @@ function createAtlasPanel(view) {
   };
 }
 
-/** @param {HTMLElement} place that scrolls @param {GridLayout} layout @param {number} unit */
-function scrollIntoSight(place, layout, unit) {
-  const y = tileCorner(layout, unit)[1];
-  if (y < place.scrollTop) place.scrollTop = y - layout.gap;
-  else if (y + layout.height > place.scrollTop + place.clientHeight) place.scrollTop = y + layout.height + layout.gap - place.clientHeight;
-}

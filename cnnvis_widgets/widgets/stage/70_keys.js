@@ -138,13 +138,13 @@ function listenToKeys(view) {
  * @param {View} view */
 function createHelp(view) {
   const { t, signal } = view;
-  const title = make("h3", { class: "cnnvis-title", id: `${view.root.id}-keys` });
+  const title = view.label(make("h3", { class: "cnnvis-title", id: `${view.root.id}-keys` }), { text: "stage.keys.title" });
   const rows = make("tbody");
-  const where = make("p", { class: "cnnvis-caption" });
-  const close = make("button", { type: "button", class: "cnnvis-button", autofocus: "" });
+  const where = view.label(makeLine("caption"), { text: "stage.keys.where" });
+  const close = makeButton(view, "stage.keys.close", () => help.close(), { autofocus: "" });
   const sheet = /** @type {HTMLDialogElement} */ (make("dialog", { class: "cnnvis-help", "aria-labelledby": title.id },
     make("div", { class: "cnnvis-head" }, title, close), make("table", {}, rows), where));
-  const opener = make("button", { type: "button", class: "cnnvis-button", "aria-haspopup": "dialog" });
+  const opener = makeButton(view, "stage.keys.open", () => help.toggle(), { "aria-haspopup": "dialog" });
   const newWords = createMemo();
   const help = {
     sheet,
@@ -173,17 +173,10 @@ function createHelp(view) {
     },
     paint() {
       if (!newWords(view.model.get("texts"))) return;
-      setText(title, t("stage.keys.title"));
-      setText(where, t("stage.keys.where"));
-      setText(close, t("stage.keys.close"));
-      setText(opener, t("stage.keys.open"));
-      opener.title = t("stage.keys.open_hint");
       rows.replaceChildren(...KEYS.filter(({ says }) => says && (!says.includes("story") || view.model.get("story")?.length)).map(({ keys, shown, says }) =>
         make("tr", {}, make("th", { scope: "row" }, make("kbd", {}, shown ?? keys[0])), make("td", {}, t(says)))));
     },
   };
-  close.addEventListener("click", () => help.close(), { signal });
-  opener.addEventListener("click", () => help.toggle(), { signal });
   sheet.addEventListener("click", (event) => event.target === sheet && help.close(), { signal }); // beside the sheet
   signal.addEventListener("abort", () => sheet.close());
   return help;

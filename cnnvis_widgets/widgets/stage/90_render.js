@@ -19,6 +19,21 @@ function createView(ownModel, el, signal) {
   const model = withArrays(ownModel, signal, () => { frameIsNew = true; view.schedule(); });
   const t = (/** @type {string} */ key, /** @type {Record<string, unknown>} */ values = {}) =>
     sentence(model.get("texts"), key, values);
+  /** @type {[Element, Record<string, string>][]} */
+  const labels = [];
+  const newTexts = createMemo();
+  /** @type {View["label"]} */
+  function label(element, words) {
+    labels.push([element, words]);
+    write(element, words);
+    return element;
+  }
+  function write(/** @type {Element} */ element, /** @type {Record<string, string>} */ words) {
+    for (const [name, key] of Object.entries(words)) {
+      if (name === "text") setText(element, t(key));
+      else if (model.get("texts")?.[key]) put(element, { [name]: t(key) });
+    }
+  }
   const sync = createSync(model, signal);
   const readData = createReader(model);
   let complaint = ""; // a sentence of the browser's own
@@ -30,7 +45,7 @@ function createView(ownModel, el, signal) {
   const root = make("div", { class: "cnnvis-stage", role: "group", "data-lm-suppress-shortcuts": "true", tabindex: "-1" });
   root.id = `cnnvis-stage-${++viewCount}-${Math.random().toString(36).slice(2, 8)}`; // a page may hold two bundles
   const errorText = make("span");
-  const dismiss = make("button", { type: "button", class: "cnnvis-button" });
+  const dismiss = makeButton(/** @type {any} */ ({ signal, label }), "stage.dismiss", () => view.dismiss());
   const errorBox = make("div", { class: "cnnvis-error", role: "alert" }, errorText, dismiss);
   const above = make("div", { class: "cnnvis-above" }); // the network strip, as wide as all panels
   const grid = make("div", { class: "cnnvis-panels" });
@@ -41,15 +56,16 @@ function createView(ownModel, el, signal) {
   const busy = make("p", { class: "cnnvis-busy", role: "status" }, make("span", { class: "cnnvis-spinner", "aria-hidden": "true" }), busyText);
   const footer = make("div", { class: "cnnvis-footer" }, status, busy);
   const still = createStill(model, signal);
-  const dropHint = make("div", { class: "cnnvis-drop", "aria-hidden": "true" });
+  const dropHint = label(make("div", { class: "cnnvis-drop", "aria-hidden": "true" }), { text: "stage.photo.drop" });
   const below = make("div", { class: "cnnvis-below" });
   for (const part of [busy, errorBox, still.element, dropHint]) part.hidden = true;
 
   /** @type {View} */
   const view = {
-    model, root, signal, t, sync,
+    model, root, signal, t, sync, label,
     data: { maps: null, heat: null, detail: null, weights: null, effect: null, graph: null, frame: 0 },
     unit: 0,
+    get path() { return model.get("layer")?.path ?? ""; },
     hover: null,
     linked: NOTHING_LINKED,
     links: /** @type {any} */ (null),
@@ -151,7 +167,9 @@ function createView(ownModel, el, signal) {
   function paint() {
     scheduled = 0;
     if (signal.aborted) return;
-    root.closest(".cnnvis-explorer")?.setAttribute("data-lm-suppress-shortcuts", "true");
+    const explorer = root.closest(".cnnvis-explorer");
+    if (explorer) put(explorer, { "data-lm-suppress-shortcuts": true });
+    if (newTexts(model.get("texts"))) for (const [element, words] of labels) write(element, words);
     if (frameIsNew) {
       frameIsNew = false;
       try {
@@ -171,23 +189,21 @@ function createView(ownModel, el, signal) {
         panel.element.replaceChildren(make("p", { class: "cnnvis-error", role: "alert" }, t("stage.broken", { error: String(error) })));
       }
     }
-    root.setAttribute("aria-label", t("stage.label", { network: model.get("network") ?? "" }));
+    put(root, { "aria-label": t("stage.label", { network: model.get("network") ?? "" }) });
     setText(status, description());
     announcer.say(status.textContent ?? "");
     language.paint();
     help.paint();
-    setText(dropHint, t("stage.photo.drop"));
     const wrong = complaint || model.get("error") || "";
     setText(errorText, wrong);
-    setText(dismiss, t("stage.dismiss"));
     show(errorBox, !!wrong);
     setText(busyText, model.get("busy") || "");
     pin.paint();
     show(pin.element, !!view.data.maps);
     root.classList.toggle("cnnvis-stale", tinted && !model.get("growing"));
-    Object.assign(root.dataset, {
-      frame: String(view.data.frame), unit: String(view.unit), layer: model.get("layer")?.path ?? "", painted: String(++painted),
-      target: String(view.classes.shown()),
+    put(root, {
+      "data-frame": view.data.frame, "data-unit": view.unit, "data-layer": view.path,
+      "data-painted": ++painted, "data-target": view.classes.shown(),
     });
   }
 
@@ -228,7 +244,6 @@ function createView(ownModel, el, signal) {
   listen("change:busy", busyChanged);
   listen("change:panels", () => { sizes.disconnect(); build(); view.schedule(); });
 
-  dismiss.addEventListener("click", () => view.dismiss(), { signal });
   listenToKeys(view);
   acceptPictures(view, dropHint);
 
