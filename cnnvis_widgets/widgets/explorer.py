@@ -41,7 +41,6 @@ from cnnvis_widgets.widgets.stage import Stage
 from cnnvis_widgets.widgets.state import State
 from cnnvis_widgets.widgets.words import heat_words, progress_words
 
-_ECHO_SECONDS = 1.0
 _IDLE_SECONDS = 1.0  # after which parts make ready what is likely to be asked for
 
 
@@ -78,7 +77,6 @@ class Explorer(widgets.VBox):
         self._complete: Shown | None = None  # the last one whose heatmap does not grow any more
         self._failure: BaseException | None = None
         self._choice_heard = 0  # the stage's `target_choice`, as a person or we ourselves said it last
-        self._choices_said: dict[int, float] = {}  # when: the browser echoes what it is told
         self._target_heard: Any = None  # the class dropdown's value, as its observer has heard it
         self._updating: int | None = None  # the thread that is changing controls itself
         self._wishing = threading.RLock()
@@ -297,40 +295,37 @@ class Explorer(widgets.VBox):
         self._on_value(controls.image, lambda name: {"image": name})
         self._on_value(controls.layer, lambda path: {"layer": path})
         self._on_value(controls.target, self._target_chosen)
-        self._on_value(self.stage, lambda choice: self._target_chosen(choice - 1), "target_choice")
         self._on_value(controls.method, lambda name: {"method": name})
         self._on_value(controls.augment, lambda ticked: {"augment": ticked})
         self._on_value(controls.recipe, lambda name: {"recipe": name})
         self._on_value(controls.search, self._searched)
         self.stage.observe(lambda change: self._spoken_to(change.new), "language")
+        # Not the trait `target_choice`: the browser, which links it to the dropdown, also echoes there what it is told.
+        self.stage.on("choose", lambda content, _buffers: self._target_wished(int(content["choice"]) - 1))
         self.stage.on("unwatched", lambda _content, _buffers: self._rest())
         self.stage.on(
             "image", lambda content, buffers: self._uploaded(str(content["name"]), bytes(buffers[0]))
         )
 
-    def _on_value(
-        self, control: widgets.Widget, wish: Callable[[Any], dict[str, Any]], trait: str = "value"
-    ) -> None:
+    def _on_value(self, control: widgets.Widget, wish: Callable[[Any], dict[str, Any]]) -> None:
         def changed(event) -> None:
-            with (
-                self._wishing
-            ):  # else a view could be published between what is heard here and what is wished
+            # Else a view could be published between what is heard here and what is wished.
+            with self._wishing:
                 if control is self.controls.target:
                     self._target_heard = event.new
-                if (
-                    threading.get_ident() != self._updating
-                    and event.new is not None
-                    and (changes := wish(event.new))
-                ):
+                by_person = threading.get_ident() != self._updating and event.new is not None
+                if by_person and (changes := wish(event.new)):
                     self.wish(**changes)
 
-        control.observe(changed, trait)
+        control.observe(changed, "value")
+
+    def _target_wished(self, index: int) -> None:
+        with self._wishing:
+            if changes := self._target_chosen(index):
+                self.wish(**changes)
 
     def _target_chosen(self, index: int) -> dict[str, Any]:
-        """A choice comes twice, from dropdown and stage, which the browser links; the second is no new wish."""
-        echo = time.monotonic() - self._choices_said.get(index + 1, 0.0) < _ECHO_SECONDS
-        if echo and index + 1 != self._choice_heard:  # what we said before comes back after something newer
-            return {}
+        """A choice may come twice, from the dropdown and from the stage's list; the second is no new wish."""
         self._choice_heard = index + 1
         target = None if index == TOP else index
         return {} if target == self._wanted.target else {"target": target}
@@ -497,7 +492,6 @@ class Explorer(widgets.VBox):
         # Only what code has said: a person may by now have chosen something newer than what is shown here.
         if choice != self._choice_heard:
             changes["target_choice"] = self._choice_heard = choice
-            self._choices_said[choice] = time.monotonic()
         self.stage.publish(**changes | additions)
 
     def _update_controls(self, shown: Shown) -> None:

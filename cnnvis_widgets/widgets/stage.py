@@ -296,6 +296,7 @@ class Stage(anywidget.AnyWidget):
         "convolution": the ``unit`` to show step by step; answer by publishing `convolution_payload`.
         "trust": the heatmap shown is to be tested; "trust-cancel": no further; "trust-close": no more shown.
         "concepts": the view of the layer's parts was opened or closed (``open``).
+        "choose": the class that a person chose in the list, as the ``choice`` that ``target_choice`` then is.
         "layer": the ``path`` of the layer that a person chose on the network strip.
         "atlas": ``units`` of a ``layer`` whose tiles a view lacks, a ``number`` and the ``view`` that asks; answer by
         publishing `atlas_payload`.

@@ -781,9 +781,22 @@ def test_a_method_that_is_blind_to_the_class_says_so(explorer):
 def test_an_echo_of_an_older_class_is_no_new_wish(explorer):
     explorer.update(target=4)
     explorer.update(target=7)
-    explorer.stage.target_choice = 5  # the browser's dropdown says what it was told first
-    time.sleep(0.1)
+    explorer.stage.target_choice = 5  # the browser's link says what it was told first
     assert explorer.state["target"] == 7
+
+
+@pytest.mark.parametrize("back", [None, 4])
+def test_one_can_go_back_at_once_to_the_class_that_code_has_just_shown(explorer, back):
+    explorer.update(target=2)
+    explorer.update(target=back)
+    dropdown = explorer.controls.target
+    for index in (7, TOP if back is None else back):
+        dropdown.value = index
+        explorer.stage.target_choice = index + 1  # the browser's link says the same
+    assert explorer.state["target"] == back
+    for choice in (8, 0 if back is None else back + 1):  # in the stage's list, without a dropdown
+        explorer.stage._receive(None, {"type": "choose", "choice": choice}, [])
+    assert explorer.state["target"] == back
 
 
 def test_a_class_chosen_while_an_older_one_is_being_shown_is_not_turned_back(explorer, monkeypatch):

@@ -184,6 +184,8 @@ def test_a_click_chooses_within_one_frame_and_is_told_once(page):
     page.wait_for_timeout(250)
     saved = page.evaluate("() => cnnvis.model.saved.map(({ at, ...rest }) => rest)")
     assert saved == [{"target_choice": 2}]
+    chosen = "() => cnnvis.model.sent.map(({ content }) => content).filter(({ type }) => type === 'choose')"
+    assert page.evaluate(chosen) == [{"type": "choose", "choice": 2}]
     page.locator(".cnnvis-class").nth(1).click()  # again: the top class, whichever it is
     settle(page)
     assert data(page, "target") == "0"
@@ -321,11 +323,11 @@ def test_weights_of_all_classes_travel_once_a_network(explorer, monkeypatch):
 
 
 def test_a_choice_in_the_browser_becomes_the_state_and_the_dropdown_is_not_needed(explorer):
-    shown_at(explorer)
-    explorer.stage.target_choice = 6
+    stage = shown_at(explorer)
+    stage._receive(None, {"type": "choose", "choice": 6}, [])
     assert explorer.state["target"] == 5 and explorer.heatmap.target.name == "dog"
     assert explorer.controls.target.value == 5 and explorer.stage.heat_target == 5
-    explorer.stage.target_choice = 0
+    stage._receive(None, {"type": "choose", "choice": 0}, [])
     assert explorer.state["target"] is None and explorer.stage.heat_target == 3
     explorer.controls.target.index = 2  # as the dropdown in the browser says it
     assert explorer.state["target"] == 1

@@ -127,7 +127,9 @@ function createClasses(view) {
     },
     /** @param {number | null} target null: the top class, whichever it is */
     choose(target) {
-      view.sync.set("target_choice", target === null ? 0 : target + 1);
+      const choice = target === null ? 0 : target + 1;
+      view.sync.set("target_choice", choice);
+      model.send({ type: "choose", choice }); // the trait alone would not say that a person did it
       view.schedule();
     },
     /** @returns {ShownHeat | null} */
