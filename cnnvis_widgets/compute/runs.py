@@ -80,9 +80,8 @@ def _slopes_behind(
         return {}
     ((path, value),) = values.items()
     calls = [call.path for call in network.probe.calls]
-    if (
-        calls.index(path) < len(calls) * 2 // 3
-    ):  # as long a way as all of it, and one more function to compile
+    # Before that the way is as long as all of it, and one more function to compile.
+    if calls.index(path) < len(calls) * 2 // 3:
         return {}
     row, head = weights(network, target), _head_weights(network, network.layer(path))
     if head is not None:
@@ -105,7 +104,7 @@ def head_weights(network: Network, image: np.ndarray, layer: LayerInfo) -> np.nd
 def _head_weights(network: Network, layer: LayerInfo) -> np.ndarray | None:
     key = ("head weights", layer.path)
     known = network.memory.get(key)
-    if known is None and layer.path in network.graph.linear_layers:
+    if known is None and network.probe.own_weights and layer.path in network.graph.linear_layers:
         matrix = network.graph.linear_head(layer.path)
         if matrix is not None:
             h, w, _ = layer.shape

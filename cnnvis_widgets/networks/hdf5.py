@@ -33,16 +33,19 @@ def check(raw: BinaryIO, size: int) -> None:
 
 def _check_heaps(raw: BinaryIO) -> None:
     """Texts lie in heaps, whose walls HDF5 trusts: past an entry of no length it would walk in circles for ever."""
-    end, start = raw.seek(0, io.SEEK_END), 0
+    end, start, walked = raw.seek(0, io.SEEK_END), 0, 0
     while start < end:
         raw.seek(start)
         block, place = raw.read(_BLOCK), -1
         while (place := block.find(_HEAP, place + 1)) >= 0:
-            _check_heap(raw, start + place, end)
+            walked += _check_heap(raw, start + place, end)
+            if walked > end:  # heaps within heaps would be walked over and over
+                raise UnsafeFile("its texts are damaged")
         start += max(1, len(block) - len(_HEAP) + 1)
 
 
-def _check_heap(raw: BinaryIO, start: int, end: int) -> None:
+def _check_heap(raw: BinaryIO, start: int, end: int) -> int:
+    """How many bytes it has."""
     raw.seek(start + 8)
     size = int.from_bytes(raw.read(8), "little")
     raw.seek(start)
@@ -55,6 +58,7 @@ def _check_heap(raw: BinaryIO, start: int, end: int) -> None:
         if step < 16 or place + step > len(heap):
             raise UnsafeFile("its texts are damaged")
         place += step
+    return len(heap)
 
 
 def _check_entries(file: h5py.File, size: int) -> None:

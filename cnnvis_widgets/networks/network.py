@@ -106,7 +106,7 @@ class Network:
         )  # runs the model symbolically: what cannot be used is refused now, not at the first picture
         self._watched = _some_vectors(model)
         self._weights_known = _fingerprint(self._watched)
-        self._steady: int | None = None  # the thread that takes the weights for unchanged
+        self._steady: set[int] = set()  # the threads that take the weights for unchanged
         # Shape and bytes of the last picture, then what `seen` said of it.
         self._last_seen: tuple[tuple[int, ...], bytes, tuple[bytes, np.ndarray]] = (
             (),
@@ -264,7 +264,7 @@ class Network:
         """
         other = copy.copy(self)
         other.memory = Memory(self.memory.limit // 4)
-        other._steady = None
+        other._steady = set()
         other.probe = probe or self.probe
         return other
 
@@ -282,14 +282,21 @@ class Network:
     @contextlib.contextmanager
     def steady(self) -> Iterator[None]:
         """Within it this thread does not look for new weights again: what it asks there belongs together."""
-        before = self._steady
-        if before != threading.get_ident():
-            self.notice_new_weights()
-        self._steady = threading.get_ident()
+        mine = threading.get_ident()
+        if mine in self._steady:
+            yield
+            return
+        self.notice_new_weights()
+        known = self._weights_known
+        self._steady.add(mine)
         try:
             yield
         finally:
-            self._steady = before
+            self._steady.discard(mine)
+            if (
+                self._weights_known != known
+            ):  # another thread has noticed: what was put in since may be of before
+                self.forget()
 
     @functools.cached_property
     def preflight(self) -> Preflight:
@@ -315,12 +322,11 @@ class Network:
 
         Two photographs that look the same at that size share a key, and all answers. Read-only.
         """
-        if self._steady != threading.get_ident():
+        if threading.get_ident() not in self._steady:
             self.notice_new_weights()
         shape, content, seen = self._last_seen
-        if (
-            image.shape != shape or image.tobytes() != content
-        ):  # most questions are about the picture of the last one
+        # Most questions are about the picture of the last one.
+        if image.shape != shape or image.tobytes() != content:
             pixels = resize(image, self.input_size)
             pixels.setflags(write=False)
             seen = hashlib.blake2b(pixels.data, digest_size=16).digest(), pixels

@@ -88,6 +88,8 @@ class Probe:
         self.input_shape = input_shape
         # Within what the model is traced: `randomized.py` puts other weights in the place of the model's own.
         self.traced_within: Callable[[], contextlib.AbstractContextManager] = contextlib.nullcontext
+        # Whether those are the model's own, which alone are known to the graph of the dry run.
+        self.own_weights = True
         self.traces = 0  # how often a function was traced: tests and benchmarks count it
         self._compiled: OrderedDict[tuple, Callable] = OrderedDict()  # least recently used first
 
@@ -151,7 +153,7 @@ class Probe:
         """A probe of the same model, traced anew within a context: what is known of its layers is not asked again."""
         assert self.calls  # the dry run is shared
         other = copy.copy(self)
-        other.traced_within, other._compiled = traced_within, OrderedDict()
+        other.traced_within, other._compiled, other.own_weights = traced_within, OrderedDict(), False
         return other
 
     @property

@@ -179,6 +179,36 @@ class TestMemory:
             assert len(looks) == 2
         assert not np.allclose(network.logits(image), before)
 
+    def test_threads_that_take_the_weights_for_unchanged_do_not_bind_each_other(self):
+        network, image = Network(functional().model), picture()
+        inside, leave = threading.Event(), threading.Event()
+
+        def work():
+            with network.steady():
+                inside.set()
+                leave.wait(10)
+
+        worker = threading.Thread(target=work)
+        worker.start()
+        assert inside.wait(10)
+        with network.steady():  # enters after the other one, and goes after it
+            before = network.logits(image)
+            leave.set()
+            worker.join()
+        network.model.set_weights([weight * 0.5 for weight in network.model.get_weights()])
+        assert not np.allclose(network.logits(image), before) and not network._steady  # no thread is left out
+
+    def test_what_is_put_in_with_weights_of_before_is_forgotten(self):
+        network, image = Network(functional().model), picture()
+        with network.steady():
+            before = network.logits(image)
+            network.model.set_weights([weight * 0.5 for weight in network.model.get_weights()])
+            other = threading.Thread(target=network.notice_new_weights)
+            other.start()
+            other.join()
+            network.memory.put(("logits", network.seen(image)[0]), before)
+        assert not np.allclose(network.logits(image), before)
+
     def test_a_picture_changed_in_place_is_another_picture(self):
         network, image = Network(functional().model), picture()
         before = network.seen(image)[0]

@@ -201,6 +201,16 @@ def test_texts_that_lead_in_circles(saved, tmp_path):
     assert "its texts are damaged" in refused(tmp_path / "model.h5")
 
 
+def test_heaps_within_heaps_are_not_walked_over_and_over(saved, tmp_path):
+    """Each reaches to the end of the file and has the next one for an entry: the square of their number to walk."""
+    count, content = 2000, bytearray()
+    for number in range(count):
+        content += b"GCOL\x01\0\0\0" + (32 * (count - number) + 16).to_bytes(8, "little")
+        content += b"\x01" + bytes(7) + (16).to_bytes(8, "little")
+    (tmp_path / "model.h5").write_bytes(saved[".h5"] + content + bytes(16))
+    assert "its texts are damaged" in refused(tmp_path / "model.h5")
+
+
 def test_a_sentence_stays_short_whatever_the_names_are(saved, tmp_path):
     def rename(config: dict) -> None:
         config["config"]["layers"][1] |= {"class_name": "x" * 500, "module": None, "registered_name": None}

@@ -294,6 +294,20 @@ def test_a_selected_unit_out_of_sight_is_scrolled_to(page: Page):
     assert (selected == 255).all(-1).sum() > 80  # the white outline is in sight
 
 
+def test_maps_that_were_away_for_a_step_are_where_they_look(page: Page):
+    open_stage(page, cat_stage(cat_maps(2048, 7)))
+    receive(page, unit=2000)
+    receive(page, panels=["photo"])
+    receive(page, panels=list(PANELS[:3]))
+    settle(page)
+    page.locator("canvas.cnnvis-maps").click(position={"x": 4, "y": 4})
+    settle(page)
+    top = page.locator(GRID).evaluate("(grid) => grid.scrollTop")
+    assert (
+        page.evaluate("cnnvis.model.get('unit')") == 0 and top < 10
+    )  # the browser has put them back at their top
+
+
 # -------- detail
 
 

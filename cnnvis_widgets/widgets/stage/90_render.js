@@ -224,7 +224,12 @@ function createView(ownModel, el, signal) {
     view.schedule();
   }
 
-  const sizes = new ResizeObserver(() => view.schedule());
+  const sizes = new ResizeObserver((entries) => {
+    // What was taken out of the page and put back (another step of a walkthrough, a cell out of sight) is back at its
+    // top, and no event says so.
+    for (const { target } of entries) target.dispatchEvent(new Event("scroll"));
+    view.schedule();
+  });
   signal.addEventListener("abort", () => {
     sizes.disconnect();
     timers.forEach(clearTimeout);
