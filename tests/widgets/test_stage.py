@@ -300,7 +300,7 @@ def test_maps_that_were_away_for_a_step_are_where_they_look(page: Page):
     receive(page, panels=["photo"])
     receive(page, panels=list(PANELS[:3]))
     settle(page)
-    page.locator("canvas.cnnvis-maps").click(position={"x": 4, "y": 4})
+    page.locator("canvas.cnnvis-maps").click(position={"x": 12, "y": 12})
     settle(page)
     top = page.locator(GRID).evaluate("(grid) => grid.scrollTop")
     assert (

@@ -224,7 +224,7 @@ function createMapsPanel(view) {
       context.clearRect(0, 0, canvas.width, canvas.height);
       context.drawImage(base, 0, 0);
       paintCells(maps, ratio);
-      paintCoordinates(canvas, layout, panel.view.scrollTop, letters, ratio);
+      paintCoordinates(canvas, layout, scrolled, letters, ratio);
       if (letters && newNamed(view.unit, order, layout)) clearOfLetters(panel.view, layout, places[view.unit]);
       const mark = (/** @type {number} */ place, /** @type {number} */ line) => {
         const [x, y] = tileCorner(layout, place);
