@@ -293,9 +293,8 @@ class Network:
             yield
         finally:
             self._steady.discard(mine)
-            if (
-                self._weights_known != known
-            ):  # another thread has noticed: what was put in since may be of before
+            # Where another thread has noticed meanwhile, what was put in since may be of before.
+            if self._weights_known != known:
                 self.forget()
 
     @functools.cached_property
