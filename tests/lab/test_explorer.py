@@ -163,6 +163,23 @@ def test_class_dropdown(page):
     assert page.notebook.kernel_eval("explorer.state['target']") == 5
 
 
+def test_one_can_go_back_at_once_to_the_class_that_code_has_just_shown(page):
+    """The browser links dropdown and list, and echoes what it is told: that is no person's choice."""
+    page.notebook.execute("explorer.update(target=4)")
+    page.wait("s.dataset.target === '4'")
+    name = page.notebook.kernel_eval("explorer.network.class_names[4]")
+    page.choose("Class", "dog")
+    page.choose("Class", name)
+    page.notebook.page.wait_for_timeout(500)
+    assert page.notebook.kernel_eval("explorer.state['target']") == 4
+    listed = page.notebook.locator(".cnnvis-class").nth(1)
+    index = int(listed.get_attribute("data-class"))
+    for expected in (index, None, index):  # a second click is the top class again
+        listed.click()
+        page.notebook.page.wait_for_timeout(500)
+        assert page.notebook.kernel_eval("explorer.state['target']") == expected
+
+
 def test_colours_and_opacity_are_painted_in_the_browser(page):
     painted = page.notebook.pixels("canvas.cnnvis-detail").copy()
     frame = page.shown("frame")
