@@ -100,13 +100,13 @@ def real(folder: Path, units: int) -> None:
         told: list[float] = []
         cnnvis.atlas(
             network,
-            "block3_add",
+            "block4_add",
             folder / f"real{workers}.zarr",
             units=range(units),
             workers=workers,
             progress=lambda *_, told=told: told.append(time.perf_counter()),
         )
-        timer.say(f"bundled block3_add, {units} units, {workers} workers, all in all", units)
+        timer.say(f"bundled block4_add, {units} units, {workers} workers, all in all", units)
         steady = (
             units - 16 * workers
         )  # without start and compilation: from when every worker has done its first batch

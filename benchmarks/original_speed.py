@@ -1,6 +1,6 @@
-"""How long a layer's filter pictures take beside the recipe that everybody knows, and beside tf-keras-vis.
+"""How long a layer's filter pictures take beside the recipe that everybody knows, tf-keras-vis and Xplique.
 
-    python benchmarks/original_speed.py [--units 36] [--baseline-units 2] [--only original,tf_keras_vis]
+    python benchmarks/original_speed.py [--units 36] [--baseline-units 2] [--only original,steps]
 
 VGG16 with random weights (they cost the same time as real ones), block5_conv1, 224 x 224. The baseline is the classic
 recipe as it was written for Keras 1 and 2: a function a unit in TensorFlow's graph mode (`tf_keras`), 20 steps of
@@ -10,7 +10,7 @@ timed, making the pictures is. "pixels", the recipe to compare with, climbs as t
 unmoved, but in larger steps, in batches, in the quickest number format, within the colours of a picture, and at 112 x
 112 but for the last step: the finished picture repeats what climbed to fill 224 x 224, and there it is measured. The
 other recipes make robust pictures of large shapes, which excite a network of random weights less. One run side by side;
-compiling is said apart. Needs tf_keras and tf-keras-vis.
+compiling is said apart. Needs tf_keras, tf-keras-vis and xplique.
 """
 
 from __future__ import annotations
@@ -92,23 +92,55 @@ def _last(frames):
 
 
 def tf_keras_vis_step(weights: list[np.ndarray], unit: int, steps: int) -> float:
-    """Seconds a step for one unit, the slope of its time over its steps."""
+    """Seconds a step for one unit."""
     import keras
     from tf_keras_vis.activation_maximization import ActivationMaximization
     from tf_keras_vis.utils.model_modifiers import ExtractIntermediateLayer
     from tf_keras_vis.utils.scores import CategoricalScore
 
+    maximization = ActivationMaximization(_convolutions(weights), ExtractIntermediateLayer(LAYER), clone=True)
+    optimizer = keras.optimizers.RMSprop(1.0, 0.999)  # its default
+    times = _noted(optimizer)
+    maximization(CategoricalScore(unit), steps=steps + 2, optimizer=optimizer)
+    return _pace(times)
+
+
+def xplique_step(weights: list[np.ndarray], unit: int, steps: int) -> float:
+    """Seconds a step for one unit, with its own transformations, on a picture of the same size."""
+    import keras
+    from xplique.features_visualizations import Objective, optimize
+
+    optimizer = keras.optimizers.Adam(0.05)  # its default
+    times = _noted(optimizer)
+    objective = Objective.channel(_convolutions(weights), LAYER, unit)
+    optimize(objective, optimizer, nb_steps=steps + 2, custom_shape=(SIZE, SIZE))
+    return _pace(times)
+
+
+def _convolutions(weights: list[np.ndarray]):
+    import keras
+
     model = keras.applications.VGG16(weights=None, include_top=False, input_shape=(SIZE, SIZE, 3))
     model.set_weights(weights)
-    maximization = ActivationMaximization(model, ExtractIntermediateLayer(LAYER), clone=True)
+    return model
 
-    def seconds(count: int) -> float:
-        started = time.perf_counter()
-        maximization(CategoricalScore(unit), steps=count)
-        return time.perf_counter() - started
 
-    seconds(1)
-    return (seconds(steps + 1) - seconds(1)) / steps
+def _noted(optimizer) -> list[float]:
+    """The moments at which an optimizer is given gradients, once a step."""
+    times: list[float] = []
+    apply = optimizer.apply_gradients
+
+    def noted(pairs):
+        times.append(time.perf_counter())
+        return apply(pairs)
+
+    optimizer.apply_gradients = noted
+    return times
+
+
+def _pace(times: list[float]) -> float:
+    """The median step; the first one compiles."""
+    return float(np.median(np.diff(times)[1:]))
 
 
 def our_step(network, units: np.ndarray, steps: int) -> float:
@@ -118,11 +150,8 @@ def our_step(network, units: np.ndarray, steps: int) -> float:
     from cnnvis_widgets.compute.maximize import ascend, find_recipe
 
     recipe = replace(find_recipe("fourier"), stages=((1.0, 1.0),))
-    info = network.layer(LAYER)
-    next(ascend(network, info, units, recipe))
-    started = time.perf_counter()
-    _last(ascend(network, info, units, recipe, steps=steps))
-    return (time.perf_counter() - started) / steps / len(units)
+    frames = ascend(network, network.layer(LAYER), units, recipe, steps=steps + 2)
+    return _pace([time.perf_counter() for _frame in frames]) / len(units)
 
 
 def main() -> None:
@@ -133,8 +162,10 @@ def main() -> None:
     parser.add_argument("--baseline-units", type=int, default=0, help="0: all of them")
     parser.add_argument("--recipe", default="pixels")
     parser.add_argument("--batch", type=int, default=12)
-    parser.add_argument("--steps", type=int, default=5, help="of the comparison with tf-keras-vis")
-    parser.add_argument("--only", default="original,tf_keras_vis")
+    parser.add_argument(
+        "--steps", type=int, default=5, help="of the comparison with tf-keras-vis and Xplique"
+    )
+    parser.add_argument("--only", default="original,steps")
     given = parser.parse_args()
 
     import keras
@@ -160,16 +191,21 @@ def main() -> None:
             f"1/{seconds / mine:.1f} of its time",
             flush=True,
         )
-    if "tf_keras_vis" in given.only:
-        theirs = tf_keras_vis_step(weights, 0, given.steps)
-        one, many = our_step(network, units[:1], given.steps), our_step(network, units[:8], given.steps)
+    if "steps" in given.only:
         from cnnvis_widgets.networks.ascent import quickest_dtype
 
+        one, many = our_step(network, units[:1], given.steps), our_step(network, units[:8], given.steps)
         print(
-            f"a step at {SIZE} x {SIZE}: tf-keras-vis {theirs:.3f} s; ours, in {quickest_dtype(network.probe)}, "
-            f"{one:.3f} s alone ({theirs / one:.1f} times faster), {many:.3f} s a unit in a batch of 8 "
-            f"({theirs / many:.1f} times)"
+            f"a step at {SIZE} x {SIZE}: ours, in {quickest_dtype(network.probe)}, {one:.3f} s alone, "
+            f"{many:.3f} s a unit in a batch of 8",
+            flush=True,
         )
+        for name, step in (("tf-keras-vis", tf_keras_vis_step), ("Xplique", xplique_step)):
+            theirs = step(weights, 0, given.steps)
+            print(
+                f"{name}: {theirs:.3f} s, {theirs / one:.1f} and {theirs / many:.1f} times as long",
+                flush=True,
+            )
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """(c) Filter pictures: as strongly exciting as the original recipe's, of units of VGG16's block5_conv1 at 224 x 224.
 
 `original_speed.py` has both; here they take turns, a few units each, and its figures become rows: seconds a unit to
-reach at least the activation that the original's twenty steps reach, and a step beside tf-keras-vis.
+reach at least the activation that the original's twenty steps reach, and a step beside tf-keras-vis and Xplique.
 """
 
 from __future__ import annotations
@@ -50,14 +50,16 @@ def _to_equal_activation(bench: Bench, network, weights: list[np.ndarray]) -> No
 
 def _steps(bench: Bench, network, weights: list[np.ndarray]) -> None:
     """One picture at full size all the way, as theirs are."""
-    task, ours, theirs = "a step of one picture", [], []
+    task, ours = "a step of one picture", []
+    every = {"tf-keras-vis": original_speed.tf_keras_vis_step, "xplique": original_speed.xplique_step}
+    theirs: dict[str, list[float]] = {tool: [] for tool in every if peers.version(tool)}
     for _ in range(ROUNDS):
         ours.append(original_speed.our_step(network, np.arange(1), 4))
-        if peers.version("tf-keras-vis"):
-            theirs.append(original_speed.tf_keras_vis_step(weights, 0, 3))
-    bench.note("vgg16", task, OURS, ours, "s", goal="1x", limit=_a_step(network).seconds(bench.rates))
-    if theirs:
-        bench.note("vgg16", task, "tf-keras-vis", theirs, "s")
+        for tool, figures in theirs.items():
+            figures.append(every[tool](weights, 0, 3))
+    bench.note("vgg16", task, OURS, ours, "s", goal="4x", limit=_a_step(network).seconds(bench.rates))
+    for tool, figures in theirs.items():
+        bench.note("vgg16", task, tool, figures, "s")
 
 
 def _a_step(network) -> Work:

@@ -11,9 +11,13 @@ from models import CLASSES, SIZE, functional, nested, sequential, subclassed
 
 from cnnvis_widgets import maximize
 from cnnvis_widgets.compute.maximize import (
+    Adam,
     Penalties,
+    Pixels,
+    Recipe,
     Transforms,
     ascend,
+    deep_dream,
     diversity,
     find_recipe,
     logit,
@@ -188,6 +192,27 @@ def test_a_penalty_does_not_hide_that_a_unit_is_off():
         network, "conv", [0], replace(find_recipe("fourier"), penalties=Penalties(l2=1e-3))
     )
     assert made.activations[0] > 0
+
+
+def test_penalties_count_beside_the_objective(network):
+    plain = Recipe("plain", 20, Pixels(deviation=1.0), optimizer=Adam(0.1))
+    loose, smooth, grey = (
+        maximize_filters(network, "conv1", [3], replace(plain, penalties=penalties)).images[0] / 255
+        for penalties in (Penalties(), Penalties(variation=1e4), Penalties(l2=1e4))
+    )
+    assert np.abs(np.diff(smooth, axis=0)).mean() < 0.5 * np.abs(np.diff(loose, axis=0)).mean()
+    assert ((grey - 0.5) ** 2).mean() < 0.5 * ((loose - 0.5) ** 2).mean()
+
+
+def test_ctrl_c_returns_the_unfinished_picture(network):
+    def interrupt(step, steps):
+        assert steps == 48
+        if step == 3:
+            raise KeyboardInterrupt
+
+    made = maximize(network, unit("conv2", [1, 4]) + deep_dream("relu"), progress=interrupt)
+    assert made.images.shape == (2, SIZE, SIZE, 3) and np.isfinite(made.values).all()
+    assert np.isfinite(made.history[:, :3]).all() and np.isnan(made.history[:, 3:]).all()
 
 
 def test_a_layer_written_for_float32_is_run_in_float32(monkeypatch):

@@ -127,6 +127,9 @@ def test_blur_is_a_gaussian_over_mirrored_borders():
     for axis in (0, 1):
         padded = np.apply_along_axis(lambda line: np.convolve(line, bell, "valid"), axis, padded)
     np.testing.assert_allclose(blurred(given, deviation)[0], padded, atol=1e-5)
+    np.testing.assert_allclose(Transforms(blur=deviation).apply(given, MOVED)[0], padded, atol=1e-5)
+    both = Transforms(jitter=0.1, blur=deviation).apply(given, MOVED)
+    np.testing.assert_allclose(both[0], looped(padded[None], MOVED, "wrap")[0], atol=1e-5)
 
 
 def test_penalties_are_means_over_pixels():

@@ -37,6 +37,11 @@ def test_links_and_kernels_are_the_networks_own_weights(network):
     ]
     assert card.counts.sum() == sum(m.size for m in maps)
     assert card.edges[-1] == pytest.approx(max(m.max() for m in maps), rel=1e-4) == card.patches.values[0, 0]
+    made = cnnvis.maximize_filters(network, "conv2", [5], "fast")
+    np.testing.assert_array_equal(card.picture, made.images[0])
+    assert card.reached == made.activations[0]
+    found = cnnvis.top_patches(network, "conv2", units=[5], count=card.patches.images.shape[1])
+    np.testing.assert_array_equal(card.patches.images, found.images)
     words = [text.get_text() for text in cnnvis.plot_unit_card(card).texts]
     assert any("unit 5" in word for word in words)
 

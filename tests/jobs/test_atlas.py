@@ -23,6 +23,7 @@ import numpy as np
 import psutil
 import pytest
 from atlas_stub import LARGER, TERMS, Stub, StubPatches, expected
+from dask.utils import key_split
 from distributed import Client
 
 import cnnvis_widgets as cnnvis
@@ -215,6 +216,16 @@ def test_patches_are_those_of_top_patches(network, client, tmp_path, monkeypatch
     plain = patches.top_patches(network, "conv2", units=[5], count=4)
     np.testing.assert_array_equal(images, plain.images[0])
     np.testing.assert_array_equal(values, plain.values[0])
+
+
+def test_tasks_go_by_network_and_layer_on_the_dashboard():
+    keys = filling._keys("ResNet-50", [("conv-1", tuple(range(16, 32))), ("conv-1", ()), ("conv-2", (7,))])
+    assert [key_split(key) for key in keys] == [
+        "ResNet_50 conv_1",
+        "ResNet_50 conv_1 patches",
+        "ResNet_50 conv_2",
+    ]
+    assert keys[0].startswith("ResNet_50 conv_1-16-31") and keys[2].startswith("ResNet_50 conv_2-7-7")
 
 
 def test_a_store_of_other_terms_is_refused(tmp_path):

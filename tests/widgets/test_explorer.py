@@ -7,6 +7,7 @@ import re
 import threading
 import time
 
+import keras
 import numpy as np
 import pytest
 from models import functional
@@ -14,9 +15,12 @@ from PIL import Image
 from waiting import wait_until
 
 import cnnvis_widgets as cnnvis
+from cnnvis_widgets.compute.maximize import find_recipe
 from cnnvis_widgets.networks import ascent
 from cnnvis_widgets.networks.network import Network
 from cnnvis_widgets.widgets.controls import TOP
+from cnnvis_widgets.widgets.parts.filter_picture import grow
+from cnnvis_widgets.widgets.stage import Stage
 from cnnvis_widgets.widgets.words import heat_message
 
 
@@ -235,6 +239,27 @@ def test_the_patches_of_the_sample_photographs_stand_beside(explorer, network):
     assert explorer.stage.patches_said[0].startswith(found.sources[0][0])
     explorer.update(layer="block1_conv1")
     assert not explorer.stage.patches and not explorer.stage.patches_said, "they were another layer's"
+
+
+def test_a_unit_that_stays_off_says_why():
+    inputs = keras.Input((16, 16, 3))
+    conv = keras.layers.Conv2D(2, 1, activation="relu", name="conv")
+    model = keras.Model(inputs, keras.layers.GlobalAveragePooling2D()(conv(inputs)))
+    red = np.float32([[1, 1], [0, 0], [0, 0]]).reshape(1, 1, 3, 2)
+    conv.set_weights(
+        [red, np.float32([-1, -0.7])]
+    )  # nothing is that red; photographs are, and grey noise is not
+    network = Network(model, preprocess=lambda x: x / 255)
+    recipe = dataclasses.replace(find_recipe("classic"), steps=1)
+    for unit, reason in (
+        (0, "It never woke in 1 steps, and is active nowhere on the 4 sample photographs"),
+        (1, "It never woke from this start in 1 steps, though it is active on"),
+    ):
+        stage = Stage()
+        for _step in grow(stage, network, network.layer("conv"), unit, recipe, lambda: False):
+            pass
+        assert stage.picture_progress["message"].startswith(reason)
+        assert bool(stage.patches) == (unit == 1)
 
 
 def test_the_card_of_the_selected_unit_opens_follows_and_closes(explorer, network):

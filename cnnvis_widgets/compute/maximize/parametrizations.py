@@ -183,11 +183,17 @@ def inverse_fourier(real, imaginary, size: Size, shown: Size):
     if size[1] % 2 == 0:
         times[-1] = 1.0
     times /= size[0] * size[1]
-    across = ops.einsum("yk,nkfc->nyfc", down_cos, real) - ops.einsum("yk,nkfc->nyfc", down_sin, imaginary)
-    turned = ops.einsum("yk,nkfc->nyfc", down_cos, imaginary) + ops.einsum("yk,nkfc->nyfc", down_sin, real)
-    return ops.einsum("xf,nyfc->nyxc", right_cos * times, across) - ops.einsum(
-        "xf,nyfc->nyxc", right_sin * times, turned
+    down = ops.concatenate(
+        [
+            ops.concatenate([down_cos, -down_sin], axis=1),
+            ops.concatenate([down_sin, down_cos], axis=1),
+        ]
     )
+    right = ops.concatenate([right_cos * times, -right_sin * times], axis=1)
+    waves = ops.transpose(ops.concatenate([real, imaginary], axis=1), (0, 3, 1, 2))
+    across, turned = ops.split(ops.matmul(down, waves), 2, axis=2)
+    pictures = ops.matmul(ops.concatenate([across, turned], axis=3), ops.transpose(right))
+    return ops.transpose(pictures, (0, 2, 3, 1))
 
 
 def _waves(side: int, shown, cycles: np.ndarray):
