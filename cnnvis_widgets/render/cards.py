@@ -3,55 +3,66 @@
 from __future__ import annotations
 
 import numpy as np
+from matplotlib.axes import Axes
 
 from cnnvis_widgets.errors import CnnvisError
 from cnnvis_widgets.render import colormaps
 from cnnvis_widgets.render.figures import _FAINT, _INK, Figure, _short
 from cnnvis_widgets.results import Link, UnitCard
 
+_WIDTH = 9.0  # inches: as wide as a notebook's column, so that nothing is made smaller to be shown
+_LETTERS = 9.5  # points
+
 
 def plot_unit_card(card: UnitCard) -> Figure:
     """A `UnitCard` as a figure. Raises CnnvisError for another kind of result."""
     if not isinstance(card, UnitCard):
         raise CnnvisError(f"plot_unit_card draws what unit_card gives; a {type(card).__name__} was given.")
-    figure = Figure(12, 6.2)
+    figure = Figure(_WIDTH, 5.6 if card.before or card.after else 3.9)
     title = f"{card.network}  ·  {card.layer.path}  ·  unit {card.unit}"
-    figure.text(0.02, 0.97, title, fontsize=15, color=_INK, va="top", parse_math=False)
+    _words(figure, 0.2, 0.12, title, 14)
     words = f"recipe {card.recipe!r} reaches {_short(card.reached)}"
-    _picture(figure, (0.02, 0.33, 0.28, 0.55), card.picture, card.remark or words)
-    for column in range(min(6, card.patches.images.shape[1])):
-        value = card.patches.values[0, column]
-        if np.isfinite(value):
-            said = f"{card.patches.sources[0][column]} {_short(value)}"
-            place = (0.33 + 0.11 * column, 0.68, 0.1, 0.2)
-            _picture(figure, place, card.patches.images[0, column], said)
-    axes = figure.add_axes((0.35, 0.34, 0.26, 0.22))
+    _picture(figure, (0.2, 0.6, 2.5, 2.5), card.picture, card.remark or words)
+    _patches(figure, card)
+    axes = _axes(figure, 3.4, 2.5, 2.3 if len(card.kernels) else 5.4, 0.95)
     axes.stairs(card.counts, card.edges, fill=True, color=_FAINT)
     axes.set_yscale("symlog")
-    axes.set_title("activations on the photographs", fontsize=9, color=_INK)
-    axes.tick_params(labelsize=8)
+    axes.tick_params(labelsize=8.5)
+    _words(figure, 3.0, 2.2, "activations on the photographs")
     _kernels(figure, card)
-    _links(figure, 0.35, "looks most at", card.before)
-    _links(figure, 0.68, "is looked at most by", card.after)
+    _links(figure, 3.0, "looks most at", card.before)
+    _links(figure, 6.1, "is looked at most by", card.after)
     return figure
 
 
+def _axes(figure: Figure, left: float, top: float, width: float, height: float) -> Axes:
+    """Axes by their place in inches, from the figure's top left corner."""
+    wide, tall = figure.get_size_inches()
+    return figure.add_axes((left / wide, 1 - (top + height) / tall, width / wide, height / tall))
+
+
+def _words(figure: Figure, left: float, top: float, words: str, letters: float = _LETTERS, **style) -> None:
+    wide, tall = figure.get_size_inches()
+    style = {"color": _INK, "va": "top", "parse_math": False} | style
+    figure.text(left / wide, 1 - top / tall, words, fontsize=letters, **style)
+
+
 def _picture(figure: Figure, place: tuple, picture: np.ndarray, words: str) -> None:
-    axes = figure.add_axes(place)
+    axes = _axes(figure, *place)
     axes.imshow(picture)
     axes.set_axis_off()
-    axes.text(
-        0.5,
-        -0.03,
-        words,
-        fontsize=8,
-        color=_FAINT,
-        va="top",
-        ha="center",
-        wrap=True,
-        parse_math=False,
-        transform=axes.transAxes,
-    )
+    left, top, width, height = place
+    middle, below = left + width / 2, top + height + 0.05
+    _words(figure, middle, below, words, color=_FAINT, ha="center", wrap=True)
+
+
+def _patches(figure: Figure, card: UnitCard) -> None:
+    """Those that excite the unit at all, strongest first."""
+    values = card.patches.values[0]
+    for column in range(min(6, card.patches.images.shape[1])):
+        if np.isfinite(values[column]) and values[column] > 0:
+            said = f"{card.patches.sources[0][column][:12]}\n{_short(values[column])}"
+            _picture(figure, (3.0 + 0.99 * column, 0.6, 0.93, 0.93), card.patches.images[0, column], said)
 
 
 def _kernels(figure: Figure, card: UnitCard) -> None:
@@ -59,21 +70,21 @@ def _kernels(figure: Figure, card: UnitCard) -> None:
     table = colormaps.table(colormaps.default(True))
     most = np.abs(card.kernels).max(initial=0) or 1
     for column, kernel in enumerate(card.kernels):
-        axes = figure.add_axes((0.66 + 0.055 * column, 0.4, 0.05, 0.13))
+        axes = _axes(figure, 6.1 + 0.47 * column, 2.7, 0.42, 0.42)
         if colours:
             axes.imshow(0.5 + 0.5 * kernel / most)
         else:
             axes.imshow(table[np.round((kernel / most + 1) / 2 * 255).astype(int)])
-            axes.set_title(str(card.kernel_channels[column]), fontsize=8, color=_FAINT)
+            axes.set_title(str(card.kernel_channels[column]), fontsize=8.5, color=_FAINT, pad=3)
         axes.set_xticks([])
         axes.set_yticks([])
     if len(card.kernels):
-        figure.text(
-            0.66, 0.585, "kernel" if colours else "kernels of the strongest channels", fontsize=9, color=_INK
-        )
+        _words(figure, 6.1, 2.2, "kernel" if colours else "kernels of the strongest channels")
 
 
 def _links(figure: Figure, left: float, title: str, links: tuple[Link, ...]) -> None:
+    if not links:
+        return
     lines = [f"{link.layer} {link.unit}  ({link.weight:+.2g})" for link in links]
-    figure.text(left, 0.26, title if lines else "", fontsize=9, color=_INK, va="top")
-    figure.text(left, 0.22, "\n".join(lines), fontsize=8, color=_FAINT, va="top", parse_math=False)
+    _words(figure, left, 3.85, title)
+    _words(figure, left, 4.08, "\n".join(lines), 9, color=_FAINT)

@@ -37,13 +37,15 @@ class TrainingViewer(widgets.VBox):
             min=0, max=0, description=say("training.epoch", language), layout=widgets.Layout(width="400px")
         )
         self._play = widgets.Play(min=0, max=0, interval=_MILLISECONDS, show_repeat=False)
-        self._frames = widgets.Stack([], selected_index=None)
+        self._nothing = widgets.Label(say("training.none", language))
+        self._frames = widgets.Stack(
+            [self._nothing], selected_index=0
+        )  # at no time is there a number without a picture
         self._links = [
             widgets.jslink((self._play, "value"), (self._slider, "value")),
             widgets.jslink((self._slider, "value"), (self._frames, "selected_index")),
         ]
-        self._nothing = widgets.Label(say("training.none", language))
-        super().__init__([widgets.HBox([self._play, self._slider]), self._nothing, self._frames])
+        super().__init__([widgets.HBox([self._play, self._slider]), self._frames])
         for widget in (self, self._slider, self._play, self._frames):
             keep_apart_from_cells(widget)
         for epoch in recorder.epochs:
@@ -53,7 +55,7 @@ class TrainingViewer(widgets.VBox):
     @property
     def epoch(self) -> int:
         """The number of the epoch that is shown, 0 for the untrained network."""
-        return self._slider.value
+        return self._frames.selected_index
 
     @epoch.setter
     def epoch(self, number: int) -> None:
@@ -69,19 +71,25 @@ class TrainingViewer(widgets.VBox):
         super().close()
 
     def _add(self, epoch: Epoch) -> None:
-        if epoch.number == 0:  # another model, from its beginning
-            self._frames.selected_index = None
-            self._frames.children = ()
-        newest = len(self._frames.children)
+        """The browser learns of a picture and of its number together, and hands the number on to the slider itself.
+
+        A number that came before its picture would leave an error in the picture's place.
+        """
+        frames = self._frames.children
+        if epoch.number == 0 or frames == (self._nothing,):  # another model, from its beginning
+            self._slider.value = self._frames.selected_index = 0
+            frames = ()
+        newest = len(frames)
         follows = self.epoch >= newest - 1  # who has gone back stays there
-        self._frames.children = (*self._frames.children, _frame(epoch))
         self._slider.max = self._play.max = newest
-        self._nothing.layout.display = "none"
-        if follows:
-            self.epoch = newest
+        with self._frames.hold_sync():
+            self._frames.children = (*frames, _frame(epoch))
+            if follows:
+                self._frames.selected_index = newest
 
     def _repr_mimebundle_(self, **options: Any) -> dict[str, Any]:
         """Beside the live view the picture of a few epochs, for where no widget runs."""
+        self._slider.value = self.epoch  # where no browser has done so
         bundle = super()._repr_mimebundle_(**options) or {}
         if not _somebody_there():
             bundle.pop(_LIVE, None)

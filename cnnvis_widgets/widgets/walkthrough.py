@@ -50,9 +50,10 @@ class Walkthrough(Explorer):
     def _show_step(self, number: int) -> None:
         step = self._story[min(max(number, 0), len(self._story) - 1)]
         self.stage.panels = [panel for panel in self.panels if panel not in step["hide"]]
+        hidden = {*step["hide"], *(["augment"] if "method" in step["hide"] else [])}  # which belongs to it
         for name in HIDABLE:
             if (control := getattr(self.controls, name, None)) is not None and name not in ("search",):
-                control.layout.visibility = "hidden" if name in step["hide"] else "visible"
+                control.layout.visibility = "hidden" if name in hidden else "visible"
         if step["show"]:
             self._go(step["show"])
         if step["maximize"]:

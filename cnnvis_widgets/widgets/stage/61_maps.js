@@ -219,7 +219,8 @@ function createMapsPanel(view) {
       const fresh = paintBase(maps, ratio);
       describe(maps);
       speak(maps);
-      if (!newFace(view.unit, hover?.place, JSON.stringify(view.linked.cells), order, layout) && !fresh) return;
+      const ink = letters && getComputedStyle(canvas).color;
+      if (!newFace(view.unit, hover?.place, JSON.stringify(view.linked.cells), order, layout, ink) && !fresh) return;
       const context = pen(canvas);
       context.clearRect(0, 0, canvas.width, canvas.height);
       context.drawImage(base, 0, 0);

@@ -250,6 +250,8 @@ function createView(ownModel, el, signal) {
   listen("change:panels", () => { sizes.disconnect(); build(); view.schedule(); });
 
   listenToKeys(view);
+  keepKeys(root, signal);
+  followTheme(view);
   acceptPictures(view, dropHint);
 
   el.replaceChildren(root);
@@ -264,6 +266,24 @@ function tellNobodyWatches(model) {
   } catch {
     // the kernel itself has gone
   }
+}
+
+/**
+ * Notebook 7 takes keys for its shortcuts before whatever has the focus hears them, and spares only an element that says
+ * so itself. @param {HTMLElement} root @param {AbortSignal} signal
+ */
+function keepKeys(root, signal) {
+  document.addEventListener("focusin", ({ target }) => {
+    if (target instanceof Element && target.closest(".cnnvis-explorer")?.contains(root)) put(target, { "data-lm-suppress-shortcuts": true });
+  }, { signal });
+}
+
+/** What is painted in the theme's own colours is painted anew in another theme. @param {View} view */
+function followTheme({ schedule, signal }) {
+  const themes = new MutationObserver(schedule);
+  themes.observe(document.body, { attributes: true, attributeFilter: ["data-jp-theme-name", "data-jp-theme-light"] });
+  signal.addEventListener("abort", () => themes.disconnect());
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", schedule, { signal });
 }
 
 /** Dropped and pasted pictures. @param {View} view @param {HTMLElement} hint */
