@@ -28,7 +28,7 @@ lab: $(VENV)/.installed-lab
 
 test: check
 	$(BIN)/python tools/setup_browser.py
-	$(BIN)/python -m pytest --numprocesses $(JOBS) --dist loadfile $(TESTS)
+	$(BIN)/python -m pytest --numprocesses $(JOBS) --dist loadgroup $(TESTS)
 
 check: $(VENV)/.installed-test
 	$(BIN)/ruff check .

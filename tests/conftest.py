@@ -19,13 +19,19 @@ REPOSITORY = Path(__file__).resolve().parents[1]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Browser tests last: what is quick to fail fails first.
+    """Tests in JupyterLab last: what is quick to fail fails first. Where several run at a time, first, and in one
+    process: they take longest, and two JupyterLabs with their kernels and pages would starve each other.
 
     A real browser on a busy machine now and then loses a message or a frame: such a test has a second try, and
     the summary names it (RERUN). One that fails twice fails.
     """
-    items.sort(key=lambda item: (REPOSITORY / "tests" / "lab") in item.path.parents)
+
+    def in_lab(item: pytest.Item) -> bool:
+        return REPOSITORY / "tests" / "lab" in item.path.parents
+
+    items.sort(key=in_lab, reverse="PYTEST_XDIST_WORKER" in os.environ)
     for item in items:
+        item.add_marker(pytest.mark.xdist_group("lab" if in_lab(item) else str(item.path)))
         if "browser" in getattr(item, "fixturenames", ()):
             item.add_marker(pytest.mark.flaky(reruns=1))
 

@@ -48,8 +48,10 @@ def _check_heap(raw: BinaryIO, start: int, end: int) -> int:
     """How many bytes it has."""
     raw.seek(start + 8)
     size = int.from_bytes(raw.read(8), "little")
+    if size > end - start:
+        raise UnsafeFile("it was cut short, or its texts are damaged")
     raw.seek(start)
-    heap = raw.read(min(size, end - start))
+    heap = raw.read(size)
     place = 16
     while place + 16 <= len(heap):
         number, length = int.from_bytes(heap[place : place + 2], "little"), heap[place + 8 : place + 16]

@@ -347,11 +347,11 @@ def test_a_deep_network_keeps_within_the_budget_and_few_maps_are_kept_larger(tmp
     keras.utils.set_random_seed(3)
     layers = keras.layers
     maps = inputs = keras.Input((48, 48, 3))
-    for _ in range(60):
-        maps = layers.Conv2D(8, 3, padding="same")(maps)
+    for place in range(60):
+        maps = layers.Conv2D(8, 3, padding="same", name=f"few_{place}")(maps)
     maps = layers.Conv2D(200, 3, padding="same", name="many")(maps)
     model = keras.Model(inputs, layers.Dense(2)(layers.GlobalAveragePooling2D()(maps)), name="deep")
-    viewer = cnnvis.FeatureMapViewer(cnnvis.load_network(model), layer="conv2d")
+    viewer = cnnvis.FeatureMapViewer(cnnvis.load_network(model), layer="few_0")
     file = viewer.to_html(tmp_path / "deep.html", budget_mb=0.8)
     viewer.close()
     assert 0.75e6 < file.stat().st_size <= 0.8e6

@@ -202,7 +202,8 @@ def test_cancel_stops_within_one_step_and_keeps_the_picture(explorer, monkeypatc
     explorer.controls.cancel.click()
     taken = len(steps)
     wait_until(lambda: "Cancelled" in explorer.stage.picture_progress.get("message", ""))
-    assert len(steps) <= taken + 1 and explorer.controls.cancel.disabled
+    wait_until(lambda: explorer.controls.cancel.disabled)
+    assert len(steps) <= taken + 1
     assert explorer.stage.picture_unit == 1 and explorer.stage.picture
 
 
@@ -533,8 +534,8 @@ def test_no_evidence_is_said_in_the_language_of_the_view(explorer, monkeypatch):
 
     explain = module.explain
 
-    def blank(*arguments):
-        found = explain(*arguments)
+    def blank(*arguments, **options):
+        found = explain(*arguments, **options)
         return dataclasses.replace(found, raw=found.raw * 0, values=found.values * 0)
 
     monkeypatch.setattr(module, "explain", blank)
