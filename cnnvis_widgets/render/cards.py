@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from matplotlib.axes import Axes
 
@@ -41,7 +43,7 @@ def _axes(figure: Figure, left: float, top: float, width: float, height: float) 
     return figure.add_axes((left / wide, 1 - (top + height) / tall, width / wide, height / tall))
 
 
-def _words(figure: Figure, left: float, top: float, words: str, letters: float = _LETTERS, **style) -> None:
+def _words(figure: Figure, left: float, top: float, words: str, letters: float = _LETTERS, **style: Any) -> None:
     wide, tall = figure.get_size_inches()
     style = {"color": _INK, "va": "top", "parse_math": False} | style
     figure.text(left / wide, 1 - top / tall, words, fontsize=letters, **style)
