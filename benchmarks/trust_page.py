@@ -43,8 +43,8 @@ own network and photographs, and the Explorer's *Can I trust it?* tests the one 
   photograph. Intervals of two means may overlap where the paired difference is sure.
 - "Not ahead" on few photographs means that they cannot tell, not that the method is worse. Sentences are about methods
   with at least 8; the pointing game takes only photographs classified with a probability of at least 0.8.
-- ↓ lower is better, ↑ higher is better. Curves have 14 steps, half of what `evaluate` takes (28 on
-  photographs that Grad-CAM and the controls were tried on first); one area differs by up to 0.02, the mean hardly.
+- ↓ lower is better, ↑ higher is better. Curves have 14 steps, half of what `evaluate` takes; on the photographs that
+  came first Grad-CAM's and the controls' have 28. That moves the area of one photograph by up to 0.02, the mean hardly.
   "insertion" begins with the blur of RISE's code, "insertion-strong" with one four times as wide (see below).
 - "cascading" and "independent" say how alike a map stays where layers get random weights, from the top down and one at
   a time: a map that stays the same does not show what the network has learned.

@@ -22,7 +22,7 @@ PHOTO_SIDE = 1024  # pixels; no screen shows more of a photograph in one panel
 MAPS_VALUES = 1_500_000  # float16 values a layer may send (3 MB: 20 to 40 ms to a local browser)
 ATLAS_SIDE = 96  # pixels of the longer side of an atlas's tile
 TILE_SIDE = 28  # maps are not sent smaller than this
-# The same where CNNVIS_FAR_AWAY is set, as on Binder: 128 kB take 0.1 s at 10 Mbit/s.
+# The same where CNNVIS_FAR_AWAY is 1, as on Binder: 128 kB take 0.1 s at 10 Mbit/s.
 FAR_VALUES, FAR_SIDE = 64_000, 10
 
 
@@ -267,7 +267,8 @@ def halves(values: np.ndarray) -> tuple[bytes, float]:
 def _reduced(planes: np.ndarray) -> np.ndarray:
     """Planes (c, h, w) few enough to send. The mean of cells is no number where one of them is none."""
     _, h, w = planes.shape
-    most, side = (FAR_VALUES, FAR_SIDE) if os.environ.get("CNNVIS_FAR_AWAY") else (MAPS_VALUES, TILE_SIDE)
+    far = os.environ.get("CNNVIS_FAR_AWAY", "0") not in ("", "0")
+    most, side = (FAR_VALUES, FAR_SIDE) if far else (MAPS_VALUES, TILE_SIDE)
     share = max((most / planes.size) ** 0.5 if planes.size else 1, side / min(h, w))
     if share >= 1:
         return planes

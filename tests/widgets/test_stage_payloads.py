@@ -53,6 +53,8 @@ def test_to_a_browser_far_away_maps_go_as_thumbnails(monkeypatch, shape, side):
     assert near["maps_shape"] == [shape[2], *shape[:2]]
     assert far["maps_shape"] == [shape[2], side, side]
     assert far["maps_stats"] == near["maps_stats"], "numbers about a map are those of the whole one"
+    monkeypatch.setenv("CNNVIS_FAR_AWAY", "0")
+    assert payloads.maps_payload(values)["maps_shape"] == near["maps_shape"]
 
 
 def test_tiles_keep_28_pixels_where_thousands_of_maps_are_sent():
