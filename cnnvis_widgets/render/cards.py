@@ -71,8 +71,9 @@ def _kernels(figure: Figure, card: UnitCard) -> None:
     colours = card.kernels.ndim == 4
     table = colormaps.table(colormaps.default(True))
     most = np.abs(card.kernels).max(initial=0) or 1
+    side = 0.9 if len(card.kernels) == 1 else 0.42
     for column, kernel in enumerate(card.kernels):
-        axes = _axes(figure, 6.1 + 0.47 * column, 2.7, 0.42, 0.42)
+        axes = _axes(figure, 6.1 + 0.47 * column, 2.55 if side > 0.5 else 2.7, side, side)
         if colours:
             axes.imshow(0.5 + 0.5 * kernel / most)
         else:
@@ -87,6 +88,6 @@ def _kernels(figure: Figure, card: UnitCard) -> None:
 def _links(figure: Figure, left: float, title: str, links: tuple[Link, ...]) -> None:
     if not links:
         return
-    lines = [f"{link.layer} {link.unit}  ({link.weight:+.2g})" for link in links]
+    lines = [f"{link.layer or 'input'} {link.unit}  ({link.weight:+.2g})" for link in links]
     _words(figure, left, 3.85, title)
     _words(figure, left, 4.08, "\n".join(lines), 9, color=_FAINT)

@@ -7,6 +7,7 @@ busy with the next epoch, and nothing is computed again.
 from __future__ import annotations
 
 import base64
+import html
 from collections.abc import Sequence
 from typing import Any
 
@@ -114,4 +115,5 @@ def _frame(epoch: Epoch) -> widgets.Widget:
         f"{name}: {answer.name} {answer.probability:.0%}"
         for name, answer in zip(epoch.names, epoch.answers, strict=True)
     )
-    return widgets.VBox([picture, widgets.Label(" · ".join((in_words(epoch), *answers)))])
+    words = " · ".join((in_words(epoch), *answers))
+    return widgets.VBox([picture, widgets.HTML(html.escape(words))])  # a label would cut off what is long

@@ -31,7 +31,7 @@ def test_the_slider_moves_through_a_training_while_a_cell_runs(lab):
     notebook.run_all()
     picture, words = (
         notebook.locator("img.widget-image"),
-        notebook.locator(".widget-label", has_text="one: cat"),
+        notebook.locator(".widget-html-content", has_text="one: cat"),
     )
     expect(words).to_have_text("epoch 3: loss 6 · one: cat 100%")
     newest = picture.screenshot()
