@@ -43,10 +43,10 @@ def _axes(figure: Figure, left: float, top: float, width: float, height: float) 
     return figure.add_axes((left / wide, 1 - (top + height) / tall, width / wide, height / tall))
 
 
-def _words(figure: Figure, left: float, top: float, words: str, letters: float = _LETTERS, **style: Any) -> None:
+def _words(figure: Figure, left: float, top: float, words: str, size: float = _LETTERS, **style: Any) -> None:
     wide, tall = figure.get_size_inches()
-    style = {"color": _INK, "va": "top", "parse_math": False} | style
-    figure.text(left / wide, 1 - top / tall, words, fontsize=letters, **style)
+    usual: dict[str, Any] = {"color": _INK, "va": "top", "parse_math": False, "fontsize": size}
+    figure.text(left / wide, 1 - top / tall, words, **(usual | style))
 
 
 def _picture(figure: Figure, place: tuple, picture: np.ndarray, words: str) -> None:
