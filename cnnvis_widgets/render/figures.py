@@ -233,7 +233,7 @@ def plot_concepts(concepts: Concepts | Sequence[Concepts], opacity: float = 0.6)
     height = min((_WIDTH - (len(pictures) + 1) * _MARGIN) / sum(shapes), 0.6 * _WIDTH)
     figure_width = max(height * sum(shapes) + (len(pictures) + 1) * _MARGIN, _NARROWEST)
     explained = np.mean([one.explained for one in several])
-    facts = f"{_count(len(first.maps), 'part')}, which give {explained:.0%} of the layer's activity again"
+    facts = f"{_count(len(first.maps), 'part')}, which reproduce {explained:.0%} of the layer's activity"
     heading = _Heading(f"{first.network}  ·  {first.layer.path}", facts, figure_width)
     figure = Figure(figure_width, heading.height + height + _UNDER)
     heading.write(figure)
