@@ -298,7 +298,7 @@ class Notebook:
     def finish(self) -> str:
         """Wait for what ``start`` began; returns what it printed.
 
-        As in `run_all` the browser may never hear of the end; what the kernel answers later then tells that it has come.
+        As in `run_all` the browser may never hear of the end; what the kernel answers later then tells of it.
         """
         said = self._await(
             "the run in the kernel",
