@@ -5,7 +5,7 @@ each layer's `call` is wrapped on the instance to remember its output; nested, S
 subclassed models are all the same to that. What a request does not ask for, TensorFlow prunes from the graph,
 so a request for an early layer stops there.
 
-With `ascent.py`, `relu_rules.py` and `biases.py` beside it, all that knows `tf.function` and automatic
+With `ascent.py`, `folding.py`, `relu_rules.py` and `biases.py` beside it, all that knows `tf.function` and automatic
 differentiation.
 """
 
@@ -36,6 +36,7 @@ import keras  # noqa: E402
 import tensorflow as tf  # noqa: E402
 
 from cnnvis_widgets.networks import biases, relu_rules, room  # noqa: E402
+from cnnvis_widgets.networks.folding import into_convolution  # noqa: E402
 
 # Wrapping writes to layer instances, which two networks may share.
 _TRACING = threading.RLock()
@@ -324,7 +325,7 @@ class Probe:
             return self._compiled[key]
 
     def _forward(self, paths, of, inputs):
-        outputs, calls = self._run(inputs)
+        outputs, calls = self._run(inputs, {} if paths else self._folded)
         values = _select(calls, paths)
         return _scores(outputs, calls, of), [_float(value) for value in values]
 
@@ -340,10 +341,16 @@ class Probe:
         values = _select([(INPUT, "InputLayer", inputs), *calls], paths)
         return scores, [_float(value) for value in values], self._gradients(_goal(scores, weights), values)
 
+    @property
+    def _folded(self) -> dict[str, Callable]:
+        """Changes for runs that record nothing: fewer, larger steps to the same scores."""
+        normalizations = (call.path for call in self.calls if call.type_name == "BatchNormalization")
+        return dict.fromkeys(normalizations, into_convolution)
+
     def _forward_from(self, paths, of, inputs, values):
         # As many images as values, so that what goes past the layer meets them one to one.
         images = tf.repeat(inputs, tf.shape(values)[0], axis=0)
-        outputs, calls = self._run(images, {paths[0]: _instead(values)})
+        outputs, calls = self._run(images, self._folded | {paths[0]: _instead(values)})
         return _scores(outputs, calls, of)
 
     def _backward_from(self, paths, inputs, values, weights):
