@@ -20,7 +20,9 @@ from typing import Any
 import numpy as np
 
 from cnnvis_widgets.networks.memory import give_back
-from cnnvis_widgets.networks.probe import Probe, Reached, before_head, recording, tf
+from cnnvis_widgets.networks.probe import Probe
+from cnnvis_widgets.networks.recording import Reached, recording, tf
+from cnnvis_widgets.networks.scores import before_head
 
 SCORES = ""  # the path that stands for the scores before the head
 
