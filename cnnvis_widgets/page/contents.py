@@ -15,8 +15,9 @@ from typing import Any
 import numpy as np
 
 from cnnvis_widgets.compute import runs
-from cnnvis_widgets.compute.class_weights import head_weights, is_linear_head, mean_gradients
-from cnnvis_widgets.compute.explain import explain_layers, methods
+from cnnvis_widgets.compute.class_weights import is_linear_head, mean_gradients
+from cnnvis_widgets.compute.explain import explain_layers
+from cnnvis_widgets.compute.methods import methods
 from cnnvis_widgets.errors import MethodError
 from cnnvis_widgets.networks.network import Network
 from cnnvis_widgets.page import pack
@@ -174,9 +175,7 @@ def _classes(shown: Shown) -> list[Prediction]:
     listed = network.predict(shown.image, top=len(network.class_names) if few else _CLASSES)
     target = shown.heatmap.target.index if shown.heatmap else listed[0].index
     if target not in [one.index for one in listed]:
-        logits = network.logits(shown.image)
-        share = float(network.probabilities(logits)[target])
-        listed.append(Prediction(target, network.class_names[target], share, float(logits[target])))
+        listed += network.predictions(network.logits(shown.image), [target])
     return listed
 
 
@@ -242,7 +241,7 @@ def _add_weights(
         info, every = layer.info, len(network.class_names)
         head = None
         if is_linear_head(network, info) and 2 * every * info.units < _OF_EXTRAS * budget:
-            head = head_weights(network, image, info)
+            head = runs.head_weights(network, image, info)
         rows = head
         if rows is None:
             rows = np.stack([mean_gradients(network, image, target, info) for target in classes])

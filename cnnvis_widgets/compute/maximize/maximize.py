@@ -13,7 +13,8 @@ from cnnvis_widgets.compute.maximize.objectives import Objective, any_unit, unit
 from cnnvis_widgets.compute.maximize.recipes import AnyRecipe, PlainRecipe, Recipe, find_recipe
 from cnnvis_widgets.compute.maximize.remarks import remarks
 from cnnvis_widgets.errors import MethodError
-from cnnvis_widgets.networks.network import Network, check_network, checked_size
+from cnnvis_widgets.networks.input_size import checked_size
+from cnnvis_widgets.networks.network import Network, check_network
 from cnnvis_widgets.results import FilterPictures, LayerInfo, MadePictures
 
 # Units in one run of the network: larger batches gain little on a CPU and cost memory.
