@@ -207,9 +207,8 @@ def _download(url: str, scheme: str) -> bytes:
     """The bytes at an address, within `MAX_DOWNLOAD_BYTES` and about `MAX_DOWNLOAD_SECONDS`."""
     if scheme not in ("http", "https"):
         raise ImageError(f"{url} is neither an http nor an https address; give a path or such an address.")
-    request = urllib.request.Request(
-        url, headers={"User-Agent": "cnnvis-widgets"}
-    )  # some sites refuse urllib's own
+    # Some sites refuse urllib's own
+    request = urllib.request.Request(url, headers={"User-Agent": "cnnvis-widgets"})
     deadline = time.monotonic() + MAX_DOWNLOAD_SECONDS
     chunks, size = [], 0
     try:

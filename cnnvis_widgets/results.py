@@ -40,12 +40,10 @@ class Target:
 
     index: int  # of the class, of the first of several, or of the unit
     name: str
-    weights: tuple[
-        tuple[int, float], ...
-    ] = ()  # (index, weight) of several; () stands for the one at ``index``
-    of: str = (
-        "logit"  # what is weighed: "logit", "probability", or "unit": the mean over space of a layer's units
-    )
+    # (index, weight) of several; () stands for the one at ``index``
+    weights: tuple[tuple[int, float], ...] = ()
+    # What is weighed: "logit", "probability", or "unit": the mean over space of a layer's units
+    of: str = "logit"
     layer: str = ""  # the units' layer
 
     @property
@@ -151,9 +149,8 @@ class UnitCard:
 class Ablation:
     """How the network's answer moves when units are silenced."""
 
-    before: list[
-        Prediction
-    ]  # the top classes of the whole network, and the new top class where it is none of them
+    # The top classes of the whole network, and the new top class where it is none of them
+    before: list[Prediction]
     after: list[Prediction]  # the same classes in the same order, with the units at zero
     logits_before: np.ndarray  # (classes,) float32
     logits_after: np.ndarray  # (classes,) float32
@@ -205,9 +202,8 @@ class Concepts:
 class Heatmap:
     """Where the evidence for a target lies, at the resolution of the explained layer or of the network's input."""
 
-    values: (
-        np.ndarray
-    )  # (h, w) float32: [0, 1], or [-1, 1] where signed; all 0 without positive evidence; NaN stays
+    # (h, w) float32: [0, 1], or [-1, 1] where signed; all 0 without positive evidence; NaN stays
+    values: np.ndarray
     raw: np.ndarray  # (h, w) float32: the method's own numbers, unscaled
     layer: LayerInfo  # its path is "input" where a method explains the input's pixels
     target: Target
@@ -216,9 +212,8 @@ class Heatmap:
     network: str
     image: np.ndarray = field(repr=False)  # RGB uint8 (H, W, 3), as given
     signed: bool = False
-    details: Mapping[str, float] = field(
-        default_factory=dict
-    )  # what a method says of itself: "completeness gap"
+    # What a method says of itself: "completeness gap"
+    details: Mapping[str, float] = field(default_factory=dict)
 
     def __array__(self, dtype=None, copy=None) -> np.ndarray:
         """The values: ``np.asarray(heatmap)``."""
@@ -271,9 +266,8 @@ class EvaluationRow:
     low: float  # of the 95 % interval of the mean, by bootstrap over photographs
     high: float
     n: int  # photographs that have a value
-    beats: tuple[
-        str, ...
-    ]  # the controls it is better than by more than the interval of the paired difference
+    # The controls it is better than by more than the interval of the paired difference
+    beats: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -343,9 +337,8 @@ class Trust:
 
     heatmap: Heatmap
     fractions: np.ndarray  # (n,) of the picture that is hidden, or shown
-    deletion: Mapping[
-        str, np.ndarray
-    ]  # (n,) the class's probability, by the method's name, then each control's
+    # (n,) the class's probability, by the method's name, then each control's
+    deletion: Mapping[str, np.ndarray]
     insertion: Mapping[str, np.ndarray]
     deletion_areas: Mapping[str, float]  # below the curves: lower is better
     insertion_areas: Mapping[str, float]  # higher is better

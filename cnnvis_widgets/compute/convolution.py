@@ -36,9 +36,8 @@ class ConvolutionSteps:
 
     path: str  # of the convolution
     kind: str  # "convolution", "depthwise" or "separable"
-    source: (
-        str | None
-    )  # path of the layer that made the input maps; "" is the network's own input, None: no layer
+    # Path of the layer that made the input maps; "" is the network's own input, None: no layer
+    source: str | None
     unit: int
     channels: np.ndarray  # (n,) int: the input channels here, strongest over the whole picture first
     channel_count: int  # of all channels that the unit looks at

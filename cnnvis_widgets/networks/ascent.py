@@ -351,8 +351,7 @@ def _through(grad: Callable) -> Callable:
 _WAKING = "cnnvis_waking"
 with contextlib.suppress(KeyError):  # known already where this module is loaded again
     tf.RegisterGradient("CnnvisTap")(_tapped)
-    tf.RegisterGradient("CnnvisEnds")(
-        lambda operation, *_slopes: list(operation.inputs)
-    )  # any will do: none is used
+    # Any will do: none is used
+    tf.RegisterGradient("CnnvisEnds")(lambda operation, *_slopes: list(operation.inputs))
     tf.RegisterGradient("CnnvisWakingRelu")(_through(tf.raw_ops.ReluGrad))
     tf.RegisterGradient("CnnvisWakingRelu6")(_through(tf.raw_ops.Relu6Grad))

@@ -102,9 +102,8 @@ class Network:
         self.probe = Probe(model, (height, width, self._channels))
         self.memory = Memory()
         self._class_names = None if class_names is None else tuple(class_names)
-        _ = (
-            self.class_names
-        )  # runs the model symbolically: what cannot be used is refused now, not at the first picture
+        # Runs the model symbolically: what cannot be used is refused now, not at the first picture
+        _ = self.class_names
         self._watched = _some_vectors(model)
         self._weights_known = _fingerprint(self._watched)
         self._steady: set[int] = set()  # the threads that take the weights for unchanged

@@ -27,18 +27,8 @@ from cnnvis_widgets.widgets.shown import Shown
 from cnnvis_widgets.widgets.words import heat_remarks, heat_values, message_key
 
 _SIDES = (5, 28)  # of thumbnails: no smaller, no larger
-_SHARES = (
-    64_000,
-    45_000,
-    32_000,
-    23_000,
-    16_000,
-    11_000,
-    8_000,
-    5_600,
-    4_000,
-    0,
-)  # values in all thumbnails of a layer
+# Values in all thumbnails of a layer
+_SHARES = (64_000, 45_000, 32_000, 23_000, 16_000, 11_000, 8_000, 5_600, 4_000, 0)
 # What a layer's maps take beside their bytes: the longest that `LayerIn.packed` can say.
 _FRAME = {"shape": [99999] * 3, "scale": 1 / 3, "coded": False, "block": {"deflate": ""}}
 _HEAT_SIDE = 64  # positions: heatmaps are smooth, none needs more
@@ -261,9 +251,8 @@ def _fill(layers: list[LayerIn], room: int, first: list[str]) -> list[str]:
             for layer, maps in zip(layers, whole, strict=True):
                 layer.maps, layer.whole = maps, True
             return []
-    order = sorted(
-        layers, key=lambda layer: (layer.info.path not in first, layer.planes.size)
-    )  # deep ones are small
+    # Deep ones are small
+    order = sorted(layers, key=lambda layer: (layer.info.path not in first, layer.planes.size))
     wanted, small = _thumbnails(order, room)
     for layer, maps in zip(wanted, small, strict=True):
         layer.maps = maps

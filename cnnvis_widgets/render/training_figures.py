@@ -13,11 +13,8 @@ from cnnvis_widgets.render.paper import FAINT, INK, MARGIN, Figure, axes_at, sho
 from cnnvis_widgets.render.pictures import colorize
 from cnnvis_widgets.results import Epoch
 
-_TILE, _GAP, _WORDS = (
-    1.2,
-    0.12,
-    0.75,
-)  # inches: a picture, what is between two, what is written above and below
+# Inches: a picture, what is between two, what is written above and below
+_TILE, _GAP, _WORDS = (1.2, 0.12, 0.75)
 _MOST_KERNELS = 32
 _HEATMAPS_OPACITY = 0.6
 

@@ -39,9 +39,8 @@ class TrainingViewer(widgets.VBox):
         )
         self._play = widgets.Play(min=0, max=0, interval=_MILLISECONDS, show_repeat=False)
         self._nothing = widgets.Label(say("training.none", language))
-        self._frames = widgets.Stack(
-            [self._nothing], selected_index=0
-        )  # at no time is there a number without a picture
+        # At no time is there a number without a picture
+        self._frames = widgets.Stack([self._nothing], selected_index=0)
         self._links = [
             widgets.jslink((self._play, "value"), (self._slider, "value")),
             widgets.jslink((self._slider, "value"), (self._frames, "selected_index")),

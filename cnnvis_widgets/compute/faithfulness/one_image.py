@@ -74,11 +74,8 @@ def trust_steps(
     with randomized(network) as weights:
         counts, found = stages(len(weights.layers)), replace(found, layers=len(weights.layers))
         done, total = 0, 2 * batches * (1 + len(CONTROLS)) + len(counts)
-        yield (
-            done,
-            total,
-            found,
-        )  # the heatmap itself: what runs the curves has yet to be traced, which takes seconds
+        # The heatmap itself: what runs the curves has yet to be traced, which takes seconds
+        yield done, total, found
         for step in _curves(case, found):
             done, found = done + 1, step
             yield done, total, found

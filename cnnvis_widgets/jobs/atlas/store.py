@@ -67,9 +67,8 @@ class Terms:
     steps: int
     seed: int
     size: tuple[int, int]
-    layers: tuple[
-        tuple[str, int], ...
-    ]  # (path, units) of every layer that may be filled, in the order of the network
+    # (path, units) of every layer that may be filled, in the order of the network
+    layers: tuple[tuple[str, int], ...]
     version: str = ""  # of the package that began it
 
     def folder(self, layer: str) -> str:
