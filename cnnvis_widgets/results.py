@@ -193,7 +193,7 @@ class Concepts:
         of the strongest place. parts: which ones, by number from 0; None gives all.
         Raises `CnnvisError` for more parts than colours can be told apart.
         """
-        from cnnvis_widgets.render.parts import overlay
+        from cnnvis_widgets.render.concepts import overlay
 
         return overlay(self.image, self.maps, opacity, parts)
 

@@ -14,7 +14,8 @@ import numpy as np
 from matplotlib.patches import Rectangle
 
 from cnnvis_widgets.errors import CnnvisError
-from cnnvis_widgets.render import colormaps, parts, tiles
+from cnnvis_widgets.render import colormaps, tiles
+from cnnvis_widgets.render.concepts import colour_of
 from cnnvis_widgets.render.paper import (
     BAR_HEIGHT,
     FAINT,
@@ -254,7 +255,7 @@ def _swatches(figure: Figure, shares: np.ndarray) -> None:
     axes.set_axis_off()
     step = room / len(shares)
     for part, share in enumerate(shares):
-        colour = tuple(value / 255 for value in parts.colour_of(part))
+        colour = tuple(value / 255 for value in colour_of(part))
         axes.add_patch(Rectangle((part * step, 0), BAR_HEIGHT, BAR_HEIGHT, facecolor=colour))
         words = f"part {part + 1}  {share:.0%}"
         write(axes, part * step + 1.5 * BAR_HEIGHT, BAR_HEIGHT / 2, words, 10, color=INK, va="center")
