@@ -82,7 +82,10 @@ def is_several(source: Any) -> bool:
 
 
 def sample_images() -> dict[str, np.ndarray]:
-    """Real photographs that need no download, "cat" first: name -> RGB uint8 (H, W, 3)."""
+    """Real photographs that need no download, "cat" first: name -> RGB uint8 (H, W, 3).
+
+    They are scikit-image's. Raises `ImageError` where that is missing.
+    """
     package = importlib.util.find_spec("skimage")  # found, not imported: only its files are wanted
     if package is None or not package.submodule_search_locations:
         raise ImageError("The sample photographs come with scikit-image, which is missing; install it.")

@@ -20,7 +20,7 @@ def ablate(
 
     image: anything `load_image` takes. layer: a path; None gives ``network.default_layer``. units: their numbers, or
     one number; none at all changes nothing. top: how many of the classes that the whole network puts first are
-    listed; the class that comes first without the units is added where it is none of them.
+    listed; the class that comes first without the units is added where it is none of them. Returns an `Ablation`.
     Raises `UnknownLayerError`, `ImageError`, and `CnnvisError` for units that the layer does not have.
     """
     check_network(network, "ablate")

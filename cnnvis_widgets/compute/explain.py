@@ -87,9 +87,11 @@ def explain_layers(
     seed: int = 0,
     **options: Any,
 ) -> list[Heatmap]:
-    """`explain` at many layers (None: at all of them), with one forward and one backward pass where a method can.
+    """`explain` at many layers, with one forward and one backward pass where a method can.
 
-    Raises `MethodError` for a method that explains the input's pixels.
+    layers: paths; None gives all of ``network.layers``. image, target, seed, options: as for `explain`.
+    Returns a list of `Heatmap`, one for each layer, in their order; each (h, w) float32 at its layer's resolution.
+    Raises `MethodError` for a method that explains the input's pixels, and what `explain` raises.
     """
     check_network(network, "explain_layers")
     row = find_method(method)
@@ -141,6 +143,7 @@ def explain_steps(
     """`explain` as work that advances step by step: (done, total, the heatmap so far), the last one complete.
 
     Whoever iterates can show what there is, and stop. Methods that need no runs of their own take one step.
+    Arguments as for `explain`, of one image; what that raises is raised at the first step.
     """
     check_network(network, "explain_steps")
     yield from _steps(network, load_image(image), find_method(method), layer, target, seed, augment, options)
@@ -201,10 +204,12 @@ def _augmented(
 
 
 def fuse_heatmaps(heatmaps: Sequence[Heatmap], shallow: int | None = None) -> Heatmap:
-    """One heatmap of several layers', as LayerCAM's authors do (see `cam.fused`), at the largest one's resolution.
+    r"""One heatmap of several layers', at the largest one's resolution, as LayerCAM's authors do (Jiang et al. 2021).
+
+    .. math:: L = \max_l L_l, \quad L_l \to \tanh(2 L_l / \max L_l) \text{ of shallow layers}
 
     heatmaps: of one image and target, unsigned, from early layers to late ones. shallow: how many of them to brighten
-    first; None gives all but the last. Its ``.layer`` is the last one's with all their paths.
+    first; None gives all but the last. Returns a `Heatmap` whose ``.layer`` is the last one's with all their paths.
     Raises `MethodError` where they do not belong together.
     """
     if not heatmaps:

@@ -17,7 +17,10 @@ _LETTERS = 9.5  # points
 
 
 def plot_unit_card(card: UnitCard) -> Figure:
-    """A `UnitCard` as a figure. Raises CnnvisError for another kind of result."""
+    """A `UnitCard` as a matplotlib `Figure`, nine inches wide: picture, patches, activations, kernels and links.
+
+    Activations are counted on a logarithmic axis. Raises CnnvisError for another kind of result.
+    """
     if not isinstance(card, UnitCard):
         raise CnnvisError(f"plot_unit_card draws what unit_card gives; a {type(card).__name__} was given.")
     figure = Figure(_WIDTH, 5.6 if card.before or card.after else 3.9)

@@ -59,7 +59,9 @@ def plot_feature_maps(
 
     ``units``: which ones, in this order; default all. ``scale="layer"`` shows all on one scale, so that they
     can be compared; ``scale="map"`` shows each on its own. Dead units (zero everywhere on this image) carry a
-    stroke, those with values that are not numbers a cross, and the title counts them.
+    stroke, those with values that are not numbers a cross, and the title counts them. ``columns``: None fits the width;
+    ``colormap``: any matplotlib name, None gives one that is even to the eye, diverging where maps have both signs.
+    Returns a matplotlib `Figure`, made without pyplot.
     Raises CnnvisError for units that the layer does not have, an unknown scale or colormap, another kind of result.
     """
     _check_kind(maps, FeatureMaps, "plot_feature_maps", "feature_maps")
@@ -107,7 +109,8 @@ def plot_feature_maps(
 def plot_filters(pictures: FilterPictures, columns: int | None = None) -> Figure:
     """The pictures that excite a layer's units, strongest first, each with the activation it reached.
 
-    A unit whose activation stayed 0 carries a stroke, one whose activation is not a number a cross.
+    A unit whose activation stayed 0 carries a stroke, one whose activation is not a number a cross. ``columns``: None
+    fits the width. Returns a matplotlib `Figure`.
     Raises CnnvisError for no pictures, columns that cannot be drawn, another kind of result.
     """
     _check_kind(pictures, FilterPictures, "plot_filters", "maximize_filters")
@@ -136,7 +139,7 @@ def plot_patches(patches: TopPatches) -> Figure:
     """The patches of photographs that excite units most: a row for each unit, strongest first, with activations.
 
     Grey is padding beyond the photograph. Units that are active on none of them carry a stroke.
-    Raises CnnvisError for another kind of result.
+    Returns a matplotlib `Figure`. Raises CnnvisError for another kind of result.
     """
     _check_kind(patches, TopPatches, "plot_patches", "top_patches")
     count = patches.images.shape[1]
@@ -162,7 +165,7 @@ def plot_heatmap(heatmap: Heatmap, opacity: float = 0.4, colormap: str | None = 
     """The photograph beside its heatmap, and in words what is explained, by which method and at which layer.
 
     ``opacity`` in [0, 1] is the share of the heatmap's colour. Places whose values are not numbers are magenta,
-    carry a cross and are counted.
+    carry a cross and are counted. ``colormap``: as for `plot_feature_maps`. Returns a matplotlib `Figure`.
     Raises CnnvisError for an opacity outside [0, 1], an unknown colormap, another kind of result.
     """
     _check_kind(heatmap, Heatmap, "plot_heatmap", "explain")
@@ -217,7 +220,7 @@ def plot_concepts(concepts: Concepts | Sequence[Concepts], opacity: float = 0.6)
     """The parts of a layer's maps in colours of their own over the photograph, and each part's share.
 
     Of one picture: beside the photograph. Of several, as a list of pictures gives: all of them side by side, with the
-    shares in all. ``opacity`` in [0, 1] is that of the strongest place.
+    shares in all. ``opacity`` in [0, 1] is that of the strongest place. Returns a matplotlib `Figure`.
     Raises CnnvisError for an opacity outside [0, 1], more parts than can be told apart, another kind of result.
     """
     several: list[Any] = list(concepts) if isinstance(concepts, list | tuple) else [concepts]

@@ -24,7 +24,7 @@ def plot_training(epochs: Sequence[Epoch] | Epoch) -> Figure:
 
     Kernels that look at three channels are shown in colours, grey being zero; others as the mean over their
     channels, blue below zero and orange above. Each row has a scale of its own; at most 32 kernels are drawn.
-    Raises CnnvisError for no epochs.
+    Returns a matplotlib `Figure`. Raises CnnvisError for no epochs.
     """
     epochs = [epochs] if isinstance(epochs, Epoch) else list(epochs)
     if not epochs:

@@ -32,8 +32,8 @@ _CURVES_HEIGHT, _STRIP_HEIGHT = 2.6, 1.7
 def plot_evaluation(evaluation: Evaluation, columns: int = 3) -> Figure:
     """Each metric's methods as dots with their 95 % intervals, the controls grey, and a line at the best of them.
 
-    Filled dots beat every control by more than the interval of the paired difference.
-    Raises CnnvisError for another kind of result, or less than one column.
+    Filled dots beat every control by more than the interval of the paired difference. columns: metrics side by side.
+    Returns a matplotlib `Figure`. Raises CnnvisError for another kind of result, or less than one column.
     """
     if not isinstance(evaluation, Evaluation):
         raise CnnvisError(
@@ -69,7 +69,7 @@ def plot_evaluation(evaluation: Evaluation, columns: int = 3) -> Figure:
 def plot_trust(trust: Trust) -> Figure:
     """The heatmap, its deletion and insertion curves beside the controls', and the heatmaps of random weights.
 
-    Raises CnnvisError for another kind of result.
+    Returns a matplotlib `Figure`. Raises CnnvisError for another kind of result.
     """
     if not isinstance(trust, Trust):
         raise CnnvisError(

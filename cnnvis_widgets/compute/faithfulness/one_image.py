@@ -59,7 +59,11 @@ def trust_steps(
     *,
     seed: int = 0,
 ) -> Iterator[tuple[int, int, Trust]]:
-    """`trust` as work that advances step by step: (done, total, what is known so far), the last one complete."""
+    """`trust` as work that advances step by step: (done, total, what is known so far), the last one complete.
+
+    Arguments as for `trust`; the parts of an unfinished `Trust` that are not known yet are empty. What `explain`
+    raises is raised at the first step.
+    """
     check_network(network, "trust_steps")
     image, aside = load_image(image), network.aside()
     if isinstance(method, Heatmap):

@@ -107,10 +107,12 @@ def maximize(
     steps: int | None = None,
     progress: Callable[[int, int], object] | None = None,
 ) -> MadePictures:
-    """Pictures that excite an objective, such as ``unit("conv", 3) - 0.5 * unit("conv", 9)`` or ``logit(281)``.
+    """Pictures that excite an objective, such as ``unit("conv", 3) - 0.5 * unit("conv", 9)`` or ``logit(281)``, by
+    gradient ascent (Olah et al. 2017, *Feature Visualization*).
 
-    All pictures of an objective are made in one batch; those that are compared with each other (`diversity`) start from
-    noise of their own. size, steps, progress, Ctrl-C: as in `maximize_filters`. Returns `MadePictures`.
+    objective: of `objectives`. recipe: a name out of `recipes`, or a `Recipe`. seed: of noise and moves. size, steps,
+    progress, Ctrl-C: as in `maximize_filters`. All pictures of an objective are made in one batch; those that are
+    compared with each other (`diversity`) start from noise of their own. Returns `MadePictures`.
     Raises `UnknownLayerError`, and `MethodError` for what does not fit.
     """
     check_network(network, "maximize")
