@@ -41,11 +41,12 @@ from cnnvis_widgets.results import (
 if TYPE_CHECKING:
     from cnnvis_widgets.compute.ablate import ablate
     from cnnvis_widgets.compute.concepts import concepts
-    from cnnvis_widgets.compute.explain import explain, explain_layers, explain_steps, fuse_heatmaps, methods
+    from cnnvis_widgets.compute.explain import explain, explain_layers, explain_steps, fuse_heatmaps
     from cnnvis_widgets.compute.faithfulness import evaluate, metrics, trust, trust_steps
     from cnnvis_widgets.compute.feature_maps import feature_maps
     from cnnvis_widgets.compute.maximize import maximize_filters, objectives, recipes
     from cnnvis_widgets.compute.maximize.maximize import maximize
+    from cnnvis_widgets.compute.methods import methods
     from cnnvis_widgets.compute.patches import top_patches
     from cnnvis_widgets.compute.receptive_field import effective_field
     from cnnvis_widgets.compute.training import Recorder
@@ -86,7 +87,7 @@ _HOMES = {
     "explain_layers": "compute.explain",
     "explain_steps": "compute.explain",
     "fuse_heatmaps": "compute.explain",
-    "methods": "compute.explain",
+    "methods": "compute.methods",
     "evaluate": "compute.faithfulness",
     "metrics": "compute.faithfulness",
     "trust": "compute.faithfulness",

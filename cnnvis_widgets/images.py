@@ -82,7 +82,10 @@ def is_several(source: Any) -> bool:
 
 
 def sample_images() -> dict[str, np.ndarray]:
-    """Real photographs that need no download, "cat" first: name -> RGB uint8 (H, W, 3)."""
+    """Real photographs that need no download, "cat" first: name -> RGB uint8 (H, W, 3).
+
+    They are scikit-image's. Raises `ImageError` where that is missing.
+    """
     package = importlib.util.find_spec("skimage")  # found, not imported: only its files are wanted
     if package is None or not package.submodule_search_locations:
         raise ImageError("The sample photographs come with scikit-image, which is missing; install it.")
@@ -207,9 +210,8 @@ def _download(url: str, scheme: str) -> bytes:
     """The bytes at an address, within `MAX_DOWNLOAD_BYTES` and about `MAX_DOWNLOAD_SECONDS`."""
     if scheme not in ("http", "https"):
         raise ImageError(f"{url} is neither an http nor an https address; give a path or such an address.")
-    request = urllib.request.Request(
-        url, headers={"User-Agent": "cnnvis-widgets"}
-    )  # some sites refuse urllib's own
+    # Some sites refuse urllib's own
+    request = urllib.request.Request(url, headers={"User-Agent": "cnnvis-widgets"})
     deadline = time.monotonic() + MAX_DOWNLOAD_SECONDS
     chunks, size = [], 0
     try:

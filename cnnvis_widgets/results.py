@@ -13,17 +13,28 @@ import numpy as np
 
 @dataclass(frozen=True)
 class LayerInfo:
-    """A layer that puts out feature maps."""
+    """A layer that puts out feature maps.
 
-    path: str  # names through nested models joined by "/": "backbone/conv4_block6_out"
-    kind: str  # "convolution", "activation", "merge", "pooling", "normalization" or "other"
-    shape: tuple[int, int, int]  # (h, w, c)
-    units: int  # c
+    path: names through nested models joined by "/", as in "backbone/conv4_block6_out".
+    kind: "convolution", "activation", "merge", "pooling", "normalization" or "other".
+    shape: (h, w, c) of what it puts out for one picture.
+    units: c.
+    """
+
+    path: str
+    kind: str
+    shape: tuple[int, int, int]
+    units: int
 
 
 @dataclass(frozen=True)
 class Prediction:
-    """One class with the network's answer for it."""
+    """One class with the network's answer for it.
+
+    index: of the class, from 0.
+    probability: in [0, 1], by the network's own head.
+    logit: the score before that head.
+    """
 
     index: int
     name: str
@@ -35,18 +46,19 @@ class Prediction:
 class Target:
     """The number that a heatmap explains: a class's logit, or another one made of what the network puts out.
 
+    index: of the class, of the first of several, or of the unit.
+    weights: (index, weight) of several; () stands for the one at ``index``.
+    of: what is weighed: "logit", "probability", or "unit", the mean over space of a layer's units.
+    layer: those units' layer.
+
     `Network.target` and `Network.unit` make these.
     """
 
-    index: int  # of the class, of the first of several, or of the unit
+    index: int
     name: str
-    weights: tuple[
-        tuple[int, float], ...
-    ] = ()  # (index, weight) of several; () stands for the one at ``index``
-    of: str = (
-        "logit"  # what is weighed: "logit", "probability", or "unit": the mean over space of a layer's units
-    )
-    layer: str = ""  # the units' layer
+    weights: tuple[tuple[int, float], ...] = ()
+    of: str = "logit"
+    layer: str = ""
 
     @property
     def probability(self) -> Target:
@@ -56,12 +68,17 @@ class Target:
 
 @dataclass(frozen=True)
 class FeatureMaps:
-    """All units of one layer on one image."""
+    """All units of one layer on one image.
 
-    values: np.ndarray  # (h, w, c) float32, read-only: the network remembers the same array
+    values: (h, w, c) float32, read-only: the network remembers the same array.
+    network: its name.
+    image: RGB uint8 (H, W, 3), as given.
+    """
+
+    values: np.ndarray
     layer: LayerInfo
     network: str
-    image: np.ndarray = field(repr=False)  # RGB uint8 (H, W, 3), as given
+    image: np.ndarray = field(repr=False)
 
     @property
     def signed(self) -> bool:
@@ -72,26 +89,38 @@ class FeatureMaps:
 
 @dataclass(frozen=True)
 class FilterPictures:
-    """Pictures that excite units, strongest first."""
+    """Pictures that excite units, strongest first.
 
-    images: np.ndarray  # (n, H, W, 3) uint8
-    units: np.ndarray  # (n,) int
-    activations: np.ndarray  # (n,) float32: the mean activation reached
-    history: np.ndarray  # (n, steps) float32
+    images: (n, H, W, 3) uint8.
+    units: (n,) int.
+    activations: (n,) float32, the mean over space that each reaches.
+    history: (n, steps) float32, the activation before each step.
+    remarks: one for each picture, why its unit stayed off, else empty.
+    """
+
+    images: np.ndarray
+    units: np.ndarray
+    activations: np.ndarray
+    history: np.ndarray
     layer: LayerInfo
     network: str
     recipe: str
     seed: int
-    remarks: tuple[str, ...] = ()  # one for each picture: why a unit stayed off, else empty
+    remarks: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class MadePictures:
-    """Pictures made for an objective, in the order of its numbers."""
+    """Pictures made for an objective, in the order of its numbers.
 
-    images: np.ndarray  # (n, H, W, 3) uint8
-    values: np.ndarray  # (n,) float32: the objective reached
-    history: np.ndarray  # (n, steps) float32
+    images: (n, H, W, 3) uint8.
+    values: (n,) float32, the objective reached.
+    history: (n, steps) float32, before each step.
+    """
+
+    images: np.ndarray
+    values: np.ndarray
+    history: np.ndarray
     network: str
     recipe: str
     seed: int
@@ -99,17 +128,26 @@ class MadePictures:
 
 @dataclass(frozen=True)
 class TopPatches:
-    """The patches of photographs that excite units most, strongest first; those of a unit are a row."""
+    """The patches of photographs that excite units most, strongest first; those of a unit are a row.
 
-    images: np.ndarray  # (n, k, h, w, 3) uint8; grey is padding beyond the photograph, or no patch
-    values: np.ndarray  # (n, k) float32: the activation there; NaN where there is no k-th patch
-    positions: np.ndarray  # (n, k, 2) int: (y, x) in the layer's map; -1 where there is none
-    sources: tuple[tuple[str, ...], ...]  # (n, k): names of photographs, "" where there is none
-    boxes: np.ndarray  # (n, k, 4) int: top, left, bottom, right in pixels of the network's input, inclusive
-    units: np.ndarray  # (n,) int
+    images: (n, k, h, w, 3) uint8; grey is padding beyond the photograph, or no patch.
+    values: (n, k) float32, the activation there; NaN where there is no k-th patch.
+    positions: (n, k, 2) int, (y, x) in the layer's map; -1 where there is none.
+    sources: (n, k) names of photographs, "" where there is none.
+    boxes: (n, k, 4) int, top, left, bottom, right in pixels of the network's input, inclusive.
+    units: (n,) int.
+    searched: how many photographs there were.
+    """
+
+    images: np.ndarray
+    values: np.ndarray
+    positions: np.ndarray
+    sources: tuple[tuple[str, ...], ...]
+    boxes: np.ndarray
+    units: np.ndarray
     layer: LayerInfo
     network: str
-    searched: int  # how many photographs there were
+    searched: int
 
     @property
     def active(self) -> np.ndarray:
@@ -119,29 +157,45 @@ class TopPatches:
 
 @dataclass(frozen=True)
 class Link:
-    """One unit's weight in a convolution: how strongly it stands for another."""
+    """One unit's weight in a convolution: how strongly it stands for another.
 
-    layer: str  # path of the layer that has it; "" is the network's input
+    layer: path of the layer that has it; "" is the network's input.
+    weight: the sum of the kernel's values.
+    strength: the kernel's length, the root of the sum of their squares.
+    """
+
+    layer: str
     unit: int
-    weight: float  # the sum of the kernel's values
-    strength: float  # the kernel's length: the root of the sum of their squares
+    weight: float
+    strength: float
 
 
 @dataclass(frozen=True)
 class UnitCard:
-    """All there is to know of one unit at a glance."""
+    """All there is to know of one unit at a glance.
 
-    picture: np.ndarray  # (H, W, 3) uint8: what excites it, synthetic
-    reached: float  # the mean activation there
+    picture: (H, W, 3) uint8, synthetic: what excites it; ``reached`` is the mean activation there, ``remark`` why
+        it stayed off, else empty.
+    patches: `TopPatches` of this unit alone.
+    counts: (bins,) int, how often it puts out which activation on the photographs, between ``edges``, (bins + 1,)
+        float32.
+    kernels: (k, kh, kw) float32 of the source's ``kernel_channels``, strongest first; (1, kh, kw, 3) where it looks
+        at colours; (0, 0, 0) where it has none.
+    before: the units that its convolution weighs most, strongest first.
+    after: the units whose convolutions weigh it most.
+    """
+
+    picture: np.ndarray
+    reached: float
     recipe: str
-    remark: str  # why it stayed off, else empty
-    patches: TopPatches  # of this unit alone
-    counts: np.ndarray  # (bins,) int: how often it puts out which activation on the photographs
-    edges: np.ndarray  # (bins + 1,) float32
-    kernels: np.ndarray  # (k, kh, kw) float32, or (1, kh, kw, 3) where it looks at colours; none: (0, 0, 0)
-    kernel_channels: tuple[int, ...]  # of the source, strongest first
-    before: tuple[Link, ...]  # the units that its convolution weighs most, strongest first
-    after: tuple[Link, ...]  # the units whose convolutions weigh it most
+    remark: str
+    patches: TopPatches
+    counts: np.ndarray
+    edges: np.ndarray
+    kernels: np.ndarray
+    kernel_channels: tuple[int, ...]
+    before: tuple[Link, ...]
+    after: tuple[Link, ...]
     layer: LayerInfo
     unit: int
     network: str
@@ -149,14 +203,18 @@ class UnitCard:
 
 @dataclass(frozen=True)
 class Ablation:
-    """How the network's answer moves when units are silenced."""
+    """How the network's answer moves when units are silenced.
 
-    before: list[
-        Prediction
-    ]  # the top classes of the whole network, and the new top class where it is none of them
-    after: list[Prediction]  # the same classes in the same order, with the units at zero
-    logits_before: np.ndarray  # (classes,) float32
-    logits_after: np.ndarray  # (classes,) float32
+    before: the top classes of the whole network, and the new top class where it is none of them.
+    after: the same classes in the same order, with the units at zero.
+    logits_before, logits_after: (classes,) float32.
+    units: those silenced.
+    """
+
+    before: list[Prediction]
+    after: list[Prediction]
+    logits_before: np.ndarray
+    logits_after: np.ndarray
     layer: LayerInfo
     units: tuple[int, ...]
     network: str
@@ -164,15 +222,22 @@ class Ablation:
 
 @dataclass(frozen=True)
 class Concepts:
-    """A layer's maps on one image as a mixture of a few parts, the largest part of all pictures first."""
+    """A layer's maps on one image as a mixture of a few parts, the largest part of all pictures first.
 
-    maps: np.ndarray  # (parts, h, w) float32, >= 0: how much of each part is where, summed over channels
-    directions: np.ndarray  # (parts, c) float32, >= 0: each part's share of the channels; a row sums to 1
-    explained: float  # share of the layer's positive activity (its squares) that the mixture gives again
+    maps: (parts, h, w) float32, >= 0: how much of each part is where, summed over channels.
+    directions: (parts, c) float32, >= 0: each part's share of the channels; a row sums to 1.
+    explained: the share of the layer's positive activity (its squares) that the mixture gives again.
+    image: RGB uint8 (H, W, 3), as given.
+    even: the layer puts out the same everywhere.
+    """
+
+    maps: np.ndarray
+    directions: np.ndarray
+    explained: float
     layer: LayerInfo
     network: str
-    image: np.ndarray = field(repr=False)  # RGB uint8 (H, W, 3), as given
-    even: bool = False  # the layer puts out the same everywhere
+    image: np.ndarray = field(repr=False)
+    even: bool = False
 
     @property
     def share(self) -> np.ndarray:
@@ -194,31 +259,36 @@ class Concepts:
 
         Each place has the colour of its mixture, as strong as what its parts add up to; ``opacity`` in [0, 1] is that
         of the strongest place. parts: which ones, by number from 0; None gives all.
-        Raises `CnnvisError` for more parts than colours can be told apart.
+        Raises `CnnvisError` for an opacity outside [0, 1], a part that is not there, or more parts than colours can be
+        told apart.
         """
-        from cnnvis_widgets.render.parts import overlay
+        from cnnvis_widgets.render.concepts import overlay
 
         return overlay(self.image, self.maps, opacity, parts)
 
 
 @dataclass(frozen=True)
 class Heatmap:
-    """Where the evidence for a target lies, at the resolution of the explained layer or of the network's input."""
+    """Where the evidence for a target lies, at the resolution of the explained layer or of the network's input.
 
-    values: (
-        np.ndarray
-    )  # (h, w) float32: [0, 1], or [-1, 1] where signed; all 0 without positive evidence; NaN stays
-    raw: np.ndarray  # (h, w) float32: the method's own numbers, unscaled
-    layer: LayerInfo  # its path is "input" where a method explains the input's pixels
+    values: (h, w) float32 in [0, 1], or in [-1, 1] where ``signed``; all 0 without positive evidence; NaN stays.
+    raw: (h, w) float32, the method's own numbers, unscaled.
+    layer: its path is "input" where a method explains the input's pixels.
+    score: the target's logit; the output as it is where ``Network.head`` is "none".
+    image: RGB uint8 (H, W, 3), as given.
+    details: what a method says of itself, such as "completeness gap".
+    """
+
+    values: np.ndarray
+    raw: np.ndarray
+    layer: LayerInfo
     target: Target
     method: str
-    score: float  # the target's logit; the output as it is where ``Network.head`` is "none"
+    score: float
     network: str
-    image: np.ndarray = field(repr=False)  # RGB uint8 (H, W, 3), as given
+    image: np.ndarray = field(repr=False)
     signed: bool = False
-    details: Mapping[str, float] = field(
-        default_factory=dict
-    )  # what a method says of itself: "completeness gap"
+    details: Mapping[str, float] = field(default_factory=dict)
 
     def __array__(self, dtype=None, copy=None) -> np.ndarray:
         """The values: ``np.asarray(heatmap)``."""
@@ -242,7 +312,8 @@ class Heatmap:
         """The heatmap over its image: RGB uint8 (H, W, 3) at the image's own size.
 
         The coarse map is enlarged first (bilinear) and then coloured; ``opacity`` in [0, 1] is the share of
-        the heatmap's colour. Colormap: any matplotlib name; default `render.colormaps.default(signed)`.
+        the heatmap's colour. colormap: any matplotlib name; None gives `render.colormaps.default(signed)`.
+        Raises `CnnvisError` for an opacity outside [0, 1] or an unknown colormap.
         """
         from cnnvis_widgets.render.pictures import overlay
 
@@ -251,41 +322,60 @@ class Heatmap:
 
 @dataclass(frozen=True)
 class Epoch:
-    """What a network was like after an epoch of its training."""
+    """What a network was like after an epoch of its training.
 
-    number: int  # 0: before training
-    logs: Mapping[str, float]  # as Keras gives them: "loss", "accuracy", "val_loss", ...
-    kernels: np.ndarray  # (units, kh, kw, n) float32
-    names: tuple[str, ...]  # of the pictures
-    answers: tuple[Prediction, ...]  # the top class of each picture
-    heatmaps: tuple[Heatmap, ...]  # one for each picture
+    number: 0 is before training.
+    logs: as Keras gives them: "loss", "accuracy", "val_loss", ...
+    kernels: (units, kh, kw, n) float32.
+    names: of the pictures.
+    answers: the top class of each picture.
+    heatmaps: one for each picture.
+    """
+
+    number: int
+    logs: Mapping[str, float]
+    kernels: np.ndarray
+    names: tuple[str, ...]
+    answers: tuple[Prediction, ...]
+    heatmaps: tuple[Heatmap, ...]
 
 
 @dataclass(frozen=True)
 class EvaluationRow:
-    """One method by one metric, over all photographs."""
+    """One method by one metric, over all photographs.
+
+    low, high: of the 95 % interval of the mean, by bootstrap over photographs.
+    n: photographs that have a value.
+    beats: the controls it is better than by more than the interval of the paired difference.
+    """
 
     method: str
     metric: str
     mean: float
-    low: float  # of the 95 % interval of the mean, by bootstrap over photographs
+    low: float
     high: float
-    n: int  # photographs that have a value
-    beats: tuple[
-        str, ...
-    ]  # the controls it is better than by more than the interval of the paired difference
+    n: int
+    beats: tuple[str, ...]
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Methods by metrics: how far their heatmaps can be trusted on some photographs."""
+    """Methods by metrics: how far their heatmaps can be trusted on some photographs.
 
-    rows: tuple[EvaluationRow, ...]  # all metrics of the first method, then of the second, ...
-    values: np.ndarray = field(repr=False)  # (methods, metrics, images) float64, NaN where there is none
-    seconds: np.ndarray = field(repr=False)  # (methods, images) float64: to make one heatmap
-    methods: tuple[str, ...]  # the controls last
+    rows: all metrics of the first method, then of the second, ...
+    values: (methods, metrics, images) float64, NaN where there is none.
+    seconds: (methods, images) float64, to make one heatmap.
+    methods: by name, the controls last.
+    better: "higher" or "lower", for each metric.
+    images: their names.
+    """
+
+    rows: tuple[EvaluationRow, ...]
+    values: np.ndarray = field(repr=False)
+    seconds: np.ndarray = field(repr=False)
+    methods: tuple[str, ...]
     metrics: tuple[str, ...]
-    better: tuple[str, ...]  # "higher" or "lower", for each metric
+    better: tuple[str, ...]
     images: tuple[str, ...]
     controls: tuple[str, ...]
     network: str
@@ -328,29 +418,39 @@ class Evaluation:
 
 @dataclass(frozen=True)
 class Randomization:
-    """The same heatmap with the weights of some layers in random order."""
+    """The same heatmap with the weights of some layers in random order.
 
-    layers: int  # how many layers, from the top of the network down
-    layer: str  # the lowest of them
-    values: np.ndarray = field(repr=False)  # as `Heatmap.values`
-    ssim: float  # structural similarity to the real one
-    spearman: float  # rank correlation with the real one
+    layers: how many layers, from the top of the network down, and ``layer`` the lowest of them.
+    values: as `Heatmap.values`.
+    ssim, spearman: structural similarity and rank correlation with the real one.
+    """
+
+    layers: int
+    layer: str
+    values: np.ndarray = field(repr=False)
+    ssim: float
+    spearman: float
 
 
 @dataclass(frozen=True)
 class Trust:
-    """How far one heatmap of one photograph can be trusted: against controls, and against random weights."""
+    """How far one heatmap of one photograph can be trusted: against controls, and against random weights.
+
+    fractions: (n,) of the picture that is hidden, or shown.
+    deletion, insertion: (n,) the class's probability, by the method's name, then by each control's.
+    deletion_areas, insertion_areas: below the curves; lower is better for deletion, higher for insertion.
+    randomization: with ever more layers random, of the ``layers`` that have weights.
+    verdict: "" while it is not known, else the key of the ``sentence``, which is filled in with ``words``.
+    """
 
     heatmap: Heatmap
-    fractions: np.ndarray  # (n,) of the picture that is hidden, or shown
-    deletion: Mapping[
-        str, np.ndarray
-    ]  # (n,) the class's probability, by the method's name, then each control's
+    fractions: np.ndarray
+    deletion: Mapping[str, np.ndarray]
     insertion: Mapping[str, np.ndarray]
-    deletion_areas: Mapping[str, float]  # below the curves: lower is better
-    insertion_areas: Mapping[str, float]  # higher is better
-    randomization: tuple[Randomization, ...]  # with ever more layers random
-    layers: int  # that have weights
-    verdict: str  # "" while it is not known, else the key of the sentence
-    words: Mapping[str, str]  # what the sentence is filled in with
+    deletion_areas: Mapping[str, float]
+    insertion_areas: Mapping[str, float]
+    randomization: tuple[Randomization, ...]
+    layers: int
+    verdict: str
+    words: Mapping[str, str]
     sentence: str

@@ -6,23 +6,8 @@ of which the package does.
 
 import itertools
 
-import keras
 import numpy as np
 import tensorflow as tf
-
-
-def without_softmax(model: keras.Model) -> keras.Model:
-    """A clone of a functional or Sequential model whose last Dense layer is linear, with the same weights."""
-
-    def linear(layer):
-        config = layer.get_config()
-        if layer is model.layers[-1]:
-            config["activation"] = "linear"
-        return layer.__class__.from_config(config)
-
-    clone = keras.models.clone_model(model, clone_function=linear)
-    clone.set_weights(model.get_weights())
-    return clone
 
 
 def activations_and_gradients(up_to_layer, after_layer, inputs: np.ndarray, target: int):

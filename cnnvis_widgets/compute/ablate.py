@@ -9,8 +9,8 @@ import numpy as np
 
 from cnnvis_widgets.errors import CnnvisError
 from cnnvis_widgets.images import load_image
-from cnnvis_widgets.networks.network import Network, check_network
-from cnnvis_widgets.results import Ablation, LayerInfo, Prediction
+from cnnvis_widgets.networks.network import Network, check_network, strongest
+from cnnvis_widgets.results import Ablation, LayerInfo
 
 
 def ablate(
@@ -20,7 +20,7 @@ def ablate(
 
     image: anything `load_image` takes. layer: a path; None gives ``network.default_layer``. units: their numbers, or
     one number; none at all changes nothing. top: how many of the classes that the whole network puts first are
-    listed; the class that comes first without the units is added where it is none of them.
+    listed; the class that comes first without the units is added where it is none of them. Returns an `Ablation`.
     Raises `UnknownLayerError`, `ImageError`, and `CnnvisError` for units that the layer does not have.
     """
     check_network(network, "ablate")
@@ -30,21 +30,16 @@ def ablate(
     kept[list(silenced)] = False
     before = network.logits(image)
     after = network.probe.ablated(network.prepare(image), info.path, kept)[0]
-    classes = list(dict.fromkeys([*np.argsort(-before, kind="stable")[:top].tolist(), int(np.argmax(after))]))
+    classes = dict.fromkeys([*strongest(before, top), int(np.argmax(after))])
     return Ablation(
-        _predictions(network, before, classes),
-        _predictions(network, after, classes),
+        network.predictions(before, classes),
+        network.predictions(after, classes),
         before,
         after,
         info,
         silenced,
         network.name,
     )
-
-
-def _predictions(network: Network, logits: np.ndarray, classes: list[int]) -> list[Prediction]:
-    shares, names = network.probabilities(logits), network.class_names
-    return [Prediction(index, names[index], float(shares[index]), float(logits[index])) for index in classes]
 
 
 def _checked(units: Iterable[int] | int, layer: LayerInfo) -> tuple[int, ...]:

@@ -15,7 +15,8 @@ import numpy as np
 
 from cnnvis_widgets.compute import runs
 from cnnvis_widgets.networks.network import Network
-from cnnvis_widgets.networks.probe import INPUT
+from cnnvis_widgets.networks.recording import INPUT
+from cnnvis_widgets.networks.scores import PROBABILITIES
 from cnnvis_widgets.results import LayerInfo, Target
 
 # What is put in place of what a method hides: the mean colour of ImageNet's photographs, which is zero in the input
@@ -80,7 +81,7 @@ class Case:
         """As `scores`, of the probability where the target is a logit: for methods that compare pictures by it."""
         if self.target.of != "logit":
             return self.scores(inputs)
-        return self.network.probe.forward(inputs, (), ("probability", ""))[0] @ self._weights
+        return self.network.probe.forward(inputs, (), PROBABILITIES)[0] @ self._weights
 
     def slopes(
         self, inputs: np.ndarray, path: str = INPUT, rule: str = ""

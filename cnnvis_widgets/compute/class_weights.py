@@ -9,11 +9,8 @@ from __future__ import annotations
 import numpy as np
 
 from cnnvis_widgets.compute import runs
-from cnnvis_widgets.compute.runs import head_weights
 from cnnvis_widgets.networks.network import Network
 from cnnvis_widgets.results import LayerInfo
-
-__all__ = ["head_weights", "is_linear_head", "known_mean_gradients", "mean_gradients"]
 
 
 def is_linear_head(network: Network, layer: LayerInfo) -> bool:

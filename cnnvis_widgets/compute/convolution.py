@@ -15,6 +15,7 @@ from cnnvis_widgets.errors import CnnvisError
 from cnnvis_widgets.images import load_image
 from cnnvis_widgets.networks import convolution
 from cnnvis_widgets.networks.network import Network, check_network
+from cnnvis_widgets.networks.recording import INPUT
 
 
 @dataclass(frozen=True)
@@ -35,9 +36,8 @@ class ConvolutionSteps:
 
     path: str  # of the convolution
     kind: str  # "convolution", "depthwise" or "separable"
-    source: (
-        str | None
-    )  # path of the layer that made the input maps; "" is the network's own input, None: no layer
+    # Path of the layer that made the input maps; "" is the network's own input, None: no layer
+    source: str | None
     unit: int
     channels: np.ndarray  # (n,) int: the input channels here, strongest over the whole picture first
     channel_count: int  # of all channels that the unit looks at
@@ -144,14 +144,14 @@ def _recorded(network: Network, image: np.ndarray, paths) -> dict[str, np.ndarra
     bases = [base for base, _layers in ways.values() if base]
     values = runs.activations(network, image, list(dict.fromkeys(bases)))
     if len(bases) < len(ways):
-        values |= {convolution.INPUT: network.prepare(network.seen(image)[1])[0]}
+        values |= {INPUT: network.prepare(network.seen(image)[1])[0]}
     return {path: convolution.passed_through(layers, values[base]) for path, (base, layers) in ways.items()}
 
 
 def _inputs(network: Network, image: np.ndarray, found: convolution.Convolution) -> np.ndarray:
     """(h, w, c) float32: what the convolution takes in, where no layer made it."""
     key, pixels = network.seen(image)
-    if found.source == convolution.INPUT:
+    if found.source == INPUT:
         return network.prepare(pixels)[0]
     about = ("taken in", key, found.path)
     known = network.memory.get(about)

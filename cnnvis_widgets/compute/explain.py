@@ -10,21 +10,11 @@ import numpy as np
 
 from cnnvis_widgets.compute import cam, runs
 from cnnvis_widgets.compute.case import Case, Partial, batch_size
-from cnnvis_widgets.compute.methods import Method, find_method, methods
+from cnnvis_widgets.compute.methods import Method, find_method
 from cnnvis_widgets.errors import MethodError, UnknownLayerError, did_you_mean
 from cnnvis_widgets.images import is_several, load_image
 from cnnvis_widgets.networks.network import Network, check_network
 from cnnvis_widgets.results import Heatmap, LayerInfo
-
-__all__ = [
-    "explain",
-    "explain_layers",
-    "explain_steps",
-    "find_method",
-    "fuse_heatmaps",
-    "methods",
-    "share_of_maximum",
-]
 
 # Test-time augmentation: (mirrored, brightness), as pytorch-grad-cam's aug_smooth.
 VERSIONS = tuple((mirrored, brightness) for mirrored in (False, True) for brightness in (0.9, 1.0, 1.1))
@@ -62,7 +52,7 @@ def explain(
     """
     check_network(network, "explain")
     several = is_several(image)
-    images = [load_image(one) for one in image] if several else [image]
+    images = [load_image(one) for one in image] if several else [load_image(image)]
     row, heatmaps = find_method(method), []
     about = None if target is None else network.target(target)
     together = _together(network, row, network.layer(layer)) if several and not augment else 1
@@ -70,7 +60,7 @@ def explain(
         if together > 1 and place % together == 0:
             part = images[place : place + together]
             runs.record_several(network, part, about, network.layer(layer).path, row.rule, together)
-        steps = explain_steps(network, one, method, layer, target, seed=seed, augment=augment, **options)
+        steps = _steps(network, one, row, layer, target, seed, augment, options)
         for done, total, heatmap in steps:  # noqa: B007 - the last one is complete
             if progress is not None:
                 progress(place * total + done, len(images) * total)
@@ -97,9 +87,11 @@ def explain_layers(
     seed: int = 0,
     **options: Any,
 ) -> list[Heatmap]:
-    """`explain` at many layers (None: at all of them), with one forward and one backward pass where a method can.
+    """`explain` at many layers, with one forward and one backward pass where a method can.
 
-    Raises `MethodError` for a method that explains the input's pixels.
+    layers: paths; None gives all of ``network.layers``. image, target, seed, options: as for `explain`.
+    Returns a list of `Heatmap`, one for each layer, in their order; each (h, w) float32 at its layer's resolution.
+    Raises `MethodError` for a method that explains the input's pixels, and what `explain` raises.
     """
     check_network(network, "explain_layers")
     row = find_method(method)
@@ -110,6 +102,18 @@ def explain_layers(
     if row.needs == "runs":
         one = {"seed": seed, **options}
         return [explain(network, image, method, info, target, **one) for info in infos]
+    return _of_maps(network, image, row, infos, target, options)
+
+
+def _of_maps(
+    network: Network,
+    image: np.ndarray,
+    row: Method,
+    infos: Sequence[LayerInfo],
+    target,
+    options: Mapping[str, Any],
+) -> list[Heatmap]:
+    """A method's heatmaps at some layers, of their activations and gradients."""
     _check_options(row, options)
     asked = None if target is None else network.target(target)
     index, logits, activations, gradients = runs.gradients(
@@ -139,17 +143,30 @@ def explain_steps(
     """`explain` as work that advances step by step: (done, total, the heatmap so far), the last one complete.
 
     Whoever iterates can show what there is, and stop. Methods that need no runs of their own take one step.
+    Arguments as for `explain`, of one image; what that raises is raised at the first step.
     """
     check_network(network, "explain_steps")
-    row = find_method(method)
+    yield from _steps(network, load_image(image), find_method(method), layer, target, seed, augment, options)
+
+
+def _steps(
+    network: Network,
+    image: np.ndarray,
+    row: Method,
+    layer: str | LayerInfo | None,
+    target,
+    seed: int,
+    augment: bool,
+    options: Mapping[str, Any],
+) -> Iterator[tuple[int, int, Heatmap]]:
+    """`explain_steps` of an RGB uint8 image, by a row of the table."""
     if augment:
-        yield from _augmented(network, load_image(image), method, layer, target, {"seed": seed, **options})
+        yield from _augmented(network, image, row, layer, target, seed, options)
         return
     if row.needs == "maps":
-        yield 1, 1, explain_layers(network, image, method, [network.layer(layer)], target, **options)[0]
+        yield 1, 1, _of_maps(network, image, row, [network.layer(layer)], target, options)[0]
         return
     _check_options(row, options)
-    image = load_image(image)
     logits = network.logits(image)
     explained = network.target(int(np.argmax(logits)) if target is None else target)
     case = Case(network, image, _layer_for(row, network, layer), explained, seed)
@@ -159,19 +176,25 @@ def explain_steps(
 
 
 def _augmented(
-    network: Network, image: np.ndarray, method: str, layer, target, options: Mapping[str, Any]
+    network: Network,
+    image: np.ndarray,
+    row: Method,
+    layer: str | LayerInfo | None,
+    target,
+    seed: int,
+    options: Mapping[str, Any],
 ) -> Iterator[tuple[int, int, Heatmap]]:
-    """`explain_steps` of the mean over `VERSIONS`: each map is turned back, then the unscaled ones are averaged."""
+    """`_steps` of the mean over `VERSIONS`: each map is turned back, then the unscaled ones are averaged."""
     logits = network.logits(image)
     explained = network.target(int(np.argmax(logits)) if target is None else target)
-    row, info = find_method(method), network.layer(layer)
+    info = network.layer(layer)
     case = Case(network, image, info, explained)
     score, before = _score(case, logits), np.zeros(())
     details: dict[str, float] = {}
     for number, (mirrored, brightness) in enumerate(VERSIONS):
         version = np.rint(np.minimum(np.arange(256) * brightness, 255)).astype(np.uint8)[image]
         version = np.ascontiguousarray(version[:, ::-1]) if mirrored else version
-        for done, total, heatmap in explain_steps(network, version, method, info, explained, **options):
+        for done, total, heatmap in _steps(network, version, row, info, explained, seed, False, options):
             raw = heatmap.raw[:, ::-1] if mirrored else heatmap.raw
             mean = (before + raw) / np.float32(number + 1)
             said = {name: max(value, details.get(name, value)) for name, value in heatmap.details.items()}
@@ -181,10 +204,12 @@ def _augmented(
 
 
 def fuse_heatmaps(heatmaps: Sequence[Heatmap], shallow: int | None = None) -> Heatmap:
-    """One heatmap of several layers', as LayerCAM's authors do (see `cam.fused`), at the largest one's resolution.
+    r"""One heatmap of several layers', at the largest one's resolution, as LayerCAM's authors do (Jiang et al. 2021).
+
+    .. math:: L = \max_l L_l, \quad L_l \to \tanh(2 L_l / \max L_l) \text{ of shallow layers}
 
     heatmaps: of one image and target, unsigned, from early layers to late ones. shallow: how many of them to brighten
-    first; None gives all but the last. Its ``.layer`` is the last one's with all their paths.
+    first; None gives all but the last. Returns a `Heatmap` whose ``.layer`` is the last one's with all their paths.
     Raises `MethodError` where they do not belong together.
     """
     if not heatmaps:

@@ -6,7 +6,7 @@ import numpy as np
 
 from cnnvis_widgets.compute.cam import grad_cam
 from cnnvis_widgets.compute.explain import share_of_maximum
-from cnnvis_widgets.networks.network import Network
+from cnnvis_widgets.networks.network import Network, strongest
 from cnnvis_widgets.results import Heatmap, LayerInfo, Prediction, Target
 
 
@@ -22,13 +22,11 @@ def live_heatmap(
     if target is not None:
         weights[0, network.target(target).index] = 1.0
     scores, values, gradients = network.probe.backward(network.prepare(image), weights, (layer.path,))
-    logits, names = scores[0], network.class_names
-    probabilities = network.probabilities(logits)
-    order = np.argsort(-logits, kind="stable")[:top]
-    best = [Prediction(int(i), names[i], float(probabilities[i]), float(logits[i])) for i in order]
+    logits = scores[0]
+    best = network.predictions(logits, strongest(logits, top))
     index = best[0].index if target is None else target
     with np.errstate(invalid="ignore", over="ignore"):  # NaN is told by Heatmap.message
         raw = grad_cam(values[layer.path][0], gradients[layer.path][0]).astype(np.float32)
-    explained = Target(index, names[index])
+    explained = Target(index, network.class_names[index])
     score = float(logits[index])
     return Heatmap(share_of_maximum(raw), raw, layer, explained, "grad-cam", score, network.name, image), best

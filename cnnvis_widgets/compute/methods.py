@@ -22,9 +22,8 @@ class Method:
     # "maps": a function of the layer's activations and gradients, which are remembered: answers at once.
     # "runs": a function of a `Case`, with runs of its own: its options are the function's keywords.
     needs: str = "maps"
-    explains: str = (
-        "layer"  # or "input": its pixels, whatever the layer; or "both": the pixels, with help of the layer
-    )
+    # "layer"; or "input": its pixels, whatever the layer; or "both": the pixels, with help of the layer.
+    explains: str = "layer"
     signed: bool = False
     # Where a method takes the input's gradient of the picture itself and nothing else: the way back through ReLUs, a
     # name in `relu_rules` or "" for the true one. Then it is computed for several pictures at once.
@@ -262,7 +261,12 @@ _TABLE = (
 
 
 def methods() -> tuple[Method, ...]:
-    """Every attribution method, one row each: .name, .family, .formula, .paper, .costs, .signed, .depends_on, ..."""
+    """Every attribution method, one row each.
+
+    .name, .family, .formula, .paper and .costs are text. .needs: "maps", a function of remembered arrays, or "runs".
+    .explains: "layer", "input" (its pixels) or "both". .signed: whether its heatmaps lie in [-1, 1]. .depends_on: what
+    they are known to follow, of "class" and "weights". .function: the method itself, its docstring with the formula.
+    """
     return _TABLE
 
 

@@ -14,7 +14,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from cnnvis_widgets.networks.network import Network
-from cnnvis_widgets.networks.probe import INPUT, LOGITS
+from cnnvis_widgets.networks.recording import INPUT
+from cnnvis_widgets.networks.scores import LOGITS
 from cnnvis_widgets.results import LayerInfo, Target
 
 _FLOAT = 4  # bytes

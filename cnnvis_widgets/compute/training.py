@@ -16,7 +16,7 @@ from cnnvis_widgets.images import load_image
 from cnnvis_widgets.networks import load_network
 from cnnvis_widgets.networks.convolution import find_convolution
 from cnnvis_widgets.networks.network import Network
-from cnnvis_widgets.networks.probe import keras
+from cnnvis_widgets.networks.recording import keras
 from cnnvis_widgets.results import Epoch
 
 

@@ -12,8 +12,9 @@ from cnnvis_widgets.compute.maximize.maximize import checked_units, finish
 from cnnvis_widgets.compute.patches import cut_samples, sample_patches
 from cnnvis_widgets.errors import CnnvisError
 from cnnvis_widgets.images import resize, sample_images
-from cnnvis_widgets.networks.convolution import INPUT, Convolution, find_convolution
+from cnnvis_widgets.networks.convolution import Convolution, find_convolution
 from cnnvis_widgets.networks.network import Network, check_network, kind_of
+from cnnvis_widgets.networks.recording import INPUT
 from cnnvis_widgets.results import LayerInfo, Link, UnitCard
 
 _KERNELS, _LINKS, _BINS, _PATCHES = 6, 8, 32, 9

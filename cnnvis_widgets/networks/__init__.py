@@ -68,7 +68,8 @@ def load_network(
 
     start_tensorflow()
     from cnnvis_widgets.networks import files, zoo
-    from cnnvis_widgets.networks.network import Network, checked_size
+    from cnnvis_widgets.networks.input_size import checked_size
+    from cnnvis_widgets.networks.network import Network
     from cnnvis_widgets.networks.sides import single
 
     given = {"preprocess": preprocess, "class_names": _names(class_names), "input_size": input_size}

@@ -20,7 +20,9 @@ from typing import Any
 import numpy as np
 
 from cnnvis_widgets.networks.memory import give_back
-from cnnvis_widgets.networks.probe import Probe, Reached, before_head, recording, tf
+from cnnvis_widgets.networks.probe import Probe
+from cnnvis_widgets.networks.recording import Reached, recording, tf
+from cnnvis_widgets.networks.scores import before_head
 
 SCORES = ""  # the path that stands for the scores before the head
 
@@ -349,8 +351,7 @@ def _through(grad: Callable) -> Callable:
 _WAKING = "cnnvis_waking"
 with contextlib.suppress(KeyError):  # known already where this module is loaded again
     tf.RegisterGradient("CnnvisTap")(_tapped)
-    tf.RegisterGradient("CnnvisEnds")(
-        lambda operation, *_slopes: list(operation.inputs)
-    )  # any will do: none is used
+    # Any will do: none is used
+    tf.RegisterGradient("CnnvisEnds")(lambda operation, *_slopes: list(operation.inputs))
     tf.RegisterGradient("CnnvisWakingRelu")(_through(tf.raw_ops.ReluGrad))
     tf.RegisterGradient("CnnvisWakingRelu6")(_through(tf.raw_ops.Relu6Grad))

@@ -1,16 +1,12 @@
 """What a convolution is made of: its kernel and bias, what it takes in, and what follows up to a layer shown.
 
-The model is run symbolically once while each layer's `call`, wrapped on the instance as in `probe.py`, notes the tensor
-it is given; a tensor that is another layer's output tells who stands before whom, however the model is built.
+The model is run symbolically once while `recording.py` notes the tensor that each layer is given; one that is another
+layer's output tells who stands before whom, however the model is built.
 """
 
 from __future__ import annotations
 
-import contextlib
-import functools
-import threading
 import weakref
-from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,9 +14,7 @@ import numpy as np
 
 from cnnvis_widgets.errors import CnnvisError
 from cnnvis_widgets.networks.network import Network, kind_of
-from cnnvis_widgets.networks.probe import _TRACING, _operations, keras, tf
-
-INPUT = ""  # the path of the network's own input
+from cnnvis_widgets.networks.recording import INPUT, keras, operations_of, tf
 
 
 @dataclass(frozen=True)
@@ -179,13 +173,12 @@ def passed_through(layers: tuple[Any, ...], values: np.ndarray) -> np.ndarray:
 def taken_in(network: Network, inputs: np.ndarray, path: str) -> np.ndarray:
     """What the layer at a path is given, (n, h, w, c) float32, for the network's own input (n, H, W, C)."""
 
-    def run(images):
-        entered, _calls = _entered(network, images)
-        return tf.cast(entered[path], tf.float32)
+    def look(images):
+        given: dict[str, Any] = {}
+        network.probe.run(images, given=given)
+        return tf.cast(given[path], tf.float32)
 
-    with _TRACING:
-        function = network.probe._trace(run, inputs.shape[1:])
-    return function(tf.constant(inputs)).numpy()
+    return network.probe.traced(look, inputs.shape[1:])(tf.constant(inputs)).numpy()
 
 
 _WORDS = {
@@ -204,18 +197,18 @@ def _wiring(network: Network) -> tuple[dict[str, str | None], dict[str, Any]]:
         found: list[dict[str, str | None]] = []
 
         def look(images):
-            entered, calls = _entered(network, images)
+            given: dict[str, Any] = {}
+            _outputs, calls = network.probe.run(images, given=given)
             makers = {images.ref(): INPUT}
             for path, _name, value in calls:
                 if tf.is_tensor(value):
                     makers.setdefault(value.ref(), path)  # a layer that changes nothing is not the maker
             shown = {path for path in makers.values() if path == INPUT or _has_maps(network, path)}
-            sources = {path: makers.get(t.ref()) for path, t in entered.items() if tf.is_tensor(t)}
+            sources = {path: makers.get(t.ref()) for path, t in given.items() if tf.is_tensor(t)}
             found.append({path: source if source in shown else None for path, source in sources.items()})
 
-        with _TRACING:
-            network.probe._trace(look, network.probe.input_shape)
-        _known[network] = found[0], dict(_operations(network.model))
+        network.probe.traced(look, network.probe.input_shape)
+        _known[network] = found[0], dict(operations_of(network.model))
     return _known[network]
 
 
@@ -224,46 +217,6 @@ def _has_maps(network: Network, path: str) -> bool:
         return bool(network.layer(path))
     except CnnvisError:
         return False
-
-
-def _entered(network: Network, images) -> tuple[dict[str, Any], list]:
-    """(what each call was given first, by path; the probe's record of calls), while a function is traced."""
-    entered: dict[str, Any] = {}
-    with _noting(network.model, entered):
-        _outputs, calls = network.probe._run(images)
-    return entered, calls
-
-
-@contextlib.contextmanager
-def _noting(model: Any, entered: dict[str, Any]) -> Iterator[None]:
-    """Within this context, each call of an operation notes its first argument, by the path that the probe gives it."""
-    times: dict[str, int] = {}
-    tracing = threading.get_ident()
-    undo: list[Callable[[], None]] = []
-
-    def noting(path: str, original: Callable) -> Callable:
-        @functools.wraps(original)
-        def call(*args, **kwargs):
-            if threading.get_ident() == tracing:
-                times[path] = time = times.get(path, 0) + 1
-                first = args[0] if args else next(iter(kwargs.values()), None)
-                entered[path if time == 1 else f"{path}#{time}"] = first
-            return original(*args, **kwargs)
-
-        return call
-
-    try:
-        for path, operation in list(_operations(model)):
-            if isinstance(operation, keras.Model):
-                continue
-            own = vars(operation).get("call")
-            put_back = object.__delattr__ if own is None else object.__setattr__
-            undo.append(functools.partial(put_back, operation, "call", *([] if own is None else [own])))
-            object.__setattr__(operation, "call", noting(path, operation.call))
-        yield
-    finally:
-        for restore in reversed(undo):
-            restore()
 
 
 def _instance(path: str) -> str:

@@ -34,9 +34,8 @@ class ReceptiveField:
     size: tuple[float, float]  # (height, width)
     jump: tuple[float, float]  # (down, right); 0 where there is one position only, as after global pooling
     start: tuple[float, float]  # (top, left) of position (0, 0); negative where it looks at padding
-    rows: (
-        np.ndarray
-    )  # (h, 2) int: first and last row of the picture that really reach a position; none: first > last
+    # (h, 2) int: first and last row of the picture that really reach a position; none: first > last
+    rows: np.ndarray
     columns: np.ndarray  # (w, 2)
     picture: tuple[int, int]  # (H, W)
 

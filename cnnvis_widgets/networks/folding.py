@@ -7,7 +7,7 @@ asked for any more TensorFlow prunes.
 
 from __future__ import annotations
 
-import tensorflow as tf
+from cnnvis_widgets.networks.recording import tf
 
 _CONVOLUTIONS = {"Conv2D": tf.raw_ops.Conv2D, "DepthwiseConv2dNative": tf.raw_ops.DepthwiseConv2dNative}
 _SETTINGS = ("strides", "padding", "explicit_paddings", "data_format", "dilations")

@@ -38,9 +38,8 @@ class Node:
     path: str
     type_name: str  # the Keras class: "Conv2D"
     shape: tuple[int | None, ...]  # of the output, without the batch
-    predecessors: tuple[
-        str, ...
-    ]  # paths of the calls that feed it, `PICTURE` for the input, in the network's order
+    # Paths of the calls that feed it, `PICTURE` for the input, in the network's order
+    predecessors: tuple[str, ...]
     parameters: int  # of the layer; each call of a shared layer shows all of them
     field: ReceptiveField | None = field(repr=False)  # None where it is not known
     obstacle: str = ""  # then: the TensorFlow operation that is not understood

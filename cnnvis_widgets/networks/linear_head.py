@@ -51,9 +51,8 @@ def matrix(layer: Any, scores: Any) -> np.ndarray | None:
     layer: (n, h, w, c), one of the tensors of `linear_tail`. None where the network's code counts positions itself.
     """
     units = int(layer.shape[-1])
-    fed = tf.reshape(
-        tf.eye(units, dtype=layer.dtype), (units, 1, 1, units)
-    )  # the mean of a constant map is itself
+    # The mean of a constant map is itself
+    fed = tf.reshape(tf.eye(units, dtype=layer.dtype), (units, 1, 1, units))
     try:
         values = _Replay(layer, fed).value(scores)
     except (ValueError, tf.errors.OpError, LookupError):

@@ -9,7 +9,7 @@ import hashlib
 import operator
 import threading
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -24,11 +24,12 @@ from cnnvis_widgets.errors import (
 from cnnvis_widgets.images import load_image, resize, sample_images
 from cnnvis_widgets.networks.files import reason
 from cnnvis_widgets.networks.graph import Graph
+from cnnvis_widgets.networks.input_size import completed, own_input_shape
 from cnnvis_widgets.networks.memory import Memory
 from cnnvis_widgets.networks.preflight import Preflight, doubts, preflight
 from cnnvis_widgets.networks.probe import Probe
 from cnnvis_widgets.networks.signature import signature
-from cnnvis_widgets.networks.targets import read_words
+from cnnvis_widgets.networks.targets import read_words, sum_in_words
 from cnnvis_widgets.results import LayerInfo, Prediction, Target
 
 if TYPE_CHECKING:
@@ -94,16 +95,15 @@ class Network:
         self.model = model
         self.name = name or model.name
         self.preprocess = preprocess
-        own_height, own_width, self._channels = _own_input_shape(model, preprocess)
-        height, width = _completed(model, (own_height, own_width), input_size)
+        own_height, own_width, self._channels = own_input_shape(model, preprocess)
+        height, width = completed(model, (own_height, own_width), input_size)
         self.input_size = (height, width)
         self.fixed_size = None not in (own_height, own_width)
         self.probe = Probe(model, (height, width, self._channels))
         self.memory = Memory()
         self._class_names = None if class_names is None else tuple(class_names)
-        _ = (
-            self.class_names
-        )  # runs the model symbolically: what cannot be used is refused now, not at the first picture
+        # Runs the model symbolically: what cannot be used is refused now, not at the first picture
+        _ = self.class_names
         self._watched = _some_vectors(model)
         self._weights_known = _fingerprint(self._watched)
         self._steady: set[int] = set()  # the threads that take the weights for unchanged
@@ -231,7 +231,7 @@ class Network:
         weights = tuple((self._class(one), float(weight)) for one, weight in target.items())
         if weights[0][1] == 1 and len(weights) == 1:
             return self.target(weights[0][0])
-        return Target(weights[0][0], _sum_in_words(self.class_names, weights), weights)
+        return Target(weights[0][0], sum_in_words(self.class_names, weights), weights)
 
     def unit(self, layer: str | LayerInfo | None, index: int) -> Target:
         """A unit of a layer, its mean over space, to be explained in place of a class. Raises `CnnvisError`."""
@@ -357,10 +357,12 @@ class Network:
     def predict(self, image: Any, top: int = 5) -> list[Prediction]:
         """The ``top`` classes for an image (all that `load_image` takes), most probable first."""
         logits = self.logits(image)
-        probabilities = self.probabilities(logits)
-        order = np.argsort(-logits, kind="stable")[:top]
-        names = self.class_names
-        return [Prediction(int(i), names[i], float(probabilities[i]), float(logits[i])) for i in order]
+        return self.predictions(logits, strongest(logits, top))
+
+    def predictions(self, logits: np.ndarray, classes: Iterable[int]) -> list[Prediction]:
+        """What logits (classes,) say of some of the classes, in that order."""
+        shares, names = self.probabilities(logits), self.class_names
+        return [Prediction(int(i), names[i], float(shares[i]), float(logits[i])) for i in classes]
 
     def logits(self, image: Any) -> np.ndarray:
         """(classes,) float32, read-only: the scores before softmax or sigmoid, from memory where they are known.
@@ -386,35 +388,17 @@ class Network:
         return exponentials / exponentials.sum(axis=-1, keepdims=True)
 
 
+def strongest(logits: np.ndarray, top: int) -> list[int]:
+    """The classes with the highest logits (classes,), highest first; of equal ones the first."""
+    return np.argsort(-logits, kind="stable")[:top].tolist()
+
+
 def check_network(network: object, verb: str) -> None:
     """Raise `CnnvisError` where ``verb`` was given a name or a model instead of a `Network`."""
     if not isinstance(network, Network):
         given = repr(network) if isinstance(network, str) else "model"
         kind = "" if isinstance(network, str) else f", not a {type(network).__name__}"
         raise CnnvisError(f"{verb} takes a Network{kind}; load_network({given}) makes one.")
-
-
-def checked_size(size: object, name: str, error: type[CnnvisError]) -> tuple[int, int]:
-    """(height, width) as whole numbers of at least 1, or an error that says what was given."""
-    try:
-        height, width = (operator.index(side) for side in size)  # type: ignore[attr-defined]
-    except (TypeError, ValueError):
-        height = width = 0
-    if min(height, width) < 1:
-        raise error(f"{name} is (height, width), such as (224, 224); {size!r} was given.")
-    return height, width
-
-
-def _sum_in_words(names: Sequence[str], weights: Sequence[tuple[int, float]]) -> str:
-    """ "cat - dog", "not cat", "2 cat + dog": a combination of classes as a person would say it."""
-    if len(weights) == 1 and weights[0][1] == -1:
-        return f"not {names[weights[0][0]]}"
-    words = ""
-    for index, weight in weights:
-        sign = " - " if weight < 0 else " + "
-        factor = "" if abs(weight) == 1 else f"{abs(weight):g} "
-        words += f"{sign if words else sign.strip(' +')}{factor}{names[index]}"
-    return words
 
 
 def _counted(number: int, one: str, many: str) -> str:
@@ -440,55 +424,3 @@ def _fingerprint(weights: list) -> bytes:
     for weight in weights:
         digest.update(np.ascontiguousarray(weight.numpy()).tobytes())
     return digest.digest()
-
-
-def _own_input_shape(model: keras.Model, preprocess: Callable | None) -> tuple[int | None, int | None, int]:
-    """(H, W, C) of a model's one input; H and W are None where the model leaves them open."""
-    shape = getattr(model, "input_shape", None)
-    if isinstance(shape, dict):
-        shape = list(shape.values())
-    if isinstance(shape, list):
-        if len(shape) > 1:
-            raise NetworkLoadError(
-                f"{model.name} has {len(shape)} inputs; load_network(model, input=NAME) says which takes the picture."
-            )
-        shape = shape[0]
-    if shape is None:  # a subclassed model that was never called says nothing of its input
-        return None, None, 3
-    if len(shape) == 4 and shape[1] in (1, 3) and shape[3] not in (1, 3):
-        raise NetworkLoadError(
-            f"{model.name} takes inputs of shape {tuple(shape[1:])}, channels first; "
-            "a model that takes (height, width, channels) is needed."
-        )
-    if len(shape) != 4:
-        raise NetworkLoadError(
-            f"{model.name} takes inputs of shape {tuple(shape)}; "
-            "images of shape (batch, height, width, channels) are needed."
-        )
-    _batch, height, width, channels = shape
-    if channels not in (1, 3, None) and preprocess is None:
-        raise NetworkLoadError(
-            f"{model.name} takes images with {channels} channels; give preprocess=, a function from RGB to those."
-        )
-    return height, width, channels or 3
-
-
-def _completed(
-    model: keras.Model, own: tuple[int | None, int | None], asked: tuple[int, int] | None
-) -> tuple[int, int]:
-    """The input size: the model's own where it is fixed, else the one asked for."""
-    asked = None if asked is None else checked_size(asked, "input_size", NetworkLoadError)
-    if asked is not None and any(have not in (None, want) for have, want in zip(own, asked, strict=True)):
-        raise NetworkLoadError(
-            f"{model.name} takes images of {own[0]}x{own[1]}; input_size={tuple(asked)} was asked for."
-        )
-    height, width = asked or own
-    if height is None and getattr(model, "input_shape", None) is None:
-        raise NetworkLoadError(
-            f"{model.name} does not say what size it takes; say it with input_size, such as input_size=(224, 224)."
-        )
-    if height is None or width is None:
-        raise NetworkLoadError(
-            f"{model.name} takes images of any size; say which with input_size, such as input_size=(224, 224)."
-        )
-    return int(height), int(width)

@@ -39,10 +39,8 @@ class Seen:
     dims: tuple[Dimension, ...]
     y: Axis
     x: Axis
-    phases: tuple[int, int] = (
-        1,
-        1,
-    )  # SpaceToBatchND put every so-many-th row and column into a batch of its own
+    # SpaceToBatchND put every so-many-th row and column into a batch of its own
+    phases: tuple[int, int] = (1, 1)
 
     def axis(self, name: str) -> Axis:
         return self.y if name == "y" else self.x

@@ -1,9 +1,8 @@
 """Run a network once and record what every layer puts out, and the gradient of a score at all of them.
 
-The idea: the model is never cut apart, cloned or changed. While it is traced once inside a `tf.function`,
-each layer's `call` is wrapped on the instance to remember its output; nested, Sequential, functional and
-subclassed models are all the same to that. What a request does not ask for, TensorFlow prunes from the graph,
-so a request for an early layer stops there.
+The idea: the model is never cut apart, cloned or changed; it is traced once inside a `tf.function`, while
+`recording.py` notes what passes. What a request does not ask for, TensorFlow prunes from the graph, so a request for
+an early layer stops there.
 
 With `ascent.py`, `folding.py`, `relu_rules.py` and `biases.py` beside it, all that knows `tf.function` and automatic
 differentiation.
@@ -15,31 +14,21 @@ import contextlib
 import copy
 import functools
 import math
-import re
-import threading
 from collections import OrderedDict
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from cnnvis_widgets.errors import CnnvisError, MethodError, NetworkLoadError, UnknownLayerError
+from cnnvis_widgets.errors import CnnvisError, MethodError, NetworkLoadError
+from cnnvis_widgets.networks import biases, relu_rules, room
 from cnnvis_widgets.networks.files import reason
+from cnnvis_widgets.networks.folding import into_convolution
 from cnnvis_widgets.networks.graph import Graph, Trace, parameters_of
 from cnnvis_widgets.networks.memory import give_back
-from cnnvis_widgets.networks.quiet import start_tensorflow
-
-start_tensorflow()  # before anything else imports it and fills the screen
-
-import keras  # noqa: E402
-import tensorflow as tf  # noqa: E402
-
-from cnnvis_widgets.networks import biases, relu_rules, room  # noqa: E402
-from cnnvis_widgets.networks.folding import into_convolution  # noqa: E402
-
-# Wrapping writes to layer instances, which two networks may share.
-_TRACING = threading.RLock()
+from cnnvis_widgets.networks.recording import INPUT, TRACING, keras, operations_of, recording, select, tf
+from cnnvis_widgets.networks.scores import LOGITS, as_float, before_head, goal_of, scores_of
 
 # Functions kept compiled; a person who looks at layers and sizes for hours would fill the memory with them.
 COMPILED = 24
@@ -50,22 +39,11 @@ _FLOAT16_SCALE = 1024.0
 # Arrays of a picture's size that a step of activation maximization holds at once: waves, picture, moves, slopes.
 _PICTURES_OF_A_STEP = 20
 
-# The path of the network's own input, wherever layers are named by paths.
-INPUT = ""
-
-# Which numbers ``weights`` weigh, ``of``: the scores before the head, the probabilities after it, or, as
-# ("unit", path), the mean over space of each unit of a layer.
-LOGITS, PROBABILITIES = ("logit", ""), ("probability", "")
-
-# What may stand between a softmax and the model's output without changing which softmax it was.
-_TRANSPARENT = ("Identity", "Cast", "Reshape", "Squeeze")
 _WEIGHTS = tf.TensorSpec((None, None), tf.float32)
 _VALUES = tf.TensorSpec((None, None, None, None), tf.float32)
 _UNITS = tf.TensorSpec((None,), tf.int32)
 _POSITIONS = tf.TensorSpec((None, 2), tf.int32)
 _KEPT = tf.TensorSpec((None,), tf.bool)
-_SCOPE_NAME = re.compile(r"[A-Za-z0-9.][A-Za-z0-9_.\\/>-]*")
-_HEADS = {"Softmax": "softmax", "Sigmoid": "sigmoid"}
 
 
 @dataclass(frozen=True)
@@ -102,17 +80,16 @@ class Probe:
         def look(inputs):
             if not self.model.built:  # Keras would build it amid the recorded run, by a run of its own
                 self.model(inputs, training=False)
-            outputs, calls = self._run(inputs)
+            outputs, calls = self.run(inputs)
             scores, head = before_head(outputs)
             recorded = tuple(Recorded(path, name, _static_shape(value)) for path, name, value in calls)
             found.append((recorded, head, int(scores.shape[-1]), self._trace_of(inputs, scores, calls)))
 
-        with _TRACING:  # traced and thrown away: nothing is computed
-            self._trace(look, self.input_shape)
+        self.traced(look, self.input_shape)  # and thrown away: nothing is computed
         return found[0]
 
     def _trace_of(self, inputs, scores, calls) -> Trace:
-        sizes = {path: parameters_of(operation) for path, operation in _operations(self.model)}
+        sizes = {path: parameters_of(operation) for path, operation in operations_of(self.model)}
         return Trace(
             inputs,
             scores,
@@ -130,11 +107,11 @@ class Probe:
         """The TensorFlow graph of the dry run."""
         return self._dry_run[3]
 
-    def _trace(self, function: Callable, shape: tuple[int, ...], *further: tf.TensorSpec) -> Callable:
+    def traced(self, function: Callable, shape: tuple[int, ...], *further: tf.TensorSpec) -> Callable:
         """A function of images of ``shape``, traced now."""
         signature = (tf.TensorSpec((None, *shape), tf.float32), *further)
         # No autograph, as Keras itself does without: it would put our sentences into a traceback's text.
-        with self.errors_in_words(shape):
+        with TRACING, self.errors_in_words(shape):
             return tf.function(function, input_signature=signature, autograph=False).get_concrete_function()
 
     @contextlib.contextmanager
@@ -310,12 +287,12 @@ class Probe:
         build, further = kinds[kind]
         return self.compiled(
             (kind, paths, shape, how),
-            lambda: self._trace(functools.partial(build, paths, *how), shape, *further),
+            lambda: self.traced(functools.partial(build, paths, *how), shape, *further),
         )
 
     def compiled(self, key: tuple, trace: Callable[[], Callable]) -> Callable:
         """The function kept under ``key``; where there is none it is traced now, under the lock."""
-        with _TRACING:
+        with TRACING:
             if key not in self._compiled:
                 self._compiled[key] = trace()
                 give_back()
@@ -325,21 +302,25 @@ class Probe:
             return self._compiled[key]
 
     def _forward(self, paths, of, inputs):
-        outputs, calls = self._run(inputs, {} if paths else self._folded)
-        values = _select(calls, paths)
-        return _scores(outputs, calls, of), [_float(value) for value in values]
+        outputs, calls = self.run(inputs, {} if paths else self._folded)
+        values = select(calls, paths)
+        return scores_of(outputs, calls, of), [as_float(value) for value in values]
 
     def _backward(self, paths, of, rule, inputs, weights):
         with relu_rules.rule(rule):
-            outputs, calls = self._run(inputs)
+            outputs, calls = self.run(inputs)
         if rule and not relu_rules.any_relu(inputs.graph):
             raise MethodError(
                 f"{self.model.name} has no ReLU, and {rule} differs from the gradient in nothing else; "
                 "choose the gradient itself."
             )
-        scores = _scores(outputs, calls, of)
-        values = _select([(INPUT, "InputLayer", inputs), *calls], paths)
-        return scores, [_float(value) for value in values], self._gradients(_goal(scores, weights), values)
+        scores = scores_of(outputs, calls, of)
+        values = select([(INPUT, "InputLayer", inputs), *calls], paths)
+        return (
+            scores,
+            [as_float(value) for value in values],
+            self._gradients(goal_of(scores, weights), values),
+        )
 
     @property
     def _folded(self) -> dict[str, Callable]:
@@ -350,31 +331,31 @@ class Probe:
     def _forward_from(self, paths, of, inputs, values):
         # As many images as values, so that what goes past the layer meets them one to one.
         images = tf.repeat(inputs, tf.shape(values)[0], axis=0)
-        outputs, calls = self._run(images, self._folded | {paths[0]: _instead(values)})
-        return _scores(outputs, calls, of)
+        outputs, calls = self.run(images, self._folded | {paths[0]: _instead(values)})
+        return scores_of(outputs, calls, of)
 
     def _backward_from(self, paths, inputs, values, weights):
-        outputs, calls = self._run(inputs, {paths[0]: _instead(values)})
-        return self._gradients(_goal(_scores(outputs, calls, LOGITS), weights), [values])[0]
+        outputs, calls = self.run(inputs, {paths[0]: _instead(values)})
+        return self._gradients(goal_of(scores_of(outputs, calls, LOGITS), weights), [values])[0]
 
     def _bias_terms(self, _paths, of, inputs, weights):
-        outputs, calls = self._run(inputs)
-        scores = _scores(outputs, calls, of)
+        outputs, calls = self.run(inputs)
+        scores = scores_of(outputs, calls, of)
         sums = biases.added_constants(inputs)
-        slopes = self._gradients(_goal(scores, weights), [inputs, *(total for total, _ in sums)])
-        terms = [slope * _float(constant) for slope, (_, constant) in zip(slopes[1:], sums, strict=True)]
+        slopes = self._gradients(goal_of(scores, weights), [inputs, *(total for total, _ in sums)])
+        terms = [slope * as_float(constant) for slope, (_, constant) in zip(slopes[1:], sums, strict=True)]
         return scores, slopes[0], terms
 
     def _unit(self, paths, inputs, units):
-        _outputs, calls = self._run(inputs)
-        (value,) = (_float(value) for value in _select(calls, paths))
+        _outputs, calls = self.run(inputs)
+        (value,) = (as_float(value) for value in select(calls, paths))
         means = tf.reduce_mean(value, axis=tuple(range(1, len(value.shape) - 1)))
         activations = tf.gather(means, units, axis=1, batch_dims=1)
         return activations, self._gradients(tf.reduce_sum(activations), [inputs])[0]
 
     def _position(self, paths, inputs, units, positions):
-        _outputs, calls = self._run(inputs)
-        (value,) = (_float(value) for value in _select(calls, paths))
+        _outputs, calls = self.run(inputs)
+        (value,) = (as_float(value) for value in select(calls, paths))
         chosen = tf.gather_nd(value, tf.concat([positions, units[:, None]], axis=1), batch_dims=1)
         return self._gradients(tf.reduce_sum(chosen), [inputs])[0]
 
@@ -382,29 +363,33 @@ class Probe:
         def silence(value):
             return tf.where(kept, value, tf.zeros((), value.dtype))  # a product would leave NaN and infinity
 
-        outputs, calls = self._run(inputs, dict.fromkeys(paths, silence))
-        _select(calls, paths)
-        return _float(before_head(outputs)[0])
+        outputs, calls = self.run(inputs, dict.fromkeys(paths, silence))
+        select(calls, paths)
+        return as_float(before_head(outputs)[0])
 
     def _gradients(self, goal, values: list) -> list:
         """d goal / d value for each, in float32; zeros where nothing leads from the value to the goal."""
-        parts = (operation for _path, operation in _operations(self.model))
+        parts = (operation for _path, operation in operations_of(self.model))
         in_float16 = any(getattr(part, "compute_dtype", None) == "float16" for part in parts)
         scale = _FLOAT16_SCALE if in_float16 else 1.0
         gradients = tf.gradients(goal * scale, values)
         return [
-            tf.zeros_like(_float(v)) if g is None else _float(g) / scale
+            tf.zeros_like(as_float(v)) if g is None else as_float(g) / scale
             for v, g in zip(values, gradients, strict=True)
         ]
 
-    def _run(self, inputs, changes: Mapping[str, Callable] | None = None):
-        """Call the model while every operation's outputs are recorded: (output tensor, calls).
-
-        changes: by path, a function that makes what the network goes on with of what the layer put out.
+    def run(
+        self,
+        inputs,
+        changes: Mapping[str, Callable] | None = None,
+        given: dict[str, Any] | None = None,
+    ):
+        """Call the model while every operation's outputs are recorded: (output tensor, calls). Within a function that
+        is being `traced`. changes, given: see `recording`.
         """
         self.traces += 1
         calls: list[tuple[str, str, object]] = []
-        with self.traced_within(), recording(self.model, calls, changes=changes):
+        with self.traced_within(), recording(self.model, calls, changes=changes, given=given):
             outputs = self.model(inputs, training=False)
         flat = tf.nest.flatten(outputs)
         if len(flat) != 1:
@@ -415,150 +400,9 @@ class Probe:
         return flat[0], calls
 
 
-class Reached(BaseException):
-    """All that was to be recorded is. Not an Exception: Keras and people's own layers catch those."""
-
-
-@contextlib.contextmanager
-def recording(
-    model: keras.Model,
-    calls: list,
-    last: Collection[str] = (),
-    dtype: str | None = None,
-    changes: Mapping[str, Callable] | None = None,
-) -> Iterator[None]:
-    """Within this context, each call of an operation of ``model`` appends (path, class name, output) to ``calls``.
-
-    last: paths; when all of them are recorded, `Reached` is raised, so that what follows is not even traced, and
-    models take images of other sizes than their own: what insists on a size stands behind. dtype: what layers of
-    float32 compute in; their weights stay. changes: by path, what is put out there is changed by that function first.
-    """
-    policy = keras.DTypePolicy(f"mixed_{dtype}") if dtype else None
-    missing = set(last)
-    seen: dict[str, int] = {}
-    tracing = threading.get_ident()
-    restore: list[Callable[[], None]] = []
-
-    def replace(operation, attribute: str, value) -> None:
-        # Past Keras's own __setattr__, which tracks what is set on a layer.
-        if attribute in vars(operation):
-            restore.append(
-                functools.partial(object.__setattr__, operation, attribute, vars(operation)[attribute])
-            )
-        else:
-            restore.append(functools.partial(object.__delattr__, operation, attribute))
-        object.__setattr__(operation, attribute, value)
-
-    def recorder(path: str, operation) -> Callable:
-        original = operation.call
-
-        @functools.wraps(original)
-        def call(*args, **kwargs):
-            outputs = original(*args, **kwargs)
-            if threading.get_ident() != tracing:  # someone else uses the model meanwhile
-                return outputs
-            seen[path] = times = seen.get(path, 0) + 1
-            # A shared layer is called more than once: each call has a path of its own.
-            full = path if times == 1 else f"{path}#{times}"
-            if changes and full in changes:
-                outputs = changes[full](outputs)
-            calls.append((full, type(operation).__name__, outputs))
-            missing.discard(full)
-            if last and not missing:
-                raise Reached
-            return outputs
-
-        return call
-
-    try:
-        for path, operation in list(_operations(model)):
-            if not isinstance(operation, keras.Model):
-                replace(operation, "call", recorder(path, operation))
-            elif last and hasattr(operation, "_assert_input_compatibility"):
-                replace(operation, "_assert_input_compatibility", lambda *_given: None)
-            if policy and getattr(getattr(operation, "_dtype_policy", None), "name", "") == "float32":
-                replace(operation, "_dtype_policy", policy)
-            if not _SCOPE_NAME.fullmatch(operation.name):
-                # Names with spaces or in other scripts are fine for Keras, but not in a TensorFlow graph.
-                replace(operation, "name", "layer")
-        yield
-    finally:
-        for undo in reversed(restore):
-            undo()
-
-
-def _operations(model, path: str = "", seen: set[int] | None = None) -> Iterator[tuple[str, Any]]:
-    """(path, operation) for a model and everything that it runs, through nested models; each instance once."""
-    seen = set() if seen is None else seen
-    if id(model) in seen:
-        return
-    seen.add(id(model))
-    yield path, model
-    # Functional models have operations; Sequential and subclassed ones layers; a layer made of layers _layers.
-    parts = (getattr(model, name, None) for name in ("operations", "layers", "_layers"))
-    for operation in next(filter(None, parts), ()):
-        yield from _operations(operation, f"{path}/{operation.name}" if path else operation.name, seen)
-
-
-def before_head(outputs):
-    """The scores that a final softmax or sigmoid was given, found in the traced graph, and that head's name.
-
-    Works however the head was written (a Dense activation, a layer, a Keras or TensorFlow function, inside a
-    nested model) and changes nothing. With no such head the outputs are the scores.
-    """
-    scores, head, source = outputs, "none", outputs
-    while source.op.type in _TRANSPARENT:
-        source = source.op.inputs[0]
-    if source.op.type in _HEADS:
-        head = _HEADS[source.op.type]
-        scores = tf.reshape(source.op.inputs[0], tf.shape(outputs))
-        scores.set_shape(outputs.shape)
-    if len(scores.shape) == 4:  # fully convolutional: the mean score over space
-        scores = tf.reduce_mean(scores, axis=(1, 2))
-    if len(scores.shape) != 2:
-        raise NetworkLoadError(
-            f"This network puts out an array of shape {tuple(outputs.shape)}; scores of shape (images, classes) "
-            "are needed to say what it sees."
-        )
-    return scores, head
-
-
-def _scores(outputs, calls, of: tuple[str, str]):
-    """What weights weigh: (n, classes) or, of a layer's units, (n, c); float32."""
-    kind, path = of
-    if kind == "unit":
-        value = _float(_select(calls, [path])[0])
-        return tf.reduce_mean(value, axis=tuple(range(1, len(value.shape) - 1)))
-    logits, head = before_head(outputs)
-    logits = _float(logits)
-    if kind == "logit":
-        return logits
-    if head == "sigmoid" or logits.shape[-1] == 1:
-        return tf.sigmoid(logits)
-    total = tf.reduce_sum(logits, axis=-1, keepdims=True)
-    outside = tf.reduce_any((logits < 0) | (logits > 1), axis=-1, keepdims=True)
-    are_already = (head == "none") & ~outside & (tf.abs(total - 1) < 5e-3)
-    return tf.where(are_already, logits, tf.nn.softmax(logits))
-
-
-def _goal(scores, weights):
-    """The number that is differentiated; the images' goals are independent, so their sum serves all."""
-    top = tf.one_hot(tf.argmax(scores, axis=-1), tf.shape(scores)[-1])
-    unsaid = tf.reduce_all(tf.equal(weights, 0.0), axis=-1, keepdims=True)
-    return tf.reduce_sum(scores * tf.where(unsaid, tf.stop_gradient(top), weights))
-
-
 def _instead(values) -> Callable:
     """What a layer puts out becomes ``values``."""
     return lambda own: tf.cast(tf.ensure_shape(values, own.shape), own.dtype)
-
-
-def _select(calls, paths: Sequence[str]) -> list:
-    by_path = {path: value for path, _name, value in calls}
-    missing = [path for path in paths if not tf.is_tensor(by_path.get(path))]
-    if missing:
-        raise UnknownLayerError(f"The network ran without putting out anything at {missing[0]!r}.")
-    return [by_path[path] for path in paths]
 
 
 def _array(tensor) -> np.ndarray:
@@ -568,10 +412,6 @@ def _array(tensor) -> np.ndarray:
 
 def _arrays(paths: Sequence[str], tensors: Sequence) -> dict[str, np.ndarray]:
     return {path: _array(tensor) for path, tensor in zip(paths, tensors, strict=True)}
-
-
-def _float(tensor):
-    return tf.cast(tensor, tf.float32)
 
 
 def _static_shape(value) -> tuple[int | None, ...]:

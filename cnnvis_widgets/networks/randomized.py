@@ -16,7 +16,8 @@ from typing import Any
 import numpy as np
 
 from cnnvis_widgets.networks.network import Network
-from cnnvis_widgets.networks.probe import Probe, _operations, keras, tf
+from cnnvis_widgets.networks.probe import Probe
+from cnnvis_widgets.networks.recording import keras, operations_of, tf
 
 _AT_REST: weakref.WeakKeyDictionary[Probe, Randomized] = weakref.WeakKeyDictionary()
 _LENDING = threading.Lock()
@@ -27,7 +28,7 @@ class Randomized:
 
     def __init__(self, network: Network):
         self.model = network.model
-        by_path = dict(_operations(network.model))
+        by_path = dict(operations_of(network.model))
         self._weights: dict[str, list[Any]] = {}  # of each layer, the last that runs first
         seen: set[int] = set()
         for call in reversed(network.probe.calls):

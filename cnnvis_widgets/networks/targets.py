@@ -39,6 +39,18 @@ def read_words(text: str, names: Sequence[str]) -> Words | None:
     return None if terms is None else Words(tuple(terms))
 
 
+def sum_in_words(names: Sequence[str], weights: Sequence[tuple[int, float]]) -> str:
+    """ "cat - dog", "not cat", "2 cat + dog": a combination of classes as a person would say it."""
+    if len(weights) == 1 and weights[0][1] == -1:
+        return f"not {names[weights[0][0]]}"
+    words = ""
+    for index, weight in weights:
+        sign = " - " if weight < 0 else " + "
+        factor = "" if abs(weight) == 1 else f"{abs(weight):g} "
+        words += f"{sign if words else sign.strip(' +')}{factor}{names[index]}"
+    return words
+
+
 def _terms(text: str, names: Sequence[str]) -> list[tuple[str | int, float]] | None:
     """Names may hold "-": what counts is the last sign with a class behind it and what can be read before it."""
     if (one := _class(text, names)) is not None:

@@ -15,8 +15,9 @@ from typing import Any
 import numpy as np
 
 from cnnvis_widgets.compute import runs
-from cnnvis_widgets.compute.class_weights import head_weights, is_linear_head, mean_gradients
-from cnnvis_widgets.compute.explain import explain_layers, methods
+from cnnvis_widgets.compute.class_weights import is_linear_head, mean_gradients
+from cnnvis_widgets.compute.explain import explain_layers
+from cnnvis_widgets.compute.methods import methods
 from cnnvis_widgets.errors import MethodError
 from cnnvis_widgets.networks.network import Network
 from cnnvis_widgets.page import pack
@@ -26,18 +27,8 @@ from cnnvis_widgets.widgets.shown import Shown
 from cnnvis_widgets.widgets.words import heat_remarks, heat_values, message_key
 
 _SIDES = (5, 28)  # of thumbnails: no smaller, no larger
-_SHARES = (
-    64_000,
-    45_000,
-    32_000,
-    23_000,
-    16_000,
-    11_000,
-    8_000,
-    5_600,
-    4_000,
-    0,
-)  # values in all thumbnails of a layer
+# Values in all thumbnails of a layer
+_SHARES = (64_000, 45_000, 32_000, 23_000, 16_000, 11_000, 8_000, 5_600, 4_000, 0)
 # What a layer's maps take beside their bytes: the longest that `LayerIn.packed` can say.
 _FRAME = {"shape": [99999] * 3, "scale": 1 / 3, "coded": False, "block": {"deflate": ""}}
 _HEAT_SIDE = 64  # positions: heatmaps are smooth, none needs more
@@ -174,9 +165,7 @@ def _classes(shown: Shown) -> list[Prediction]:
     listed = network.predict(shown.image, top=len(network.class_names) if few else _CLASSES)
     target = shown.heatmap.target.index if shown.heatmap else listed[0].index
     if target not in [one.index for one in listed]:
-        logits = network.logits(shown.image)
-        share = float(network.probabilities(logits)[target])
-        listed.append(Prediction(target, network.class_names[target], share, float(logits[target])))
+        listed += network.predictions(network.logits(shown.image), [target])
     return listed
 
 
@@ -242,7 +231,7 @@ def _add_weights(
         info, every = layer.info, len(network.class_names)
         head = None
         if is_linear_head(network, info) and 2 * every * info.units < _OF_EXTRAS * budget:
-            head = head_weights(network, image, info)
+            head = runs.head_weights(network, image, info)
         rows = head
         if rows is None:
             rows = np.stack([mean_gradients(network, image, target, info) for target in classes])
@@ -262,9 +251,8 @@ def _fill(layers: list[LayerIn], room: int, first: list[str]) -> list[str]:
             for layer, maps in zip(layers, whole, strict=True):
                 layer.maps, layer.whole = maps, True
             return []
-    order = sorted(
-        layers, key=lambda layer: (layer.info.path not in first, layer.planes.size)
-    )  # deep ones are small
+    # Deep ones are small
+    order = sorted(layers, key=lambda layer: (layer.info.path not in first, layer.planes.size))
     wanted, small = _thumbnails(order, room)
     for layer, maps in zip(wanted, small, strict=True):
         layer.maps = maps

@@ -122,10 +122,9 @@ def _state(explorer: Explorer, shown: Shown) -> dict[str, Any]:
 
 
 def _collected(contents: Contents, budget: int) -> dict[str, Any]:
-    names = ("index", "name", "probability", "logit")
     return {
         "layers": [layer.to_dict() for layer in contents.layers],
-        "classes": [{name: getattr(one, name) for name in names} for one in contents.classes],
+        "classes": payloads.listed_classes(contents.classes),
         "target": contents.target,
         "heats": contents.heats,
         "told": contents.told() | {"budget": f"{budget / 1e6:g}"},

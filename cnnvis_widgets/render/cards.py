@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 
 from cnnvis_widgets.errors import CnnvisError
 from cnnvis_widgets.render import colormaps
-from cnnvis_widgets.render.figures import _FAINT, _INK, Figure, _short
+from cnnvis_widgets.render.paper import FAINT, INK, Figure, short
 from cnnvis_widgets.results import Link, UnitCard
 
 _WIDTH = 9.0  # inches: as wide as a notebook's column, so that nothing is made smaller to be shown
@@ -17,17 +17,20 @@ _LETTERS = 9.5  # points
 
 
 def plot_unit_card(card: UnitCard) -> Figure:
-    """A `UnitCard` as a figure. Raises CnnvisError for another kind of result."""
+    """A `UnitCard` as a matplotlib `Figure`, nine inches wide: picture, patches, activations, kernels and links.
+
+    Activations are counted on a logarithmic axis. Raises CnnvisError for another kind of result.
+    """
     if not isinstance(card, UnitCard):
         raise CnnvisError(f"plot_unit_card draws what unit_card gives; a {type(card).__name__} was given.")
     figure = Figure(_WIDTH, 5.6 if card.before or card.after else 3.9)
     title = f"{card.network}  ·  {card.layer.path}  ·  unit {card.unit}"
     _words(figure, 0.2, 0.12, title, 14)
-    words = f"recipe {card.recipe!r} reaches {_short(card.reached)}"
+    words = f"recipe {card.recipe!r} reaches {short(card.reached)}"
     _picture(figure, (0.2, 0.6, 2.5, 2.5), card.picture, card.remark or words)
     _patches(figure, card)
     axes = _axes(figure, 3.4, 2.5, 2.3 if len(card.kernels) else 5.4, 0.95)
-    axes.stairs(card.counts, card.edges, fill=True, color=_FAINT)
+    axes.stairs(card.counts, card.edges, fill=True, color=FAINT)
     axes.set_yscale("symlog")
     axes.tick_params(labelsize=8.5)
     _words(figure, 3.0, 2.2, "activations on the photographs")
@@ -45,7 +48,7 @@ def _axes(figure: Figure, left: float, top: float, width: float, height: float) 
 
 def _words(figure: Figure, left: float, top: float, words: str, size: float = _LETTERS, **style: Any) -> None:
     wide, tall = figure.get_size_inches()
-    usual: dict[str, Any] = {"color": _INK, "va": "top", "parse_math": False, "fontsize": size}
+    usual: dict[str, Any] = {"color": INK, "va": "top", "parse_math": False, "fontsize": size}
     figure.text(left / wide, 1 - top / tall, words, **(usual | style))
 
 
@@ -55,7 +58,7 @@ def _picture(figure: Figure, place: tuple, picture: np.ndarray, words: str) -> N
     axes.set_axis_off()
     left, top, width, height = place
     middle, below = left + width / 2, top + height + 0.05
-    _words(figure, middle, below, words, color=_FAINT, ha="center", wrap=True)
+    _words(figure, middle, below, words, color=FAINT, ha="center", wrap=True)
 
 
 def _patches(figure: Figure, card: UnitCard) -> None:
@@ -63,7 +66,7 @@ def _patches(figure: Figure, card: UnitCard) -> None:
     values = card.patches.values[0]
     for column in range(min(6, card.patches.images.shape[1])):
         if np.isfinite(values[column]) and values[column] > 0:
-            said = f"{card.patches.sources[0][column][:12]}\n{_short(values[column])}"
+            said = f"{card.patches.sources[0][column][:12]}\n{short(values[column])}"
             _picture(figure, (3.0 + 0.99 * column, 0.6, 0.93, 0.93), card.patches.images[0, column], said)
 
 
@@ -78,7 +81,7 @@ def _kernels(figure: Figure, card: UnitCard) -> None:
             axes.imshow(0.5 + 0.5 * kernel / most)
         else:
             axes.imshow(table[np.round((kernel / most + 1) / 2 * 255).astype(int)])
-            axes.set_title(str(card.kernel_channels[column]), fontsize=8.5, color=_FAINT, pad=3)
+            axes.set_title(str(card.kernel_channels[column]), fontsize=8.5, color=FAINT, pad=3)
         axes.set_xticks([])
         axes.set_yticks([])
     if len(card.kernels):
@@ -90,4 +93,4 @@ def _links(figure: Figure, left: float, title: str, links: tuple[Link, ...]) -> 
         return
     lines = [f"{link.layer or 'input'} {link.unit}  ({link.weight:+.2g})" for link in links]
     _words(figure, left, 3.85, title)
-    _words(figure, left, 4.08, "\n".join(lines), 9, color=_FAINT)
+    _words(figure, left, 4.08, "\n".join(lines), 9, color=FAINT)

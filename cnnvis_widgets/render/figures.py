@@ -1,52 +1,51 @@
 """The same pictures as in the widgets, as matplotlib figures: for papers, slides, and without a notebook.
 
-A figure is made directly, without pyplot and its global state, so any thread may draw one. All tiles are one
-image (512 axes would take 20 seconds), and every sentence is plain text (no mathtext: class names hold $).
+All tiles are one image: 512 axes would take 20 seconds. What figures are drawn with is in `paper.py`.
 """
 
 from __future__ import annotations
 
-import io
 import math
 import operator
-import textwrap
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-import matplotlib.figure
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.image import AxesImage
 from matplotlib.patches import Rectangle
 
 from cnnvis_widgets.errors import CnnvisError
-from cnnvis_widgets.render import colormaps, parts, tiles
+from cnnvis_widgets.render import colormaps, tiles
+from cnnvis_widgets.render.concepts import colour_of
+from cnnvis_widgets.render.paper import (
+    BAR_HEIGHT,
+    FAINT,
+    INK,
+    MARGIN,
+    NARROWEST,
+    SMALL,
+    UNDER,
+    WIDTH,
+    Figure,
+    Heading,
+    axes_at,
+    colour_bar,
+    counted,
+    crossed,
+    draw_strokes,
+    short,
+    show_picture,
+    write,
+    write_over,
+)
 from cnnvis_widgets.render.pictures import limits
 from cnnvis_widgets.results import Concepts, FeatureMaps, FilterPictures, Heatmap, TopPatches
 
-# Inches, and points for letters (72 to the inch).
-_WIDTH, _NARROWEST, _TALLEST, _LARGEST_TILE = 12.0, 7.0, 24.0, 3.0
-_MARGIN, _UNDER, _BAR_HEIGHT, _BAR_WIDTH = 0.25, 0.75, 0.16, 3.0
-_TITLE, _SMALL, _LEAST_LEGIBLE = 15, 11, 6
+_TALLEST, _LARGEST_TILE = 24.0, 3.0  # inches
+_LEAST_LEGIBLE = 6  # points
 _MOST_CROSSES = 1000  # in a heatmap; more of them would take seconds, and one over them all says the same
-_INK, _FAINT = "#1a1a1a", "#555555"
 
 # What a recipe does to its pictures at the end, so that nobody compares the contrast of two of them.
 _FINISH = {"classic": "contrast of each stretched to be seen (mean 0.5, deviation 0.25)"}
-
-
-class Figure(matplotlib.figure.Figure):
-    """A matplotlib figure that a notebook shows by itself, whether or not pyplot was ever imported."""
-
-    def __init__(self, width: float, height: float) -> None:
-        super().__init__(figsize=(width, height), dpi=100, facecolor="white")
-        FigureCanvasAgg(self)
-
-    def _repr_png_(self) -> bytes:
-        png = io.BytesIO()
-        self.savefig(png, format="png")
-        return png.getvalue()
 
 
 def plot_feature_maps(
@@ -60,7 +59,9 @@ def plot_feature_maps(
 
     ``units``: which ones, in this order; default all. ``scale="layer"`` shows all on one scale, so that they
     can be compared; ``scale="map"`` shows each on its own. Dead units (zero everywhere on this image) carry a
-    stroke, those with values that are not numbers a cross, and the title counts them.
+    stroke, those with values that are not numbers a cross, and the title counts them. ``columns``: None fits the width;
+    ``colormap``: any matplotlib name, None gives one that is even to the eye, diverging where maps have both signs.
+    Returns a matplotlib `Figure`, made without pyplot.
     Raises CnnvisError for units that the layer does not have, an unknown scale or colormap, another kind of result.
     """
     _check_kind(maps, FeatureMaps, "plot_feature_maps", "feature_maps")
@@ -83,7 +84,7 @@ def plot_feature_maps(
     broken, dead = tiles.without_numbers(values), tiles.dead(values)
     height, width = maps.values.shape[:2]
     counts = [
-        _count(
+        counted(
             len(chosen),
             "feature map",
             f" of {maps.values.shape[2]}" if len(chosen) < maps.values.shape[2] else "",
@@ -95,20 +96,21 @@ def plot_feature_maps(
     figure = sheet.draw(f"{maps.network}  ·  {maps.layer.path}", " · ".join(filter(None, counts)), bar=True)
     sheet.mark(dead, broken)
     if scale == "layer":
-        ticks = {low: _short(low), 0.0: "0", high: _short(high)}
-        words = f"activation; one scale for the whole layer, {_short(low)} to {_short(high)}"
+        ticks = {low: short(low), 0.0: "0", high: short(high)}
+        words = f"activation; one scale for the whole layer, {short(low)} to {short(high)}"
     else:
         low, high = (-1.0, 1.0) if signed else (low and -1.0, high and 1.0)
         ticks = {low: "own min" if not signed else "-own max", 0.0: "0", high: "own max"}
         words = "activation; each map on its own scale"
-    _bar(figure, sheet.left, colormap, ticks, words)
+    colour_bar(figure, sheet.left, colormap, ticks, words)
     return figure
 
 
 def plot_filters(pictures: FilterPictures, columns: int | None = None) -> Figure:
     """The pictures that excite a layer's units, strongest first, each with the activation it reached.
 
-    A unit whose activation stayed 0 carries a stroke, one whose activation is not a number a cross.
+    A unit whose activation stayed 0 carries a stroke, one whose activation is not a number a cross. ``columns``: None
+    fits the width. Returns a matplotlib `Figure`.
     Raises CnnvisError for no pictures, columns that cannot be drawn, another kind of result.
     """
     _check_kind(pictures, FilterPictures, "plot_filters", "maximize_filters")
@@ -117,12 +119,12 @@ def plot_filters(pictures: FilterPictures, columns: int | None = None) -> Figure
         pictures.images,
         columns,
         names=[str(unit) for unit in pictures.units],
-        notes=[_short(number) for number in numbers],
+        notes=[short(number) for number in numbers],
     )
     broken, dead = ~np.isfinite(numbers), numbers == 0
     steps = pictures.history.shape[1] if pictures.history.ndim == 2 else 0
     facts = [
-        f"{_count(len(numbers), 'filter')}, strongest first, with the mean activation reached",
+        f"{counted(len(numbers), 'filter')}, strongest first, with the mean activation reached",
         f"recipe {pictures.recipe!r}, {steps} steps, seed {pictures.seed}",
         _FINISH.get(pictures.recipe, ""),
         f"{dead.sum()} dead from this noise (/ : activation stayed 0)" if dead.any() else "",
@@ -137,7 +139,7 @@ def plot_patches(patches: TopPatches) -> Figure:
     """The patches of photographs that excite units most: a row for each unit, strongest first, with activations.
 
     Grey is padding beyond the photograph. Units that are active on none of them carry a stroke.
-    Raises CnnvisError for another kind of result.
+    Returns a matplotlib `Figure`. Raises CnnvisError for another kind of result.
     """
     _check_kind(patches, TopPatches, "plot_patches", "top_patches")
     count = patches.images.shape[1]
@@ -146,12 +148,12 @@ def plot_patches(patches: TopPatches) -> Figure:
         patches.images.reshape(-1, *patches.images.shape[2:]),
         count,
         names=names,
-        notes=[_short(value) if np.isfinite(value) else "" for value in patches.values.ravel()],
+        notes=[short(value) if np.isfinite(value) else "" for value in patches.values.ravel()],
     )
     silent = ~patches.active
     facts = [
-        f"{_count(len(patches.units), 'unit')}, a row each: where the activation is highest on "
-        f"{_count(patches.searched, 'photograph')}",
+        f"{counted(len(patches.units), 'unit')}, a row each: where the activation is highest on "
+        f"{counted(patches.searched, 'photograph')}",
         f"{silent.sum()} active on none of them (/)" if silent.any() else "",
     ]
     figure = sheet.draw(f"{patches.network}  ·  {patches.layer.path}", " · ".join(filter(None, facts)))
@@ -163,7 +165,7 @@ def plot_heatmap(heatmap: Heatmap, opacity: float = 0.4, colormap: str | None = 
     """The photograph beside its heatmap, and in words what is explained, by which method and at which layer.
 
     ``opacity`` in [0, 1] is the share of the heatmap's colour. Places whose values are not numbers are magenta,
-    carry a cross and are counted.
+    carry a cross and are counted. ``colormap``: as for `plot_feature_maps`. Returns a matplotlib `Figure`.
     Raises CnnvisError for an opacity outside [0, 1], an unknown colormap, another kind of result.
     """
     _check_kind(heatmap, Heatmap, "plot_heatmap", "explain")
@@ -171,27 +173,27 @@ def plot_heatmap(heatmap: Heatmap, opacity: float = 0.4, colormap: str | None = 
     overlay = heatmap.overlay(opacity, colormap)
     colormap = colormap or colormaps.default(heatmap.signed)
     height, width = heatmap.image.shape[:2]
-    panel_width = (_WIDTH - 3 * _MARGIN) / 2
+    panel_width = (WIDTH - 3 * MARGIN) / 2
     panel_height = panel_width * height / width
-    if panel_height > 0.6 * _WIDTH:  # a tall photograph: fit its height instead
-        panel_width, panel_height = panel_width * 0.6 * _WIDTH / panel_height, 0.6 * _WIDTH
-    figure_width = max(2 * panel_width + 3 * _MARGIN, _NARROWEST)
-    title = f"{heatmap.target.name}  ·  score {_short(heatmap.score)}"
+    if panel_height > 0.6 * WIDTH:  # a tall photograph: fit its height instead
+        panel_width, panel_height = panel_width * 0.6 * WIDTH / panel_height, 0.6 * WIDTH
+    figure_width = max(2 * panel_width + 3 * MARGIN, NARROWEST)
+    title = f"{heatmap.target.name}  ·  score {short(heatmap.score)}"
     facts = [
         f"{heatmap.network} · {heatmap.method} at {heatmap.layer.path}",
         "" if heatmap.target.weights or heatmap.target.of == "unit" else f"class {heatmap.target.index}",
         f"{broken.sum()} of {broken.size} places are not numbers (x, magenta)" if broken.any() else "",
-        *(f"{name} {_short(value)}" for name, value in heatmap.details.items()),
+        *(f"{name} {short(value)}" for name, value in heatmap.details.items()),
     ]
-    heading = _Heading(title, " · ".join(filter(None, facts)), figure_width)
-    figure = Figure(figure_width, heading.height + panel_height + _UNDER)
+    heading = Heading(title, " · ".join(filter(None, facts)), figure_width)
+    figure = Figure(figure_width, heading.height + panel_height + UNDER)
     heading.write(figure)
-    left = (figure_width - 2 * panel_width - _MARGIN) / 2
-    for picture, start in ((heatmap.image, left), (overlay, left + panel_width + _MARGIN)):
-        axes = _axes(
+    left = (figure_width - 2 * panel_width - MARGIN) / 2
+    for picture, start in ((heatmap.image, left), (overlay, left + panel_width + MARGIN)):
+        axes = axes_at(
             figure, start, figure.get_figheight() - heading.height - panel_height, panel_width, panel_height
         )
-        _show(axes, picture)
+        show_picture(axes, picture)
     h, w = heatmap.values.shape
     cells = np.argwhere(broken)
     ends = cells + 1
@@ -201,16 +203,16 @@ def plot_heatmap(heatmap: Heatmap, opacity: float = 0.4, colormap: str | None = 
     for (top, left_edge), (bottom, right_edge) in zip(
         cells * (height / h, width / w) - 0.5, ends * (height / h, width / w) - 0.5, strict=True
     ):
-        crosses += _cross(left_edge, right_edge, top, bottom)
-    _draw_strokes(axes, crosses, max(0.5, min(1.5, panel_width / w * 2)), "not numbers")
+        crosses += crossed(left_edge, right_edge, top, bottom)
+    draw_strokes(axes, crosses, max(0.5, min(1.5, panel_width / w * 2)), "not numbers")
     if heatmap.message:
-        _sentence(axes, heatmap.message, panel_width)
+        write_over(axes, heatmap.message, panel_width)
     signed = heatmap.signed or colormap in colormaps.DIVERGING
     strongest = np.abs(heatmap.raw[np.isfinite(heatmap.raw)]).max(initial=0)
-    scale = f"1 = strongest here ({_short(strongest)} unscaled)" if strongest else "none to scale"
+    scale = f"1 = strongest here ({short(strongest)} unscaled)" if strongest else "none to scale"
     words = f"evidence, {scale}; {h} x {w} places enlarged, opacity {opacity:.0%}"
     ticks = {-1.0: "-1", 0.0: "0", 1.0: "1"} if signed else {0.0: "0", 1.0: "1"}
-    _bar(figure, left, colormap, ticks, words)
+    colour_bar(figure, left, colormap, ticks, words)
     return figure
 
 
@@ -218,7 +220,7 @@ def plot_concepts(concepts: Concepts | Sequence[Concepts], opacity: float = 0.6)
     """The parts of a layer's maps in colours of their own over the photograph, and each part's share.
 
     Of one picture: beside the photograph. Of several, as a list of pictures gives: all of them side by side, with the
-    shares in all. ``opacity`` in [0, 1] is that of the strongest place.
+    shares in all. ``opacity`` in [0, 1] is that of the strongest place. Returns a matplotlib `Figure`.
     Raises CnnvisError for an opacity outside [0, 1], more parts than can be told apart, another kind of result.
     """
     several: list[Any] = list(concepts) if isinstance(concepts, list | tuple) else [concepts]
@@ -230,62 +232,36 @@ def plot_concepts(concepts: Concepts | Sequence[Concepts], opacity: float = 0.6)
     drawn = [one.overlay(opacity) for one in several]
     pictures = [first.image, *drawn] if len(several) == 1 else drawn
     shapes = [picture.shape[1] / picture.shape[0] for picture in pictures]
-    height = min((_WIDTH - (len(pictures) + 1) * _MARGIN) / sum(shapes), 0.6 * _WIDTH)
-    figure_width = max(height * sum(shapes) + (len(pictures) + 1) * _MARGIN, _NARROWEST)
+    height = min((WIDTH - (len(pictures) + 1) * MARGIN) / sum(shapes), 0.6 * WIDTH)
+    figure_width = max(height * sum(shapes) + (len(pictures) + 1) * MARGIN, NARROWEST)
     explained = np.mean([one.explained for one in several])
-    facts = f"{_count(len(first.maps), 'part')}, which reproduce {explained:.0%} of the layer's activity"
-    heading = _Heading(f"{first.network}  ·  {first.layer.path}", facts, figure_width)
-    figure = Figure(figure_width, heading.height + height + _UNDER)
+    facts = f"{counted(len(first.maps), 'part')}, which reproduce {explained:.0%} of the layer's activity"
+    heading = Heading(f"{first.network}  ·  {first.layer.path}", facts, figure_width)
+    figure = Figure(figure_width, heading.height + height + UNDER)
     heading.write(figure)
-    left = (figure_width - height * sum(shapes) - (len(pictures) - 1) * _MARGIN) / 2
+    left = (figure_width - height * sum(shapes) - (len(pictures) - 1) * MARGIN) / 2
     for picture, shape in zip(pictures, shapes, strict=True):
-        axes = _axes(figure, left, _UNDER, height * shape, height)
-        _show(axes, picture)
-        left += height * shape + _MARGIN
+        axes = axes_at(figure, left, UNDER, height * shape, height)
+        show_picture(axes, picture)
+        left += height * shape + MARGIN
     if first.message:
-        _sentence(axes, first.message, height * shape)
+        write_over(axes, first.message, height * shape)
     _swatches(figure, np.mean([one.share for one in several], axis=0))
     return figure
 
 
 def _swatches(figure: Figure, shares: np.ndarray) -> None:
     """Each part's colour, number and share, along the bottom."""
-    room = figure.get_figwidth() - 2 * _MARGIN
-    axes = _axes(figure, _MARGIN, _MARGIN, room, _BAR_HEIGHT)
-    axes.set(xlim=(0, room), ylim=(0, _BAR_HEIGHT))
+    room = figure.get_figwidth() - 2 * MARGIN
+    axes = axes_at(figure, MARGIN, MARGIN, room, BAR_HEIGHT)
+    axes.set(xlim=(0, room), ylim=(0, BAR_HEIGHT))
     axes.set_axis_off()
     step = room / len(shares)
     for part, share in enumerate(shares):
-        colour = tuple(value / 255 for value in parts.colour_of(part))
-        axes.add_patch(Rectangle((part * step, 0), _BAR_HEIGHT, _BAR_HEIGHT, facecolor=colour))
+        colour = tuple(value / 255 for value in colour_of(part))
+        axes.add_patch(Rectangle((part * step, 0), BAR_HEIGHT, BAR_HEIGHT, facecolor=colour))
         words = f"part {part + 1}  {share:.0%}"
-        _text(axes, part * step + 1.5 * _BAR_HEIGHT, _BAR_HEIGHT / 2, words, 10, color=_INK, va="center")
-
-
-class _Picture(AxesImage):
-    """An RGB picture brought to its size on paper as bytes.
-
-    matplotlib does it in floating point, which at 600 dpi takes seconds and more than a gigabyte.
-    """
-
-    def __init__(self, axes: Axes, picture: np.ndarray, extent: tuple[float, float, float, float]) -> None:
-        super().__init__(axes, origin="upper", extent=extent)
-        self.set_data(picture)
-
-    def make_image(
-        self, renderer: Any, magnification: float = 1.0, unsampled: bool = False
-    ) -> tuple[np.ndarray, float, float, Any]:
-        import cv2
-
-        corners = np.asarray(self.axes.get_window_extent(renderer).extents) * magnification
-        left, bottom, right, top = np.rint(corners).astype(int).tolist()
-        picture = np.asarray(self.get_array())
-        shrinks = right - left < picture.shape[1] or top - bottom < picture.shape[0]
-        how = cv2.INTER_AREA if shrinks else cv2.INTER_NEAREST_EXACT
-        sized = cv2.resize(picture, (max(1, right - left), max(1, top - bottom)), interpolation=how)
-        # Renderers take rows from the bottom up.
-        rows = cv2.cvtColor(sized[::-1], cv2.COLOR_RGB2RGBA)
-        return rows, left / magnification, bottom / magnification, None
+        write(axes, part * step + 1.5 * BAR_HEIGHT, BAR_HEIGHT / 2, words, 10, color=INK, va="center")
 
 
 class _Sheet:
@@ -308,13 +284,13 @@ class _Sheet:
         if columns < 1:
             raise CnnvisError(f"{columns} columns cannot be drawn; ask for 1 or more.")
         rows = math.ceil(len(pictures) / columns)
-        room = _WIDTH - 2 * _MARGIN
+        room = WIDTH - 2 * MARGIN
         # Numbers shrink with their tiles until they stop being legible; then rows and columns have numbers.
         self.size = min(_LARGEST_TILE, room / columns, _TALLEST / (rows * (shape + 0.2)))
         longest = max(len(name) for name in names) + (
             0 if notes is None else 2 + max(len(note) for note in notes)
         )
-        self.letters = min(_SMALL, 72 * self.size * 0.9 / (0.62 * longest), 72 * self.size * 0.3)
+        self.letters = min(SMALL, 72 * self.size * 0.9 / (0.62 * longest), 72 * self.size * 0.3)
         self.numbered = self.letters >= _LEAST_LEGIBLE
         self.names, self.notes, self.consecutive = names, notes, consecutive
         if not self.numbered:
@@ -328,15 +304,15 @@ class _Sheet:
         width = self.columns * self.size
         height = width * atlas.picture.shape[0] / atlas.picture.shape[1]
         edge = 0 if self.numbered else 0.35  # room for the numbers of rows
-        figure_width = max(width + edge + 2 * _MARGIN, _NARROWEST)
-        heading = _Heading(title, facts, figure_width)
+        figure_width = max(width + edge + 2 * MARGIN, NARROWEST)
+        heading = Heading(title, facts, figure_width)
         over = 0 if self.numbered else 0.2
-        under = _UNDER if bar else _MARGIN
-        self.left = _MARGIN + edge
+        under = UNDER if bar else MARGIN
+        self.left = MARGIN + edge
         self.figure = Figure(figure_width, heading.height + over + height + under)
         heading.write(self.figure)
-        self.axes = _axes(self.figure, self.left, under, width, height)
-        _show(self.axes, atlas.picture)
+        self.axes = axes_at(self.figure, self.left, under, width, height)
+        show_picture(self.axes, atlas.picture)
         self._number_tiles() if self.numbered else self._number_rows()
         return self.figure
 
@@ -347,28 +323,28 @@ class _Sheet:
         for index in np.flatnonzero(dead | broken).tolist():
             top, left = self.atlas.corner(index)
             bottom, right = top + height - 1, left + width - 1
-            cross = _cross(left, right, top, bottom)
+            cross = crossed(left, right, top, bottom)
             if broken[index]:
                 strokes["not numbers"] += cross
             else:
                 strokes["dead"] += cross[:1]
         thick = max(0.8, min(2.0, self.size * 2))
         for name, lines in strokes.items():
-            _draw_strokes(self.axes, lines, thick, name)
+            draw_strokes(self.axes, lines, thick, name)
 
     def _number_tiles(self) -> None:
         for index, name in enumerate(self.names):
             top, left = self.atlas.corner(index)
-            _text(self.axes, left, top, name, self.letters, color=_INK, va="bottom")
+            write(self.axes, left, top, name, self.letters, color=INK, va="bottom")
             if self.notes is not None:
                 right = left + self.atlas.tile[1]
-                _text(
+                write(
                     self.axes,
                     right,
                     top,
                     self.notes[index],
                     self.letters * 0.9,
-                    color=_FAINT,
+                    color=FAINT,
                     ha="right",
                     va="bottom",
                 )
@@ -381,13 +357,13 @@ class _Sheet:
             top, left = self.atlas.corner(row * self.columns)
             middle = top + self.atlas.tile[0] / 2
             name = self.names[row * self.columns]
-            _text(
+            write(
                 self.axes,
                 left - 0.5 * self.atlas.tile[1],
                 middle,
                 name,
                 letters,
-                color=_INK,
+                color=INK,
                 ha="right",
                 va="center",
             )
@@ -395,98 +371,7 @@ class _Sheet:
         for column in range(0, self.columns, every) if self.consecutive else ():
             top, left = self.atlas.corner(column)
             middle = left + self.atlas.tile[1] / 2
-            _text(self.axes, middle, top, f"+{column}", letters, color=_INK, ha="center", va="bottom")
-
-
-class _Heading:
-    """Title and facts at the top left, in as many lines as the figure's width asks for."""
-
-    def __init__(self, title: str, facts: str, width: float) -> None:
-        room = 72 * (width - 2 * _MARGIN)
-        self.title = textwrap.wrap(title, max(20, int(room / (0.62 * _TITLE)))) or [" "]
-        self.facts = textwrap.wrap(facts, max(20, int(room / (0.52 * _SMALL))))
-        self.height = _MARGIN + 0.15 + (len(self.title) * _TITLE + len(self.facts) * _SMALL) * 1.35 / 72
-
-    def write(self, figure: Figure) -> None:
-        width, height = figure.get_size_inches()
-        top = height - _MARGIN
-        for lines, letters, colour in ((self.title, _TITLE, _INK), (self.facts, _SMALL, _FAINT)):
-            text = figure.text(
-                _MARGIN / width,
-                top / height,
-                "\n".join(lines),
-                fontsize=letters,
-                color=colour,
-                va="top",
-                parse_math=False,
-            )
-            text.set_linespacing(1.2)
-            top -= len(lines) * letters * 1.35 / 72
-
-
-def _bar(figure: Figure, left: float, colormap: str, ticks: dict[float, str], words: str) -> None:
-    """A colour bar along the bottom with its limits written under it, and beside it what it measures."""
-    axes = _axes(figure, left, _MARGIN + 0.12, _BAR_WIDTH, _BAR_HEIGHT)
-    low, high = min(ticks), max(ticks)
-    axes.imshow(
-        colormaps.table(colormap)[None], extent=(low, high, 0, 1), aspect="auto", interpolation="nearest"
-    )
-    axes.set_yticks([])
-    axes.set_xticks(list(ticks), list(ticks.values()), fontsize=9, color=_FAINT)
-    axes.tick_params(length=2, pad=2)
-    axes.get_xticklabels()[list(ticks).index(low)].set_horizontalalignment("left")
-    axes.get_xticklabels()[list(ticks).index(high)].set_horizontalalignment("right")
-    room = 72 * (figure.get_figwidth() - left - _BAR_WIDTH - 2 * _MARGIN)
-    lines = textwrap.wrap(words, max(16, int(room / (0.52 * 10))))
-    _text(axes, 1.05, 0.5, "\n".join(lines), 10, color=_INK, va="center", transform=axes.transAxes)
-
-
-def _sentence(axes: Axes, sentence: str, width: float) -> None:
-    lines = textwrap.wrap(sentence, max(12, int(72 * width / (0.6 * 14))))
-    box = {"facecolor": "white", "edgecolor": "none", "alpha": 0.9, "pad": 8}
-    _text(
-        axes,
-        0.5,
-        0.5,
-        "\n".join(lines),
-        14,
-        color=_INK,
-        ha="center",
-        va="center",
-        transform=axes.transAxes,
-        bbox=box,
-    )
-
-
-def _axes(figure: Figure, left: float, bottom: float, width: float, height: float) -> Axes:
-    """Axes at a place given in inches."""
-    w, h = figure.get_size_inches()
-    return figure.add_axes((left / w, bottom / h, width / w, height / h))
-
-
-def _cross(left: float, right: float, top: float, bottom: float) -> list[list[tuple[float, float]]]:
-    """Two strokes through a rectangle, the rising one first."""
-    return [[(left, bottom), (right, top)], [(left, top), (right, bottom)]]
-
-
-def _draw_strokes(axes: Axes, lines: list, thick: float, name: str) -> None:
-    """White on black: seen on every colour of every colormap."""
-    from matplotlib.collections import LineCollection
-
-    for colour, breadth in (("black", 2 * thick), ("white", thick)) if lines else ():
-        axes.add_collection(LineCollection(lines, colors=colour, linewidths=breadth, gid=name))
-
-
-def _show(axes: Axes, picture: np.ndarray) -> None:
-    """A picture (H, W, 3) uint8 that fills its axes, upright, one unit of the axes to a pixel."""
-    height, width = picture.shape[:2]
-    axes.add_image(_Picture(axes, picture, (-0.5, width - 0.5, height - 0.5, -0.5)))
-    axes.set(xlim=(-0.5, width - 0.5), ylim=(height - 0.5, -0.5))
-    axes.set_axis_off()
-
-
-def _text(axes: Axes, x: float, y: float, words: str, letters: float, **how: Any) -> None:
-    axes.text(x, y, words, fontsize=letters, parse_math=False, **how)
+            write(self.axes, middle, top, f"+{column}", letters, color=INK, ha="center", va="bottom")
 
 
 def _check_units(units: Iterable[int] | int | None, maps: FeatureMaps) -> list[int]:
@@ -536,11 +421,3 @@ def _check_kind(result: object, wanted: type, plot: str, made_by: str) -> None:
         f"{plot} draws the {wanted.__name__} that {made_by} gives; "
         f"an object of type {type(result).__name__} was given{remedy}."
     )
-
-
-def _short(number: float) -> str:
-    return f"{float(number):.3g}"
-
-
-def _count(number: int, what: str, more: str = "") -> str:
-    return f"{number}{more} {what}{'s' if number != 1 or more else ''}"

@@ -9,15 +9,12 @@ from matplotlib.axes import Axes
 
 from cnnvis_widgets.errors import CnnvisError
 from cnnvis_widgets.render import colormaps, tiles
-from cnnvis_widgets.render.figures import _FAINT, _INK, _MARGIN, Figure, _axes, _show, _text
+from cnnvis_widgets.render.paper import FAINT, INK, MARGIN, Figure, axes_at, show_picture, write
 from cnnvis_widgets.render.pictures import colorize
 from cnnvis_widgets.results import Epoch
 
-_TILE, _GAP, _WORDS = (
-    1.2,
-    0.12,
-    0.75,
-)  # inches: a picture, what is between two, what is written above and below
+# Inches: a picture, what is between two, what is written above and below
+_TILE, _GAP, _WORDS = (1.2, 0.12, 0.75)
 _MOST_KERNELS = 32
 _HEATMAPS_OPACITY = 0.6
 
@@ -27,7 +24,7 @@ def plot_training(epochs: Sequence[Epoch] | Epoch) -> Figure:
 
     Kernels that look at three channels are shown in colours, grey being zero; others as the mean over their
     channels, blue below zero and orange above. Each row has a scale of its own; at most 32 kernels are drawn.
-    Raises CnnvisError for no epochs.
+    Returns a matplotlib `Figure`. Raises CnnvisError for no epochs.
     """
     epochs = [epochs] if isinstance(epochs, Epoch) else list(epochs)
     if not epochs:
@@ -36,18 +33,18 @@ def plot_training(epochs: Sequence[Epoch] | Epoch) -> Figure:
         )
     sheets = [kernel_sheet(epoch.kernels) for epoch in epochs]
     filters = _TILE * sheets[0].shape[1] / sheets[0].shape[0]  # inches wide
-    width = 2 * _MARGIN + filters + 0.3 + len(epochs[0].heatmaps) * (_TILE + _GAP)
-    figure = Figure(max(width, 6.0), len(epochs) * (_TILE + _WORDS) + _MARGIN)
+    width = 2 * MARGIN + filters + 0.3 + len(epochs[0].heatmaps) * (_TILE + _GAP)
+    figure = Figure(max(width, 6.0), len(epochs) * (_TILE + _WORDS) + MARGIN)
     for number, (epoch, sheet) in enumerate(zip(epochs, sheets, strict=True), 1):
-        bottom = (len(epochs) - number) * (_TILE + _WORDS) + _MARGIN
-        axes = _axes(figure, _MARGIN, bottom, filters, _TILE)
-        _show(axes, sheet)
+        bottom = (len(epochs) - number) * (_TILE + _WORDS) + MARGIN
+        axes = axes_at(figure, MARGIN, bottom, filters, _TILE)
+        show_picture(axes, sheet)
         _beside(axes, 1.22, in_words(epoch), 10)
         _beside(axes, 1.04, f"{_shown(epoch)} filters", 8)
         for place, heatmap in enumerate(epoch.heatmaps):
-            left = _MARGIN + filters + 0.3 + place * (_TILE + _GAP)
-            axes = _axes(figure, left, bottom, _TILE, _TILE)
-            _show(axes, heatmap.overlay(_HEATMAPS_OPACITY))
+            left = MARGIN + filters + 0.3 + place * (_TILE + _GAP)
+            axes = axes_at(figure, left, bottom, _TILE, _TILE)
+            show_picture(axes, heatmap.overlay(_HEATMAPS_OPACITY))
             answer = epoch.answers[place]
             _beside(axes, 1.04, f"{epoch.names[place]}: {answer.name} {answer.probability:.0%}", 8)
             _beside(axes, -0.13, f"why {heatmap.target.name}?" if heatmap.raw.any() else heatmap.message, 7)
@@ -82,5 +79,5 @@ def _shown(epoch: Epoch) -> str:
 
 def _beside(axes: Axes, height: float, words: str, letters: float) -> None:
     """Words above or below a picture; ``height`` in shares of its own."""
-    colour = _FAINT if height < 0 else _INK
-    _text(axes, 0, height, words, letters, color=colour, va="bottom", transform=axes.transAxes)
+    colour = FAINT if height < 0 else INK
+    write(axes, 0, height, words, letters, color=colour, va="bottom", transform=axes.transAxes)

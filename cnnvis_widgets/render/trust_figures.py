@@ -9,16 +9,16 @@ from matplotlib.axes import Axes
 
 from cnnvis_widgets.errors import CnnvisError
 from cnnvis_widgets.render import colormaps
-from cnnvis_widgets.render.figures import (
-    _FAINT,
-    _INK,
-    _MARGIN,
-    _WIDTH,
+from cnnvis_widgets.render.paper import (
+    FAINT,
+    INK,
+    MARGIN,
+    WIDTH,
     Figure,
-    _axes,
-    _Heading,
-    _show,
-    _text,
+    Heading,
+    axes_at,
+    show_picture,
+    write,
 )
 from cnnvis_widgets.render.pictures import overlay
 from cnnvis_widgets.results import Evaluation, EvaluationRow, Trust
@@ -32,8 +32,8 @@ _CURVES_HEIGHT, _STRIP_HEIGHT = 2.6, 1.7
 def plot_evaluation(evaluation: Evaluation, columns: int = 3) -> Figure:
     """Each metric's methods as dots with their 95 % intervals, the controls grey, and a line at the best of them.
 
-    Filled dots beat every control by more than the interval of the paired difference.
-    Raises CnnvisError for another kind of result, or less than one column.
+    Filled dots beat every control by more than the interval of the paired difference. columns: metrics side by side.
+    Returns a matplotlib `Figure`. Raises CnnvisError for another kind of result, or less than one column.
     """
     if not isinstance(evaluation, Evaluation):
         raise CnnvisError(
@@ -50,26 +50,26 @@ def plot_evaluation(evaluation: Evaluation, columns: int = 3) -> Figure:
     facts = (
         "mean and 95 % interval; filled: better than every control (grey) by more than the paired interval"
     )
-    heading = _Heading(title, facts, _WIDTH)
-    figure = Figure(_WIDTH, heading.height + rows * (height + 0.75) + _MARGIN)
+    heading = Heading(title, facts, WIDTH)
+    figure = Figure(WIDTH, heading.height + rows * (height + 0.75) + MARGIN)
     heading.write(figure)
-    width = (_WIDTH - 2 * _MARGIN - names - 0.3 * (columns - 1)) / columns
+    width = (WIDTH - 2 * MARGIN - names - 0.3 * (columns - 1)) / columns
     for place, (metric, better) in enumerate(zip(evaluation.metrics, evaluation.better, strict=True)):
         down, across = divmod(place, columns)
-        left = _MARGIN + names + across * (width + 0.3)
+        left = MARGIN + names + across * (width + 0.3)
         top = figure.get_figheight() - heading.height - down * (height + 0.75) - 0.3
-        axes = _axes(figure, left, top - height, width, height)
+        axes = axes_at(figure, left, top - height, width, height)
         rows_here = [evaluation.row(method, metric) for method in evaluation.methods]
         _dots(axes, rows_here, evaluation.controls, better, across == 0)
         way = "higher is better" if better == "higher" else "lower is better"
-        _text(axes, 0, 1.02, f"{metric}  ({way})", 10, color=_INK, va="bottom", transform=axes.transAxes)
+        write(axes, 0, 1.02, f"{metric}  ({way})", 10, color=INK, va="bottom", transform=axes.transAxes)
     return figure
 
 
 def plot_trust(trust: Trust) -> Figure:
     """The heatmap, its deletion and insertion curves beside the controls', and the heatmaps of random weights.
 
-    Raises CnnvisError for another kind of result.
+    Returns a matplotlib `Figure`. Raises CnnvisError for another kind of result.
     """
     if not isinstance(trust, Trust):
         raise CnnvisError(
@@ -77,26 +77,26 @@ def plot_trust(trust: Trust) -> Figure:
         )
     heatmap = trust.heatmap
     facts = f"{heatmap.network} · {heatmap.method} at {heatmap.layer.path} · {heatmap.target.name}"
-    heading = _Heading(trust.sentence or "not judged yet", facts, _WIDTH)
+    heading = Heading(trust.sentence or "not judged yet", facts, WIDTH)
     shape = heatmap.image.shape[0] / heatmap.image.shape[1]
     tile = _tile_width(trust, shape)
     bottom = tile * shape + 1.25  # of the curves: below them their axis, the strip, and its words
-    figure = Figure(_WIDTH, heading.height + 0.35 + _CURVES_HEIGHT + bottom)
+    figure = Figure(WIDTH, heading.height + 0.35 + _CURVES_HEIGHT + bottom)
     heading.write(figure)
     panel = min(3.4, _CURVES_HEIGHT / shape)
     top = bottom + _CURVES_HEIGHT
-    _show(_axes(figure, _MARGIN, top - panel * shape, panel, panel * shape), heatmap.overlay())
-    left = _MARGIN + panel + 0.7
-    each = (_WIDTH - left - _MARGIN - 0.6) / 2
+    show_picture(axes_at(figure, MARGIN, top - panel * shape, panel, panel * shape), heatmap.overlay())
+    left = MARGIN + panel + 0.7
+    each = (WIDTH - left - MARGIN - 0.6) / 2
     for place, (curves, areas, title) in enumerate(
         (
             (trust.deletion, trust.deletion_areas, "hottest places hidden: sooner down is better"),
             (trust.insertion, trust.insertion_areas, "hottest places shown: sooner up is better"),
         )
     ):
-        axes = _axes(figure, left + place * (each + 0.6), bottom, each, _CURVES_HEIGHT)
+        axes = axes_at(figure, left + place * (each + 0.6), bottom, each, _CURVES_HEIGHT)
         _draw_curves(axes, trust.fractions, curves, areas, heatmap.method)
-        _text(axes, 0, 1.02, title, 10, color=_INK, va="bottom", transform=axes.transAxes)
+        write(axes, 0, 1.02, title, 10, color=INK, va="bottom", transform=axes.transAxes)
     _draw_strip(figure, trust, tile, shape)
     return figure
 
@@ -119,7 +119,7 @@ def _dots(
         )
     axes.set_ylim(-0.6, len(rows) - 0.4)
     axes.set_yticks(places, [row.method for row in rows] if named else [""] * len(rows), fontsize=9)
-    axes.tick_params(axis="x", labelsize=8, colors=_FAINT, length=2)
+    axes.tick_params(axis="x", labelsize=8, colors=FAINT, length=2)
     axes.tick_params(axis="y", length=0)
     axes.grid(axis="y", color="#eeeeee")
     axes.set_axisbelow(True)
@@ -145,7 +145,7 @@ def _draw_curves(
         )
     axes.set(xlim=(0, 1), ylim=(0, max(1.0, *(float(curve.max()) for curve in curves.values()), 1.0) * 1.02))
     axes.xaxis.set_major_formatter(lambda share, _place: f"{share:.0%}")
-    axes.tick_params(labelsize=8, colors=_FAINT, length=2)
+    axes.tick_params(labelsize=8, colors=FAINT, length=2)
     axes.spines[["top", "right"]].set_visible(False)
     if curves:
         axes.legend(fontsize=8, frameon=False)
@@ -153,7 +153,7 @@ def _draw_curves(
 
 def _tile_width(trust: Trust, shape: float) -> float:
     count = 1 + len(trust.randomization)
-    return min((_WIDTH - 2 * _MARGIN - 0.15 * (count - 1)) / count, _STRIP_HEIGHT / shape)
+    return min((WIDTH - 2 * MARGIN - 0.15 * (count - 1)) / count, _STRIP_HEIGHT / shape)
 
 
 def _draw_strip(figure: Figure, trust: Trust, tile: float, shape: float) -> None:
@@ -165,9 +165,9 @@ def _draw_strip(figure: Figure, trust: Trust, tile: float, shape: float) -> None
         for stage in trust.randomization
     ]
     for place, values in enumerate([heatmap.values, *(stage.values for stage in trust.randomization)]):
-        axes = _axes(figure, _MARGIN + place * (tile + 0.15), 0.6, tile, tile * shape)
-        _show(axes, overlay(heatmap.image, values, 0.7, colormap, heatmap.signed))
-        _text(axes, 0, -0.05, words[place], 8, color=_INK, va="top", transform=axes.transAxes)
+        axes = axes_at(figure, MARGIN + place * (tile + 0.15), 0.6, tile, tile * shape)
+        show_picture(axes, overlay(heatmap.image, values, 0.7, colormap, heatmap.signed))
+        write(axes, 0, -0.05, words[place], 8, color=INK, va="top", transform=axes.transAxes)
 
 
 def _counted(evaluation: Evaluation) -> str:

@@ -19,7 +19,7 @@ import numpy as np
 import traitlets
 from PIL import Image
 
-from cnnvis_widgets.compute.explain import find_method, methods
+from cnnvis_widgets.compute.methods import find_method, methods
 from cnnvis_widgets.errors import Cancelled, CnnvisError
 from cnnvis_widgets.jobs.atlas.store import open_atlas
 from cnnvis_widgets.jobs.worker import Ticket, rest, worker

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 _SECONDS = 1.0  # a person waits for the first view this long before the Explorer itself appears, no longer
 _ALONE_SECONDS = 120.0  # a program that runs a notebook has time
-_LIVE = "application/vnd.jupyter.widget-view+json"
+LIVE = "application/vnd.jupyter.widget-view+json"
 
 
 def with_still(explorer: Explorer, bundle: dict[str, Any]) -> dict[str, Any]:
@@ -32,7 +32,7 @@ def with_still(explorer: Explorer, bundle: dict[str, Any]) -> dict[str, Any]:
     Where a program runs the notebook and nobody can move anything, the picture takes the place of the live view:
     that would be an empty frame or "model not found" in what the program saves.
     """
-    alone = not _somebody_there()
+    alone = not somebody_there()
     shown = explorer.shown_within(_ALONE_SECONDS if alone else _SECONDS)
     language = explorer.wanted.language
     if shown is None:
@@ -44,7 +44,7 @@ def with_still(explorer: Explorer, bundle: dict[str, Any]) -> dict[str, Any]:
     except Exception:  # a failing picture must not take the widget with it
         return bundle
     if alone:
-        bundle.pop(_LIVE, None)
+        bundle.pop(LIVE, None)
     return bundle | {"image/png": base64.b64encode(content).decode()}
 
 
@@ -81,7 +81,7 @@ def _channel_weights(stage: Stage, units: int) -> dict[int, np.ndarray]:
     return {index: rows[index].astype(np.float32) * np.float32(scale) for index in listed}
 
 
-def _somebody_there() -> bool:
+def somebody_there() -> bool:
     """Whether a person may be at the other end: front ends let code ask for input, programs do not. Voila is one
     that serves people all the same."""
     kernel = getattr(get_ipython(), "kernel", None)

@@ -56,7 +56,11 @@ class Step:
 
 
 def read_steps(source: str | os.PathLike) -> list[Step]:
-    """The steps of a Markdown file, or of a text with more than one line. Raises `CnnvisError`."""
+    """The steps of a walkthrough, as its Markdown file says them (the head of `widgets.story` shows how it is written).
+
+    source: a path, or the text itself where it has more than one line. Returns a list of `Step`: title, text, answer,
+    show, hide, maximize. Raises `CnnvisError` for a file that cannot be read or a step that is written wrongly.
+    """
     text = source if isinstance(source, str) and "\n" in source else _file_text(Path(source))
     pieces = _HEAD.split(text.replace("\r\n", "\n"))
     if len(pieces) < 3 or pieces[0].strip():

@@ -18,7 +18,7 @@ from cnnvis_widgets.locale import say
 from cnnvis_widgets.render.training_figures import in_words, plot_training
 from cnnvis_widgets.results import Epoch
 from cnnvis_widgets.widgets.kernels import keep_apart_from_cells
-from cnnvis_widgets.widgets.stills import _LIVE, _somebody_there
+from cnnvis_widgets.widgets.stills import LIVE, somebody_there
 
 _WIDTH = "900px"
 _MILLISECONDS = 400  # an epoch, where they play by themselves
@@ -39,9 +39,8 @@ class TrainingViewer(widgets.VBox):
         )
         self._play = widgets.Play(min=0, max=0, interval=_MILLISECONDS, show_repeat=False)
         self._nothing = widgets.Label(say("training.none", language))
-        self._frames = widgets.Stack(
-            [self._nothing], selected_index=0
-        )  # at no time is there a number without a picture
+        # At no time is there a number without a picture
+        self._frames = widgets.Stack([self._nothing], selected_index=0)
         self._links = [
             widgets.jslink((self._play, "value"), (self._slider, "value")),
             widgets.jslink((self._slider, "value"), (self._frames, "selected_index")),
@@ -92,8 +91,8 @@ class TrainingViewer(widgets.VBox):
         """Beside the live view the picture of a few epochs, for where no widget runs."""
         self._slider.value = self.epoch  # where no browser has done so
         bundle = super()._repr_mimebundle_(**options) or {}
-        if not _somebody_there():
-            bundle.pop(_LIVE, None)
+        if not somebody_there():
+            bundle.pop(LIVE, None)
         epochs = self.recorder.epochs
         if not epochs:
             return bundle | {"text/plain": say("training.none", self._language)}

@@ -11,8 +11,9 @@ from dataclasses import replace
 import numpy as np
 
 from cnnvis_widgets.compute import runs
-from cnnvis_widgets.compute.explain import explain, explain_steps, find_method
+from cnnvis_widgets.compute.explain import explain, explain_steps
 from cnnvis_widgets.compute.feature_maps import feature_maps
+from cnnvis_widgets.compute.methods import find_method
 from cnnvis_widgets.errors import CnnvisError
 from cnnvis_widgets.jobs.worker import Ticket, rest
 from cnnvis_widgets.networks.network import Network

@@ -8,8 +8,8 @@ from models import functional, picture
 from cnnvis_widgets.compute.concepts import concepts
 from cnnvis_widgets.errors import CnnvisError, ImageError, MethodError
 from cnnvis_widgets.networks.network import Network
+from cnnvis_widgets.render.concepts import COLOURS
 from cnnvis_widgets.render.figures import plot_concepts
-from cnnvis_widgets.render.parts import COLOURS
 
 
 def colour_network(kernel, bias=0.0, size=(8, 12), activation="relu"):

@@ -7,8 +7,9 @@ import pytest
 from models import BUILDS, CLASSES, SIZE, functional, picture
 
 from cnnvis_widgets.compute import cam
-from cnnvis_widgets.compute.explain import explain, explain_layers, methods, share_of_maximum
+from cnnvis_widgets.compute.explain import explain, explain_layers, share_of_maximum
 from cnnvis_widgets.compute.feature_maps import feature_maps
+from cnnvis_widgets.compute.methods import methods
 from cnnvis_widgets.errors import CnnvisError, MethodError, NetworkLoadError, UnknownLayerError
 from cnnvis_widgets.networks.network import Network
 

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from models import SIZE, functional, nested, picture
 
-from cnnvis_widgets.compute.explain import VERSIONS, explain, explain_steps, methods
+from cnnvis_widgets.compute.explain import VERSIONS, explain, explain_steps
+from cnnvis_widgets.compute.methods import methods
 from cnnvis_widgets.errors import MethodError
 from cnnvis_widgets.networks.network import Network
 

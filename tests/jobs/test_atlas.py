@@ -411,7 +411,7 @@ def test_a_scheduler_elsewhere_is_used_and_may_be_killed(client, stub, tmp_path,
             scheduler.kill()
 
     try:
-        wait_until(told.exists, scheduler)
+        wait_until(lambda: told.exists() and told.read_text().endswith("}"), scheduler)  # written to its end
         address = json.loads(told.read_text())["address"]
         with (
             filling.dask_client(address, None, place) as elsewhere,

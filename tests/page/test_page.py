@@ -19,10 +19,8 @@ from widgets.stage_page import open_stage, pixels, settle
 import cnnvis_widgets as cnnvis
 from cnnvis_widgets.errors import CnnvisError
 from cnnvis_widgets.page import pack
-from cnnvis_widgets.render import colormaps
 
 ROOT = ".cnnvis-stage"
-GRAY = colormaps.NAMES.index("gray")
 WIDTH, HEIGHT = 932, 800  # the stage is then as wide as in `stage_page` at 916
 
 

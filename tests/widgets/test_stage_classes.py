@@ -12,7 +12,8 @@ from widgets.stage_page import open_stage, pixels, receive, settle
 from widgets.test_stage import CAT, ROOT, cat_maps, cat_stage, data, find_tiles, tile
 
 import cnnvis_widgets as cnnvis
-from cnnvis_widgets.compute.class_weights import head_weights, mean_gradients
+from cnnvis_widgets.compute.class_weights import mean_gradients
+from cnnvis_widgets.compute.runs import head_weights
 from cnnvis_widgets.render import colormaps
 from cnnvis_widgets.widgets.payloads import heat_payload, listed_classes, maps_payload, slopes_payload
 from cnnvis_widgets.widgets.stage import Stage

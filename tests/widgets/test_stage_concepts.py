@@ -8,7 +8,7 @@ import numpy as np
 from playwright.sync_api import Page, expect
 
 from cnnvis_widgets.images import sample_images
-from cnnvis_widgets.render.parts import overlay
+from cnnvis_widgets.render.concepts import overlay
 from cnnvis_widgets.results import Concepts, LayerInfo
 from cnnvis_widgets.widgets import payloads
 from cnnvis_widgets.widgets.parts.concepts import concepts_payload, no_concepts

@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from cnnvis_widgets.compute.explain import find_method
 from cnnvis_widgets.compute.faithfulness.controls import CONTROLS
 from cnnvis_widgets.compute.faithfulness.table import Metric, find_metric, judged
-from cnnvis_widgets.compute.faithfulness.trial import Photograph, explainer_of, on_trial
+from cnnvis_widgets.compute.faithfulness.trial import Photograph, explainer_of, on_trial, saying
+from cnnvis_widgets.compute.methods import find_method
 from cnnvis_widgets.errors import CnnvisError
 from cnnvis_widgets.images import load_image, resize
 from cnnvis_widgets.networks.network import Network, check_network
@@ -118,14 +118,9 @@ def judge(
     """
     network.forget()
     started = time.perf_counter()
+    nothing_yet: Mapping[str, float] = {}
     steps = on_trial(network, photographs, which, explainer_of(method, layer), layer, seed)
-    while True:
-        try:
-            next(steps)
-        except StopIteration as end:
-            trial = end.value
-            break
-        yield {}
+    trial = yield from saying(nothing_yet, steps)
     yield {"seconds": time.perf_counter() - started}
     yield from judged(trial, metrics)
 

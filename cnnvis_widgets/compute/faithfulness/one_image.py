@@ -59,7 +59,11 @@ def trust_steps(
     *,
     seed: int = 0,
 ) -> Iterator[tuple[int, int, Trust]]:
-    """`trust` as work that advances step by step: (done, total, what is known so far), the last one complete."""
+    """`trust` as work that advances step by step: (done, total, what is known so far), the last one complete.
+
+    Arguments as for `trust`; the parts of an unfinished `Trust` that are not known yet are empty. What `explain`
+    raises is raised at the first step.
+    """
     check_network(network, "trust_steps")
     image, aside = load_image(image), network.aside()
     if isinstance(method, Heatmap):
@@ -74,11 +78,8 @@ def trust_steps(
     with randomized(network) as weights:
         counts, found = stages(len(weights.layers)), replace(found, layers=len(weights.layers))
         done, total = 0, 2 * batches * (1 + len(CONTROLS)) + len(counts)
-        yield (
-            done,
-            total,
-            found,
-        )  # the heatmap itself: what runs the curves has yet to be traced, which takes seconds
+        # The heatmap itself: what runs the curves has yet to be traced, which takes seconds
+        yield done, total, found
         for step in _curves(case, found):
             done, found = done + 1, step
             yield done, total, found

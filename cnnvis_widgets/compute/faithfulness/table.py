@@ -12,7 +12,7 @@ import numpy as np
 
 from cnnvis_widgets.compute.faithfulness import hiding, pointing, similarity
 from cnnvis_widgets.compute.faithfulness.road import road_curves
-from cnnvis_widgets.compute.faithfulness.trial import Steps, Trial, at_size
+from cnnvis_widgets.compute.faithfulness.trial import Steps, Trial, at_size, saying
 from cnnvis_widgets.errors import MethodError, did_you_mean
 from cnnvis_widgets.networks.randomized import randomized
 
@@ -218,14 +218,9 @@ def judged(trial: Trial, wanted: Collection[Metric]) -> Iterator[Values]:
     """The values of a trial, as they come: {} while work goes on, one dictionary for each function of the table."""
     names = {metric.name for metric in wanted}
     for function in dict.fromkeys(metric.function for metric in wanted):
-        steps = function(trial)
-        while True:
-            try:
-                next(steps)
-            except StopIteration as end:
-                yield {name: value for name, value in end.value.items() if name in names}
-                break
-            yield {}
+        nothing_yet: Values = {}
+        found = yield from saying(nothing_yet, function(trial))
+        yield {name: value for name, value in found.items() if name in names}
 
 
 def _plain(name: object) -> str:

@@ -20,6 +20,7 @@ from cnnvis_widgets.networks.network import Network
 from cnnvis_widgets.results import LayerInfo, Target
 
 Answer = TypeVar("Answer")
+Said = TypeVar("Said")
 Steps = Generator[None, None, Answer]
 # Makes a heatmap (h, w) of a network, a picture, a target and a seed.
 Explainer = Callable[[Network, np.ndarray, Target, int], Steps[np.ndarray]]
@@ -112,10 +113,11 @@ def batch_of(case: Case) -> int:
     return next(iter(case.batches(64))).stop
 
 
-def finish(steps: Steps[Answer]) -> Answer:
-    """The answer of steps, taken to their end."""
+def saying(said: Said, steps: Steps[Answer]) -> Generator[Said, None, Answer]:
+    """Steps that yield something: ``said`` between their parts. The answer stays theirs."""
     while True:
         try:
             next(steps)
         except StopIteration as end:
             return end.value
+        yield said

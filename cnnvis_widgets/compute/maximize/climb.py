@@ -18,7 +18,8 @@ from cnnvis_widgets.compute.maximize.recipes import Recipe
 from cnnvis_widgets.errors import MethodError, NetworkLoadError
 from cnnvis_widgets.images import resize
 from cnnvis_widgets.networks import ascent
-from cnnvis_widgets.networks.network import Network, checked_size
+from cnnvis_widgets.networks.input_size import checked_size
+from cnnvis_widgets.networks.network import Network
 
 # Steps that a unit which is off may take with open ReLUs; one that has not woken by then does not.
 WAKING = 32

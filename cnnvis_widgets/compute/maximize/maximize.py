@@ -13,7 +13,8 @@ from cnnvis_widgets.compute.maximize.objectives import Objective, any_unit, unit
 from cnnvis_widgets.compute.maximize.recipes import AnyRecipe, PlainRecipe, Recipe, find_recipe
 from cnnvis_widgets.compute.maximize.remarks import remarks
 from cnnvis_widgets.errors import MethodError
-from cnnvis_widgets.networks.network import Network, check_network, checked_size
+from cnnvis_widgets.networks.input_size import checked_size
+from cnnvis_widgets.networks.network import Network, check_network
 from cnnvis_widgets.results import FilterPictures, LayerInfo, MadePictures
 
 # Units in one run of the network: larger batches gain little on a CPU and cost memory.
@@ -106,10 +107,12 @@ def maximize(
     steps: int | None = None,
     progress: Callable[[int, int], object] | None = None,
 ) -> MadePictures:
-    """Pictures that excite an objective, such as ``unit("conv", 3) - 0.5 * unit("conv", 9)`` or ``logit(281)``.
+    """Pictures that excite an objective, such as ``unit("conv", 3) - 0.5 * unit("conv", 9)`` or ``logit(281)``, by
+    gradient ascent (Olah et al. 2017, *Feature Visualization*).
 
-    All pictures of an objective are made in one batch; those that are compared with each other (`diversity`) start from
-    noise of their own. size, steps, progress, Ctrl-C: as in `maximize_filters`. Returns `MadePictures`.
+    objective: of `objectives`. recipe: a name out of `recipes`, or a `Recipe`. seed: of noise and moves. size, steps,
+    progress, Ctrl-C: as in `maximize_filters`. All pictures of an objective are made in one batch; those that are
+    compared with each other (`diversity`) start from noise of their own. Returns `MadePictures`.
     Raises `UnknownLayerError`, and `MethodError` for what does not fit.
     """
     check_network(network, "maximize")

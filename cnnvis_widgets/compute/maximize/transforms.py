@@ -65,9 +65,8 @@ def warped(pictures, warp, outside: str = "wrap"):
     corner = ops.floor(places)
     share = places - corner
     corner = ops.cast(corner, "int32")
-    flat = ops.reshape(
-        ops.transpose(pictures, (1, 2, 0, 3)), (height * width, -1)
-    )  # a pixel of all pictures is a row
+    # A pixel of all pictures is a row
+    flat = ops.reshape(ops.transpose(pictures, (1, 2, 0, 3)), (height * width, -1))
     total = 0.0
     for down in (0, 1):
         for right in (0, 1):

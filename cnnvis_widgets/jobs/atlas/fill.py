@@ -68,7 +68,7 @@ def atlas(
     network = load_network(network)  # starts TensorFlow quietly; what follows imports it
     from cnnvis_widgets.compute.maximize import find_recipe
     from cnnvis_widgets.jobs.atlas.pictures import Maximized, NetworkAtWorker, Searched
-    from cnnvis_widgets.networks.network import checked_size
+    from cnnvis_widgets.networks.input_size import checked_size
     from cnnvis_widgets.networks.parcel import pack, weights_hash
 
     how = find_recipe(recipe)

@@ -67,9 +67,8 @@ class Terms:
     steps: int
     seed: int
     size: tuple[int, int]
-    layers: tuple[
-        tuple[str, int], ...
-    ]  # (path, units) of every layer that may be filled, in the order of the network
+    # (path, units) of every layer that may be filled, in the order of the network
+    layers: tuple[tuple[str, int], ...]
     version: str = ""  # of the package that began it
 
     def folder(self, layer: str) -> str:
@@ -175,7 +174,9 @@ def seal(place: Place, terms: Terms, layer: str) -> None:
 class Atlas:
     """Reads an atlas, also while it fills: a unit is there once all of it is.
 
-    store: a folder's path, or an address that fsspec knows ("s3://...", "https://...", "memory://..."). What is said
+    store: a folder's path, or an address that fsspec knows ("s3://...", "https://...", "memory://..."), with
+    storage_options of its own. ``layers`` are the paths begun, ``progress()`` (units there, of all), ``done(layer)``
+    (units,) bool; ``pictures(layer)`` (n, H, W, 3) uint8, ``activations(layer)`` (n,) float32. What is said
     of the whole atlas stands in ``terms``: network, weights, recipe, steps, seed, size, version.
     Raises `CnnvisError` where there is no atlas.
     """

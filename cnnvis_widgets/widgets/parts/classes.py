@@ -10,12 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from cnnvis_widgets.compute.class_weights import (
-    head_weights,
-    is_linear_head,
-    known_mean_gradients,
-    mean_gradients,
-)
+from cnnvis_widgets.compute.class_weights import is_linear_head, known_mean_gradients, mean_gradients
+from cnnvis_widgets.compute.runs import head_weights
 from cnnvis_widgets.jobs.worker import Ticket, rest
 from cnnvis_widgets.results import Prediction
 from cnnvis_widgets.widgets import payloads
@@ -88,9 +84,7 @@ class Classes(Part):
         listed = list(shown.predictions[:_LISTED])
         target = shown.heatmap.target if shown.heatmap else None
         if target is not None and target.index not in [p.index for p in listed]:
-            logits = shown.network.logits(shown.image)
-            probability = float(shown.network.probabilities(logits)[target.index])
-            listed.append(Prediction(target.index, target.name, probability, float(logits[target.index])))
+            listed += shown.network.predictions(shown.network.logits(shown.image), [target.index])
         return listed
 
     def _send_weights(self, ticket: Ticket, shown: Shown) -> Iterator[None] | None:

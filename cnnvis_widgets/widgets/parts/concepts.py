@@ -9,7 +9,7 @@ import numpy as np
 from cnnvis_widgets.compute.concepts import concepts
 from cnnvis_widgets.jobs.worker import Ticket
 from cnnvis_widgets.locale import say
-from cnnvis_widgets.render.parts import colour_of
+from cnnvis_widgets.render.concepts import colour_of
 from cnnvis_widgets.results import Concepts
 from cnnvis_widgets.widgets.parts.part import Part
 from cnnvis_widgets.widgets.shown import Shown

@@ -20,9 +20,8 @@ class Keys(Part):
         if shown is None or wanted.network != shown.state.network:
             return
         order = {call.path: place for place, call in enumerate(shown.network.probe.calls)}
-        here = order[
-            wanted.layer or shown.maps.layer.path
-        ]  # the strip offers layers that the list leaves out
+        # The strip offers layers that the list leaves out
+        here = order[wanted.layer or shown.maps.layer.path]
         beyond = [layer.path for layer in shown.network.layers if (order[layer.path] - here) * by > 0]
         if beyond:
             self.explorer.wish(

@@ -17,9 +17,8 @@ class NetworkMap(Part):
         self.stage.on("layer", lambda content, _buffers: explorer.wish(layer=str(content["path"])))
 
     def changes(self, shown: Shown, before: Shown | None) -> dict[str, Any]:
-        return (
-            {"graph": {}} if _is_new(shown, before) else {}
-        )  # paths of the last one may mean other layers here
+        # Paths of the last one may mean other layers here
+        return {"graph": {}} if _is_new(shown, before) else {}
 
     def after(self, shown: Shown, before: Shown | None) -> None:
         """The graph comes second: reading it off a large network takes some tenths of a second."""

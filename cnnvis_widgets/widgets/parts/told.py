@@ -9,15 +9,8 @@ from cnnvis_widgets.widgets.parts.part import Part
 from cnnvis_widgets.widgets.shown import Shown
 
 _SETTLED_SECONDS = 0.2
-_LOOK_AND_CHOICE = [
-    "unit",
-    "opacity",
-    "colormap",
-    "scale",
-    "heat_scale",
-    "sort",
-    "difference",
-]  # what the browser changes alone
+# What the browser changes alone
+_LOOK_AND_CHOICE = ["unit", "opacity", "colormap", "scale", "heat_scale", "sort", "difference"]
 
 
 class Told(Part):

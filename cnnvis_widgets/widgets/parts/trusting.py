@@ -13,9 +13,9 @@ from typing import Any
 import cv2
 import numpy as np
 
-from cnnvis_widgets.compute.explain import find_method
 from cnnvis_widgets.compute.faithfulness import trust_steps, verdict_in_words
 from cnnvis_widgets.compute.faithfulness.controls import CONTROLS
+from cnnvis_widgets.compute.methods import find_method
 from cnnvis_widgets.jobs.worker import Ticket
 from cnnvis_widgets.results import Trust
 from cnnvis_widgets.widgets.parts.part import Part
