@@ -35,7 +35,7 @@ start_tensorflow()  # before anything else imports it and fills the screen
 import keras  # noqa: E402
 import tensorflow as tf  # noqa: E402
 
-from cnnvis_widgets.networks import biases, relu_rules, room  # noqa: E402
+from cnnvis_widgets.networks import biases, channels, relu_rules, room  # noqa: E402
 
 # Wrapping writes to layer instances, which two networks may share.
 _TRACING = threading.RLock()
@@ -108,6 +108,23 @@ class Probe:
 
         with _TRACING:  # traced and thrown away: nothing is computed
             self._trace(look, self.input_shape)
+        return found[0]
+
+    @functools.cached_property
+    def channels_first(self) -> frozenset[str]:
+        """The paths of the calls that put out (c, h, w); they are recorded and changed as (h, w, c)."""
+        parts = dict(_operations(self.model))
+        found: list[frozenset[str]] = [frozenset()]
+
+        def look(inputs):
+            calls: list = []
+            with recording(self.model, calls):
+                self.model(inputs, training=False)
+            found[0] = channels.put_first(inputs, calls, parts)
+
+        if channels.any_first(parts.values()):
+            with _TRACING:
+                self._trace(look, self.input_shape)
         return found[0]
 
     def _trace_of(self, inputs, scores, calls) -> Trace:
@@ -355,7 +372,13 @@ class Probe:
         scores = _scores(outputs, calls, of)
         sums = biases.added_constants(inputs)
         slopes = self._gradients(_goal(scores, weights), [inputs, *(total for total, _ in sums)])
-        terms = [slope * _float(constant) for slope, (_, constant) in zip(slopes[1:], sums, strict=True)]
+        first = (
+            channels.put_first(inputs, [(t.name, "", t) for t, _ in sums], {}) if self.channels_first else ()
+        )
+        terms = []
+        for slope, (total, constant) in zip(slopes[1:], sums, strict=True):
+            term = slope * _float(constant)
+            terms.append(channels.turned(term) if total.name in first else term)
         return scores, slopes[0], terms
 
     def _unit(self, paths, inputs, units):
@@ -397,7 +420,8 @@ class Probe:
         """
         self.traces += 1
         calls: list[tuple[str, str, object]] = []
-        with self.traced_within(), recording(self.model, calls, changes=changes):
+        first = self.channels_first
+        with self.traced_within(), recording(self.model, calls, changes=changes, first=first):
             outputs = self.model(inputs, training=False)
         flat = tf.nest.flatten(outputs)
         if len(flat) != 1:
@@ -419,12 +443,14 @@ def recording(
     last: Collection[str] = (),
     dtype: str | None = None,
     changes: Mapping[str, Callable] | None = None,
+    first: Collection[str] = (),
 ) -> Iterator[None]:
     """Within this context, each call of an operation of ``model`` appends (path, class name, output) to ``calls``.
 
     last: paths; when all of them are recorded, `Reached` is raised, so that what follows is not even traced, and
     models take images of other sizes than their own: what insists on a size stands behind. dtype: what layers of
     float32 compute in; their weights stay. changes: by path, what is put out there is changed by that function first.
+    first: paths whose outputs have their channels first, and are recorded with them last.
     """
     policy = keras.DTypePolicy(f"mixed_{dtype}") if dtype else None
     missing = set(last)
@@ -453,13 +479,15 @@ def recording(
             seen[path] = times = seen.get(path, 0) + 1
             # A shared layer is called more than once: each call has a path of its own.
             full = path if times == 1 else f"{path}#{times}"
+            if full in first:
+                outputs = channels.turned(outputs)
             if changes and full in changes:
                 outputs = changes[full](outputs)
             calls.append((full, type(operation).__name__, outputs))
             missing.discard(full)
             if last and not missing:
                 raise Reached
-            return outputs
+            return channels.turned_back(outputs) if full in first else outputs
 
         return call
 
