@@ -1,6 +1,7 @@
 """The documentation: Markdown pages, the reference from docstrings, and live pages made by the package itself.
 
 `make docs` builds it with warnings as errors. What follows from code (pages) is made anew in every build.
+HTML within Markdown is shown as text, but for the little that is known here: a name of a layer or file may be any.
 """
 
 from __future__ import annotations
@@ -9,13 +10,14 @@ import re
 import sys
 from pathlib import Path
 
+from docutils import nodes
+
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE.parent))
 
 import cnnvis_widgets as cnnvis  # noqa: E402
 
 PAGES = HERE / "_pages"
-PAGES.mkdir(exist_ok=True)
 
 project = "cnnvis-widgets"
 author = "The cnnvis-widgets developers"
@@ -34,6 +36,7 @@ default_role = "code"
 
 def _write_made(_app: object) -> None:
     """What the pages include: live pages."""
+    PAGES.mkdir(exist_ok=True)
     explorer = cnnvis.Explorer()
     explorer.to_html(PAGES / "live-explorer.html", budget_mb=2)
     explorer.close()
@@ -86,7 +89,26 @@ def _as_lists(_app, _what, _name, _thing, _options, lines: list[str]) -> None:
     lines[:] = out
 
 
+# Small print, remarks for whoever edits a page, and live pages with links to them.
+_KNOWN_HTML = re.compile(
+    r"""</?small>|<!--.*?-->|</?p>|</a>|</iframe>|<a\ href="live-[\w-]+\.html">
+    |<iframe\ src="live-[\w-]+\.html"\ title="[^"<>]*"\ style="[^"<>]*">""",
+    re.DOTALL | re.VERBOSE,
+)
+
+
+def only_known_html(_app: object, page: nodes.document) -> None:
+    """All other HTML of a page becomes text, whoever wrote it: a hostile name in a table runs nothing."""
+    for html in list(page.findall(nodes.raw)):
+        words = html.astext()
+        if "<" in _KNOWN_HTML.sub("", words):
+            text = nodes.Text(words)
+            within = isinstance(html.parent, nodes.TextElement)
+            html.parent.replace(html, text if within else nodes.paragraph("", "", text))
+
+
 def setup(app) -> None:
     app.connect("builder-inited", _write_made)
     app.connect("source-read", _add_the_rest)
     app.connect("autodoc-process-docstring", _as_lists)
+    app.connect("doctree-read", only_known_html)
