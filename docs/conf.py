@@ -36,7 +36,6 @@ default_role = "code"
 
 def _write_made(_app: object) -> None:
     """What the pages include: live pages."""
-    PAGES.mkdir(exist_ok=True)
     explorer = cnnvis.Explorer()
     explorer.to_html(PAGES / "live-explorer.html", budget_mb=2)
     explorer.close()
@@ -108,6 +107,7 @@ def only_known_html(_app: object, page: nodes.document) -> None:
 
 
 def setup(app) -> None:
+    PAGES.mkdir(exist_ok=True)
     app.connect("builder-inited", _write_made)
     app.connect("source-read", _add_the_rest)
     app.connect("autodoc-process-docstring", _as_lists)
