@@ -6,13 +6,10 @@ HTML within Markdown is shown as text, but for the little that is known here: a 
 
 from __future__ import annotations
 
-import ast
 import dataclasses
 import inspect
-import io
 import re
 import sys
-import tokenize
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -76,15 +73,12 @@ _NAMED = re.compile(
 )  # "layer, unit: what they are", as our docstrings describe arguments
 
 
-def _fields(result: type) -> Iterator[str]:
-    """The fields of what a computation returns, as a list: the comments beside them say shapes and units."""
-    source = inspect.getsource(result)
-    tokens = tokenize.generate_tokens(io.StringIO(source).readline)
-    said = {token.start[0]: token.string[1:].strip() for token in tokens if token.type == tokenize.COMMENT}
-    for node in ast.parse(source).body[0].body:
-        if isinstance(node, ast.AnnAssign):
-            words = " ".join(said[n] for n in range(node.lineno, node.end_lineno + 1) if n in said)
-            yield f"- **{node.target.id}**: {words or ast.unparse(node.annotation)}"
+def _further_fields(result: type, lines: list[str]) -> Iterator[str]:
+    """The fields of what a computation returns that its docstring does not describe: their names say enough."""
+    described = {name for line in lines if (named := _NAMED.match(line)) for name in named[1].split(", ")}
+    for field in dataclasses.fields(result):
+        if field.name not in described:
+            yield f"{field.name}: {field.type}"
 
 
 def _own_signature(_app, what, _name, thing, _options, _signature, _returns) -> tuple[str, str] | None:
@@ -99,7 +93,7 @@ def _own_signature(_app, what, _name, thing, _options, _signature, _returns) -> 
 def _as_lists(_app, what, _name, thing, _options, lines: list[str]) -> None:
     """Paragraphs that describe arguments become lists; the lines under each of them belong to it."""
     if what == "class" and dataclasses.is_dataclass(thing):
-        lines += ["", *_fields(thing), ""]
+        lines += ["", *_further_fields(thing, lines), ""]
     out: list[str] = []
     listed = False
     for number, line in enumerate(lines):
