@@ -82,10 +82,7 @@ def is_several(source: Any) -> bool:
 
 
 def sample_images() -> dict[str, np.ndarray]:
-    """Real photographs that need no download, "cat" first: name -> RGB uint8 (H, W, 3).
-
-    They are scikit-image's. Raises `ImageError` where that is missing.
-    """
+    """Real photographs that need no download, "cat" first: name -> RGB uint8 (H, W, 3)."""
     package = importlib.util.find_spec("skimage")  # found, not imported: only its files are wanted
     if package is None or not package.submodule_search_locations:
         raise ImageError("The sample photographs come with scikit-image, which is missing; install it.")
@@ -130,14 +127,12 @@ def _from_path(source: str | Path) -> np.ndarray:
 class _Checked(http.client.HTTPConnection):
     """Tells ``met`` whom it has reached before it says a word; what that raises ends the connection."""
 
-    def __init__(self, *args: Any, met: Callable[[str], object], **options: Any):
-        super().__init__(*args, **options)
-        self._met = met
+    met: Callable[[str], object]
 
     def connect(self) -> None:
         super().connect()
         try:
-            self._met(self.sock.getpeername()[0])
+            self.met(self.sock.getpeername()[0])
         except BaseException:
             self.close()
             raise
@@ -162,10 +157,15 @@ class _CarefulWay(
         self._from_outside: bool | None = None  # unknown before the first connection
 
     def http_open(self, req):
-        return self.do_open(functools.partial(_Checked, met=self._meet), req)  # type: ignore[arg-type]
+        return self.do_open(functools.partial(self._connection, _Checked), req)  # type: ignore[arg-type]
 
     def https_open(self, req):
-        return self.do_open(functools.partial(_CheckedTLS, met=self._meet), req)  # type: ignore[arg-type]
+        return self.do_open(functools.partial(self._connection, _CheckedTLS), req)  # type: ignore[arg-type]
+
+    def _connection(self, kind: type[_Checked], *args: Any, **options: Any) -> _Checked:
+        connection = kind(*args, **options)
+        connection.met = self._meet
+        return connection
 
     def _meet(self, address: str) -> None:
         inside = not _is_public(address)
@@ -210,11 +210,11 @@ def _download(url: str, scheme: str) -> bytes:
     """The bytes at an address, within `MAX_DOWNLOAD_BYTES` and about `MAX_DOWNLOAD_SECONDS`."""
     if scheme not in ("http", "https"):
         raise ImageError(f"{url} is neither an http nor an https address; give a path or such an address.")
-    # Some sites refuse urllib's own
-    request = urllib.request.Request(url, headers={"User-Agent": "cnnvis-widgets"})
     deadline = time.monotonic() + MAX_DOWNLOAD_SECONDS
     chunks, size = [], 0
     try:
+        # Some sites refuse urllib's own name.
+        request = urllib.request.Request(url, headers={"User-Agent": "cnnvis-widgets"})
         with urllib.request.build_opener(_CarefulWay).open(request, timeout=MAX_DOWNLOAD_SECONDS) as response:
             size = int(response.headers.get("Content-Length") or 0)
             received = 0

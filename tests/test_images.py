@@ -6,6 +6,7 @@ import http.server
 import io
 import os
 import socket
+import ssl
 import threading
 import time
 import urllib.parse
@@ -415,7 +416,65 @@ def site(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     server.server_close()
 
 
+# Of a server that is only here: a key that is worth nothing, and its certificate for 127.0.0.1.
+_CERTIFICATE = """\
+-----BEGIN PRIVATE KEY-----
+MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQgmpQSvAZqGXc/BYO3
+Fq6gCAVio7TzWU/CQ9IRjokdS7mhRANCAARb9Pytsu92cLfqJ3YzQQww/aRqR37M
+GBd+7NimS5cC0XFSQUdCrPSy7bb8gt4Dz7PnTOczU+eToBkcrg/lYQHh
+-----END PRIVATE KEY-----
+-----BEGIN CERTIFICATE-----
+MIIBjzCCATagAwIBAgIUP92qhspz0tgUAuYusanihQPLrZcwCgYIKoZIzj0EAwIw
+FDESMBAGA1UEAwwJMTI3LjAuMC4xMCAXDTI2MTEyMzE0MDAxMFoYDzIxMjYxMDMw
+MTQwMDEwWjAUMRIwEAYDVQQDDAkxMjcuMC4wLjEwWTATBgcqhkjOPQIBBggqhkjO
+PQMBBwNCAARb9Pytsu92cLfqJ3YzQQww/aRqR37MGBd+7NimS5cC0XFSQUdCrPSy
+7bb8gt4Dz7PnTOczU+eToBkcrg/lYQHho2QwYjAdBgNVHQ4EFgQUeCJ34bZOm2PJ
+MpnunDfsWnTjo8IwHwYDVR0jBBgwFoAUeCJ34bZOm2PJMpnunDfsWnTjo8IwDwYD
+VR0TAQH/BAUwAwEB/zAPBgNVHREECDAGhwR/AAABMAoGCCqGSM49BAMCA0cAMEQC
+ICLZcVHLxyoRXNfMHMqeTyGGGLj5gSZlkjMZHJWHkoloAiBLq0Or8kLHD9LFgyJK
+CJi2bmiX+p7PxPrdeu1SSqslZQ==
+-----END CERTIFICATE-----
+"""
+
+
+@pytest.fixture
+def encrypted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[str, Path]]:
+    """The address of such a server over TLS, and a file with the certificate that it shows."""
+    monkeypatch.setenv("no_proxy", "*")
+    file = tmp_path / "certificate.pem"
+    file.write_text(_CERTIFICATE)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(file)
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), _Pages)
+    server.daemon_threads = True
+    server.socket = context.wrap_socket(server.socket, server_side=True)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+    thread.start()
+    yield f"https://127.0.0.1:{server.server_port}", file
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
 class TestAddresses:
+    def test_an_encrypted_address_is_read_where_its_certificate_is_known(self, encrypted, monkeypatch):
+        address, certificate = encrypted
+        assert "CERTIFICATE_VERIFY_FAILED" in refused(f"{address}/cat.png")
+        monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+        np.testing.assert_array_equal(load_image(f"{address}/cat.png"), quadrants())
+
+    def test_an_encrypted_address_is_checked_before_a_word_is_said(self, encrypted, monkeypatch):
+        monkeypatch.setattr("cnnvis_widgets.images._is_public", lambda address: not met.append(address))
+        met: list[str] = []
+        refused(f"{encrypted[0]}/cat.png")
+        assert met == ["127.0.0.1"]
+
+    @pytest.mark.parametrize(
+        "address", ["http://", "http://[", "https://no such host/x.png", "http://\u0000"]
+    )
+    def test_what_is_no_address(self, address: str):
+        assert "could not be downloaded" in refused(address)
+
     def test_a_picture_is_downloaded(self, site: str):
         np.testing.assert_array_equal(load_image(f"{site}/cat.png"), quadrants())
         np.testing.assert_array_equal(load_image(f"{site}/moved"), quadrants())

@@ -6,10 +6,10 @@ python tools/write_methods_page.py
 from __future__ import annotations
 
 import inspect
-import re
 from pathlib import Path
 
 import cnnvis_widgets as cnnvis
+from cnnvis_widgets.cli.common import in_markdown
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "methods.md"
 FAMILIES = {
@@ -75,8 +75,8 @@ def page() -> str:
 
 
 def _line(row) -> str:
-    formula = re.sub(r"([|*_])", r"\\\1", row.formula)
-    return f"| `{row.name}` | {formula} | {row.paper} | {row.costs} | {_options(row)} |"
+    words = " | ".join(in_markdown(one) for one in (row.formula, row.paper, row.costs))
+    return f"| `{row.name}` | {words} | {_options(row)} |"
 
 
 def _options(row) -> str:

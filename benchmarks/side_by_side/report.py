@@ -12,6 +12,7 @@ import subprocess
 from dataclasses import asdict
 from pathlib import Path
 
+from cnnvis_widgets.cli.common import in_markdown
 from side_by_side import peers
 from side_by_side.charts import draw
 from side_by_side.rows import Judged, Row, judged, read
@@ -114,15 +115,15 @@ def in_words(held: dict, charts: Path) -> str:
     ]
     for name, part in held.items():
         lines += ["", f"## {name}. {part['title']}", ""]
-        lines.append(f"{part['date']}, {part['machine']}; {part['rates']}.")
+        lines.append(f"{part['date']}, {in_markdown(part['machine'])}; {part['rates']}.")
         if part["marked"]:
-            lines += ["", f"**{part['marked']}**"]
+            lines += ["", f"**{in_markdown(part['marked'])}**"]
         if part["problem"]:
             lines += ["", f"**This workload {part['problem']}: what it had measured until then follows.**"]
         if (charts / f"{name}.svg").exists():
             lines += ["", f"![{part['title']}: every tool's median at every task](charts/{name}.svg)"]
         tables: dict[str, list[Judged]] = {}
-        rows = [Row(**row) for row in part["rows"]]
+        rows = _rows(part)
         for one in judged(rows):
             tables.setdefault(one.ours.table, []).append(one)
         for table, tasks in tables.items():
@@ -137,11 +138,17 @@ def in_words(held: dict, charts: Path) -> str:
     return "\n".join(lines) + "\n"
 
 
+def _rows(part: dict) -> list[Row]:
+    """As Markdown shows them: names of networks and words of errors may hold any sign."""
+    said = ({k: in_markdown(v) if isinstance(v, str) else v for k, v in row.items()} for row in part["rows"])
+    return [Row(**row) for row in said]
+
+
 def _misses(held: dict) -> list[str]:
     """What is lost against a peer, and which goals are missed, first of all."""
     lost, missed = [], []
     for name, part in held.items():
-        for one in judged(Row(**row) for row in part["rows"]):
+        for one in judged(_rows(part)):
             what = f"{name}, {one.ours.network} {one.ours.task}"
             wanted = re.match(r"(\d+(?:\.\d+)?)x", one.ours.goal)
             near = one.to_limit is not None and one.to_limit <= NEAR

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -54,6 +55,11 @@ def image_of(given: argparse.Namespace) -> np.ndarray:
         if given.image in samples:
             return samples[given.image]
     return cnnvis.load_image(given.image)
+
+
+def in_markdown(words: str) -> str:
+    """Words from outside as Markdown that shows them as they are: in a heading, in a table's cell, on one line."""
+    return re.sub(r"([\\`*_\[\]<>|&~$])", r"\\\1", " ".join(words.split()))
 
 
 def some(given: argparse.Namespace, *names: str) -> dict[str, Any]:

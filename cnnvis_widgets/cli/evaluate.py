@@ -16,6 +16,7 @@ from cnnvis_widgets.cli.common import (
     check_folder,
     command,
     counted,
+    in_markdown,
     name_list,
     network_of,
     network_options,
@@ -81,9 +82,9 @@ def _photographs(folder: Path) -> dict[str, Path]:
 
 def _as_markdown(evaluation: Evaluation) -> str:
     """The table, and what its signs mean."""
-    controls = ", ".join(evaluation.controls)
+    name, controls = in_markdown(evaluation.network), ", ".join(evaluation.controls)
     return (
-        f"# {evaluation.network}, {len(evaluation.images)} photographs\n\n{evaluation.table('markdown')}\n\n"
+        f"# {name}, {len(evaluation.images)} photographs\n\n{evaluation.table('markdown')}\n\n"
         "Mean and 95 % interval (bootstrap over photographs); arrows: which way is better; "
         f"\\*: better than {controls} by more than the interval of the paired difference.\n"
     )

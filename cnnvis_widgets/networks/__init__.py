@@ -111,7 +111,7 @@ def load_network(
 
 
 def _bundled(weights, preprocess, class_names, input_size) -> Network:
-    from cnnvis_widgets.networks import bundled, files
+    from cnnvis_widgets.networks import bundled, channels, files
     from cnnvis_widgets.networks.network import Network
 
     if weights not in (None, "random"):
@@ -119,7 +119,8 @@ def _bundled(weights, preprocess, class_names, input_size) -> Network:
             "The bundled network brings its own weights; leave out weights=, "
             'or say weights="random" for an untrained one.'
         )
-    model = bundled.build(input_size or bundled.INPUT_SIZE)
+    with channels.last():
+        model = bundled.build(input_size or bundled.INPUT_SIZE)
     if weights is None:
         try:
             bundled.load_weights(model)
@@ -138,7 +139,7 @@ def _bundled(weights, preprocess, class_names, input_size) -> Network:
 
 
 def _from_zoo(entry, weights, options, preprocess, class_names, input_size) -> Network:
-    from cnnvis_widgets.networks import zoo
+    from cnnvis_widgets.networks import channels, zoo
     from cnnvis_widgets.networks.classes import imagenet_classes
     from cnnvis_widgets.networks.network import Network
 
@@ -147,7 +148,8 @@ def _from_zoo(entry, weights, options, preprocess, class_names, input_size) -> N
             f"{entry.name} with include_preprocessing=False needs preprocess=, "
             "a function from RGB 0..255 to its input."
         )
-    model = zoo.build(entry, weights, input_size, options)
+    with channels.last():
+        model = zoo.build(entry, weights, input_size, options)
     if class_names is None and _outputs(model) == 1000:
         class_names = imagenet_classes()
     return Network(

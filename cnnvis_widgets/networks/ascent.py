@@ -268,13 +268,13 @@ def _outputs(
     """What the layers at ``paths`` put out, in float32; the network is run no further than it must."""
     probe.traces += 1
     calls: list[tuple[str, str, Any]] = []
-    other = None if dtype == "float32" else dtype
+    other, first = None if dtype == "float32" else dtype, probe.channels_first
     if SCORES in paths:
-        with recording(probe.model, calls, dtype=other):
+        with recording(probe.model, calls, dtype=other, first=first):
             calls.append((SCORES, "", before_head(probe.model(inputs, training=False))[0]))
     else:
         changes = {path: functools.partial(taps.put_on, path) for path in paths} if taps else None
-        with contextlib.suppress(Reached), recording(probe.model, calls, paths, other, changes):
+        with contextlib.suppress(Reached), recording(probe.model, calls, paths, other, changes, first):
             probe.model(inputs, training=False)
     found = {path: value for path, _name, value in calls}
     return {path: tf.cast(found[path], tf.float32) for path in paths}

@@ -7,6 +7,8 @@ score = gradient . input + sum over constants of (gradient at the sum) . (consta
 
 from __future__ import annotations
 
+from cnnvis_widgets.networks.operations import tf
+
 _SUMS = ("Add", "AddV2", "BiasAdd", "Sub")
 
 
@@ -21,6 +23,8 @@ def added_constants(inputs) -> list[tuple]:
         if (left.ref() in varying) == (right.ref() in varying):
             continue
         constant = left if right.ref() in varying else right
+        if operation.type == "BiasAdd" and operation.get_attr("data_format") == b"NCHW":
+            constant = tf.reshape(constant, (-1, *[1] * (len(operation.outputs[0].shape) - 2)))
         sign = -1 if operation.type == "Sub" and constant is right else 1
         found.append((operation.outputs[0], sign * constant))
     return found

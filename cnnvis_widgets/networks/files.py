@@ -72,7 +72,8 @@ def load_model_file(
     room.check(2 * path.stat().st_size, f"Loading {path.name}", "close what else takes memory")
     try:
         untrusted.check(path)
-        model = _read(path, dict(custom_objects or {}), allow_code)
+        with untrusted.no_more_weights_than(path.stat().st_size):
+            model = _read(path, dict(custom_objects or {}), allow_code)
     except Exception as error:  # a damaged file can raise anything, down to KeyError and MemoryError
         raise _explain(path, error) from error
     if not isinstance(model, keras.Model):  # a file may hold a bare layer, which Keras then returns
@@ -113,11 +114,6 @@ def _read(path: Path, custom_objects: dict[str, Any], allow_code: bool) -> Any:
 def _from_json(
     path: Path, weights: str | Path | None, custom_objects: dict[str, Any], allow_code: bool
 ) -> keras.Model:
-    import h5py
-    import keras
-
-    from cnnvis_widgets.networks import keras2
-
     if weights is None:
         raise NetworkLoadError(
             f"{path.name} holds a network without its weights; say where they are, "
@@ -127,16 +123,27 @@ def _from_json(
     try:
         config = json.loads(_small_text(path))
         untrusted.check_config(config)
-        if not _is_old(config.get("keras_version", "3" if "module" in config else "2")):
-            model = keras.saving.deserialize_keras_object(config, custom_objects, safe_mode=not allow_code)
-            model.load_weights(stored)
-            return model
-        model, names = keras2.build(config, custom_objects)
-        with h5py.File(stored) as file:
-            keras2.load_weights(file.get("model_weights", file), model, names)
-        return model
+        with untrusted.no_more_weights_than(stored.stat().st_size):
+            return _described(config, stored, custom_objects, allow_code)
     except Exception as error:
         raise _explain(path, error) from error
+
+
+def _described(config: Any, stored: Path, custom_objects: dict[str, Any], allow_code: bool) -> keras.Model:
+    """The model of a description, with the weights that are stored in a file."""
+    import h5py
+    import keras
+
+    from cnnvis_widgets.networks import keras2
+
+    if not _is_old(config.get("keras_version", "3" if "module" in config else "2")):
+        model = keras.saving.deserialize_keras_object(config, custom_objects, safe_mode=not allow_code)
+        model.load_weights(stored)
+        return model
+    model, names = keras2.build(config, custom_objects)
+    with h5py.File(stored) as file:
+        keras2.load_weights(file.get("model_weights", file), model, names)
+    return model
 
 
 def _is_old(version: str | None) -> bool:

@@ -39,7 +39,7 @@ def own_input_shape(model: keras.Model, preprocess: Callable | None) -> tuple[in
     if len(shape) == 4 and shape[1] in (1, 3) and shape[3] not in (1, 3):
         raise NetworkLoadError(
             f"{model.name} takes inputs of shape {tuple(shape[1:])}, channels first; "
-            "a model that takes (height, width, channels) is needed."
+            "load_network(model) makes such a network."
         )
     if len(shape) != 4:
         raise NetworkLoadError(

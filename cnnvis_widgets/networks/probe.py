@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 
 from cnnvis_widgets.errors import CnnvisError, MethodError, NetworkLoadError
-from cnnvis_widgets.networks import biases, relu_rules, room
+from cnnvis_widgets.networks import biases, channels, relu_rules, room
 from cnnvis_widgets.networks.files import reason
 from cnnvis_widgets.networks.folding import into_convolution
 from cnnvis_widgets.networks.graph import Graph, Trace, parameters_of
@@ -87,6 +87,22 @@ class Probe:
             found.append((recorded, head, int(scores.shape[-1]), self._trace_of(inputs, scores, calls)))
 
         self.traced(look, self.input_shape)  # and thrown away: nothing is computed
+        return found[0]
+
+    @functools.cached_property
+    def channels_first(self) -> frozenset[str]:
+        """The paths of the calls that put out (c, h, w); they are recorded and changed as (h, w, c)."""
+        parts = dict(operations_of(self.model))
+        found: list[frozenset[str]] = [frozenset()]
+
+        def look(inputs):
+            calls: list = []
+            with recording(self.model, calls):
+                self.model(inputs, training=False)
+            found[0] = channels.put_first(inputs, calls, parts)
+
+        if channels.any_first(parts.values()):
+            self.traced(look, self.input_shape)
         return found[0]
 
     def _trace_of(self, inputs, scores, calls) -> Trace:
@@ -346,7 +362,13 @@ class Probe:
         scores = scores_of(outputs, calls, of)
         sums = biases.added_constants(inputs)
         slopes = self._gradients(goal_of(scores, weights), [inputs, *(total for total, _ in sums)])
-        terms = [slope * as_float(constant) for slope, (_, constant) in zip(slopes[1:], sums, strict=True)]
+        first = (
+            channels.put_first(inputs, [(t.name, "", t) for t, _ in sums], {}) if self.channels_first else ()
+        )
+        terms = []
+        for slope, (total, constant) in zip(slopes[1:], sums, strict=True):
+            term = slope * as_float(constant)
+            terms.append(channels.turned(term) if total.name in first else term)
         return scores, slopes[0], terms
 
     def _unit(self, paths, inputs, units):
@@ -392,7 +414,8 @@ class Probe:
         """
         self.traces += 1
         calls: list[tuple[str, str, object]] = []
-        with self.traced_within(), recording(self.model, calls, changes=changes, given=given):
+        first = self.channels_first
+        with self.traced_within(), recording(self.model, calls, changes=changes, first=first, given=given):
             outputs = self.model(inputs, training=False)
         flat = tf.nest.flatten(outputs)
         if len(flat) != 1:

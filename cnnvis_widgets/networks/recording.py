@@ -14,6 +14,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 from cnnvis_widgets.errors import UnknownLayerError
+from cnnvis_widgets.networks import channels
 from cnnvis_widgets.networks.quiet import start_tensorflow
 
 start_tensorflow()  # before anything else imports it and fills the screen
@@ -41,14 +42,16 @@ def recording(
     last: Collection[str] = (),
     dtype: str | None = None,
     changes: Mapping[str, Callable] | None = None,
+    first: Collection[str] = (),
     given: dict[str, Any] | None = None,
 ) -> Iterator[None]:
     """Within this context, each call of an operation of ``model`` appends (path, class name, output) to ``calls``.
 
     last: paths; when all of them are recorded, `Reached` is raised, so that what follows is not even traced, and
-    models take images of other sizes than their own: what insists on a size stands behind. dtype: what layers of
-    float32 compute in; their weights stay. changes: by path, a function that makes what the
-    network goes on with of what is put out there.
+    models take images of other sizes than their own: what insists on a size stands behind.
+    dtype: what layers of float32 compute in; their weights stay.
+    changes: by path, a function that makes what the network goes on with of what is put out there.
+    first: paths whose outputs have their channels first; they are recorded, and changed, with them last.
     given: filled with each call's first argument, by path.
     """
     policy = keras.DTypePolicy(f"mixed_{dtype}") if dtype else None
@@ -80,13 +83,15 @@ def recording(
             full = path if times == 1 else f"{path}#{times}"
             if given is not None:
                 given[full] = args[0] if args else next(iter(kwargs.values()), None)
+            if full in first:
+                outputs = channels.turned(outputs)
             if changes and full in changes:
                 outputs = changes[full](outputs)
             calls.append((full, type(operation).__name__, outputs))
             missing.discard(full)
             if last and not missing:
                 raise Reached
-            return outputs
+            return channels.turned_back(outputs) if full in first else outputs
 
         return call
 

@@ -1,7 +1,8 @@
-"""Models with several inputs or outputs, made to look like one with a single picture and one set of scores.
+"""Models with several inputs or outputs, or channels first, made to look like one with a single picture, channels last,
+and one set of scores.
 
-The idea: nothing is cut or cloned. A small model calls the whole one, holds the other inputs still and picks an output;
-layers keep the paths that they had.
+The idea: nothing is cut or cloned. A small model calls the whole one, turns the picture, holds the other inputs still
+and picks an output; layers keep the paths that they had.
 """
 
 from __future__ import annotations
@@ -14,6 +15,8 @@ import numpy as np
 from keras import ops
 
 from cnnvis_widgets.errors import NetworkLoadError, did_you_mean
+from cnnvis_widgets.networks import channels
+from cnnvis_widgets.networks.recording import operations_of
 
 
 def single(
@@ -22,18 +25,20 @@ def single(
     output: str | int | None = None,
     other_inputs: Mapping[str, Any] | None = None,
 ) -> keras.Model:
-    """The model itself where it has one of each, else one that takes the picture alone and gives the scores alone.
+    """The model itself where it has one of each, channels last, else one that takes the picture alone and gives the
+    scores alone.
 
     other_inputs: by name, what each of the others is given, for one picture, without the batch; zeros where nothing is
     said. Raises `NetworkLoadError`, also where it is not said which input or output is meant.
     """
     inputs = _flat(getattr(model, "inputs", None))
     outputs = _flat(getattr(model, "outputs", None))
-    if len(inputs) < 2 and len(outputs) < 2 and input is None and output is None and not other_inputs:
+    said = input is not None or output is not None or other_inputs
+    if len(inputs) < 2 and len(outputs) < 2 and not said and not _takes_first(model, inputs):
         return model
-    named_inputs = dict(zip(_names(model.input if inputs else None, inputs), inputs, strict=True))
+    named_inputs = dict(zip(_names(getattr(model, "input", None), inputs), inputs, strict=True))
     chosen = _chosen(model.name, "input", input, list(named_inputs)) if named_inputs else None
-    outputs_named = _names(model.output if outputs else None, outputs)
+    outputs_named = _names(getattr(model, "output", None), outputs)
     place = None
     if isinstance(output, int) and (not outputs or 0 <= output < len(outputs)):
         place = output
@@ -61,8 +66,12 @@ class _Single(keras.Model):
         self.inner = inner
         self._order, self._chosen, self._place = names, chosen, place
         self._given = held
+        self._first = False
         if chosen is not None:
-            self.input_shape = tuple(inner.inputs[names.index(chosen)].shape)
+            picture = inner.inputs[names.index(chosen)]
+            self._first = _takes_first(inner, [picture])
+            shape = tuple(picture.shape)
+            self.input_shape = (shape[0], *shape[2:], shape[1]) if self._first else shape
 
     @property
     def operations(self) -> list:
@@ -76,6 +85,7 @@ class _Single(keras.Model):
         return flat[self._place if isinstance(self._place, int) else 0]
 
     def _fed(self, picture):
+        picture = channels.turned_back(picture) if self._first else picture
         if len(self._order) < 2:
             return picture
         tensors = [
@@ -83,6 +93,11 @@ class _Single(keras.Model):
             for name in self._order
         ]
         return keras.tree.pack_sequence_as(self.inner.input, tensors)
+
+
+def _takes_first(model: keras.Model, inputs: list) -> bool:
+    parts = (part for _path, part in operations_of(model))
+    return len(inputs) == 1 and channels.takes_first(tuple(inputs[0].shape), parts)
 
 
 def _flat(tensors: Any) -> list:

@@ -6,9 +6,12 @@ refused while it costs nothing.
 
 from __future__ import annotations
 
+import contextlib
+import functools
 import io
 import json
 import math
+import threading
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -80,6 +83,34 @@ def check_config(config: Any) -> None:
         )
     if widest * largest[0] > _MOST_WEIGHTS:
         raise UnsafeFile(f"its layer {largest[1].get('name')} declares more weights than any classifier has")
+
+
+@contextlib.contextmanager
+def no_more_weights_than(size: int) -> Iterator[None]:
+    """Within it a layer that asks for more weights than files of ``size`` bytes can hold raises `UnsafeFile`.
+
+    What descriptions say of shapes is too manifold to be added up beforehand, and Keras fills the memory first.
+    """
+    import keras
+
+    most, asked, mine = max(HARMLESS_BYTES, MOST_EXPANSION * size), 0, threading.get_ident()
+    own = keras.layers.Layer.add_weight
+
+    @functools.wraps(own)
+    def add_weight(layer, shape=None, *args, **options):
+        nonlocal asked
+        sides = shape if isinstance(shape, list | tuple) else [shape or 1]
+        if threading.get_ident() == mine:
+            asked += 4 * math.prod(side for side in sides if isinstance(side, int))
+            if asked > most:
+                raise UnsafeFile(f"its layer {layer.name} asks for more weights than the file can hold")
+        return own(layer, shape, *args, **options)
+
+    keras.layers.Layer.add_weight = add_weight
+    try:
+        yield
+    finally:
+        keras.layers.Layer.add_weight = own
 
 
 def _declared(entry: dict) -> float:

@@ -99,9 +99,8 @@ def preprocess(entry: ZooEntry) -> Callable[[np.ndarray], np.ndarray]:
     module = importlib.import_module(f"keras.applications.{entry.module}")
 
     def preprocess_copy(pixels: np.ndarray) -> np.ndarray:
-        return module.preprocess_input(
-            np.array(pixels, np.float32)
-        )  # Keras computes in place, hence the copy
+        copy = np.array(pixels, np.float32)  # Keras computes in place
+        return module.preprocess_input(copy, data_format="channels_last")
 
     return preprocess_copy
 

@@ -148,7 +148,7 @@ def _draw_curves(
     axes.tick_params(labelsize=8, colors=FAINT, length=2)
     axes.spines[["top", "right"]].set_visible(False)
     if curves:
-        axes.legend(fontsize=8, frameon=False)
+        axes.legend(fontsize=8, framealpha=0.85, edgecolor="none")  # a curve may run below it
 
 
 def _tile_width(trust: Trust, shape: float) -> float:

@@ -16,7 +16,7 @@ from oracles import grad_cam
 
 import cnnvis_widgets as cnnvis
 from cnnvis_widgets.errors import NetworkLoadError
-from cnnvis_widgets.networks import load_network
+from cnnvis_widgets.networks import load_network, zoo
 
 L = keras.layers
 
@@ -243,28 +243,77 @@ def test_maps_scores_and_heatmap_equal_a_plain_computation(build: Callable):
     assert len(network.class_names) == logits.shape[1]
 
 
-def test_channels_first_is_said():
-    model = keras.Sequential([L.Input((3, 12, 12)), L.Flatten(), L.Dense(2)])
-    with pytest.raises(NetworkLoadError, match="channels first"):
-        load_network(model)
+def twins(order: str) -> keras.Model:
+    """Two branches, a layer called twice, an operation, a pool; the same weights whichever order its layers work in."""
+    keras.utils.set_random_seed(8)
+    first, axis = order == "channels_first", 1 if order == "channels_first" else -1
+    inputs = L.Input((3, 16, 20) if first else (16, 20, 3), name="picture")
+    conv = L.Conv2D(6, 3, padding="same", data_format=order, name="conv")
+    again = L.Conv2D(6, 3, padding="same", data_format=order, activation="relu", name="again")
+    x = L.BatchNormalization(axis=axis, name="bn", beta_initializer="random_normal")(conv(inputs / 255.0))
+    x = again(again(L.ReLU(name="off")(x)))
+    pooled = L.MaxPooling2D(2, data_format=order, name="pool")(x)
+    strided = L.DepthwiseConv2D(3, 2, "same", data_format=order, name="depthwise")(x)
+    joined = L.Concatenate(axis=axis, name="joined")([pooled, strided])
+    last = L.Conv2D(4, 3, data_format=order, name="last", bias_initializer="random_normal")(joined)
+    scores = L.Dense(3, activation="softmax")(L.GlobalAveragePooling2D(data_format=order)(ops.relu(last)))
+    return keras.Model(inputs, scores, name="twin")
 
 
-def test_channels_first_within_is_run_where_this_machine_can_and_said_where_not():
-    conv = L.Conv2D(2, 3, data_format="channels_first")
-    model = keras.Sequential(
-        [
-            L.Input((12, 12, 3)),
-            L.Permute((3, 1, 2)),
-            conv,
-            L.GlobalAveragePooling2D(data_format="channels_first"),
-        ]
+def test_channels_first_is_the_same_as_channels_last():
+    network, plain = (load_network(twins(order)) for order in ("channels_first", "channels_last"))
+    image = picture(1, 16, 20)
+    np.testing.assert_allclose(network.logits(image), plain.logits(image), rtol=1e-4, atol=1e-5)
+    assert [layer.path for layer in network.layers] == [layer.path for layer in plain.layers]
+    for path in ("conv", "bn", "off", "again", "again#2", "pool", "depthwise", "joined", "last"):
+        maps, expected = (cnnvis.feature_maps(one, image, path).values for one in (network, plain))
+        np.testing.assert_allclose(maps, expected, rtol=1e-3, atol=1e-4)
+        field = network.graph.node(path).field
+        assert field is not None and field.size == plain.graph.node(path).field.size
+    for method, layer in (("grad-cam", "joined"), ("full-grad", None)):
+        heat, expected = (cnnvis.explain(one, image, method, layer, target=1).raw for one in (network, plain))
+        np.testing.assert_allclose(heat, expected, rtol=1e-3, atol=1e-4 * np.abs(expected).max())
+    silent = [cnnvis.ablate(one, image, "off", [1, 4]).logits_after for one in (network, plain)]
+    np.testing.assert_allclose(*silent, rtol=1e-4, atol=1e-5)
+    drawn = [cnnvis.maximize_filters(one, "pool", [2], "fourier", steps=3) for one in (network, plain)]
+    np.testing.assert_allclose(drawn[0].history, drawn[1].history, rtol=0.01, atol=1e-3)
+
+
+def test_channels_first_within_is_shown_with_channels_last():
+    conv = L.Conv2D(2, 3, data_format="channels_first", name="conv")
+    pool = L.GlobalAveragePooling2D(data_format="channels_first")
+    model = keras.Sequential([L.Input((12, 10, 3)), L.Permute((3, 1, 2)), conv, pool])
+    network, image = load_network(model), picture(1, 12, 10)
+    expected = tf.nn.conv2d(network.prepare(image), conv.kernel, 1, "VALID") + conv.bias
+    np.testing.assert_allclose(
+        cnnvis.feature_maps(network, image, "conv").values, expected[0], rtol=1e-3, atol=1e-2
     )
-    said = ""
+
+
+def test_a_model_that_knows_no_channels_is_given_them_first_where_its_input_says_so():
+    dense = L.Dense(2)
+    network = load_network(keras.Sequential([L.Input((3, 12, 10)), L.Flatten(), dense]))
+    assert network.input_size == (12, 10)
+    pixels = network.prepare(picture(1, 12, 10))[0].transpose(2, 0, 1).reshape(1, -1)
+    np.testing.assert_allclose(
+        network.logits(picture(1, 12, 10)), _linear(dense)(pixels)[0], rtol=1e-3, atol=1e-2
+    )
+
+
+def test_a_keras_that_is_set_to_channels_first_changes_no_network():
+    image = picture(1, 32, 32)
+    expected = load_network().logits(image)
+    vgg = zoo.preprocess(zoo.find("vgg16"))
+    means = vgg(np.zeros((1, 4, 4, 3), np.float32))
+    keras.config.set_image_data_format("channels_first")
     try:
-        assert load_network(model).logits(picture(1, 12, 12)).shape == (2,)
-    except NetworkLoadError as error:
-        said = str(error)
-    assert said == "" or ("cannot be run" in said and "\n" not in said)
+        np.testing.assert_array_equal(load_network().logits(image), expected)
+        np.testing.assert_array_equal(vgg(np.zeros((1, 4, 4, 3), np.float32)), means)
+        small = load_network("mobilenet", weights="random", alpha=0.25, input_size=(32, 32))
+        assert small.model.input_shape == (None, 32, 32, 3)
+        assert keras.config.image_data_format() == "channels_first"
+    finally:
+        keras.config.set_image_data_format("channels_last")
 
 
 def test_more_channels_than_a_picture_has_need_a_function():

@@ -175,6 +175,19 @@ def test_a_layer_that_declares_an_absurd_size(saved, sizes, words, tmp_path):
     assert words in refused(_archive(saved, tmp_path / "model.keras", grow))
 
 
+def test_a_layer_that_is_built_for_far_more_than_the_file_holds(saved, tmp_path):
+    """What no setting of the layer says: a convolution of four filters, for ten million channels."""
+
+    def grow(config: dict) -> None:
+        (conv,) = (layer for layer in config["config"]["layers"] if layer["class_name"] == "Conv2D")
+        conv["build_config"] = {"input_shape": [None, 8, 8, 10**7]}
+
+    asked = keras.layers.Layer.add_weight
+    sentence = refused(_archive(saved, tmp_path / "model.keras", grow))
+    assert "asks for more weights than the file can hold" in sentence
+    assert keras.layers.Layer.add_weight is asked
+
+
 @pytest.mark.parametrize("suffix", [".keras", ".h5"])
 @pytest.mark.parametrize("of", ["attribute", "array"])
 def test_what_is_neither_number_nor_text(saved, suffix, of, tmp_path):
