@@ -30,6 +30,7 @@ _WIDTH, _NARROWEST, _TALLEST, _LARGEST_TILE = 12.0, 7.0, 24.0, 3.0
 _MARGIN, _UNDER, _BAR_HEIGHT, _BAR_WIDTH = 0.25, 0.75, 0.16, 3.0
 _TITLE, _SMALL, _LEAST_LEGIBLE = 15, 11, 6
 _MOST_CROSSES = 1000  # in a heatmap; more of them would take seconds, and one over them all says the same
+_MOST_COLUMNS = 1000  # of tiles
 _INK, _FAINT = "#1a1a1a", "#555555"
 
 # What a recipe does to its pictures at the end, so that nobody compares the contrast of two of them.
@@ -305,8 +306,8 @@ class _Sheet:
         columns = (
             tiles.default_columns(len(pictures), shape + 0.2) if columns is None else _whole_number(columns)
         )
-        if columns < 1:
-            raise CnnvisError(f"{columns} columns cannot be drawn; ask for 1 or more.")
+        if not 1 <= columns <= _MOST_COLUMNS:
+            raise CnnvisError(f"{columns} columns cannot be drawn; ask for 1 to {_MOST_COLUMNS}.")
         rows = math.ceil(len(pictures) / columns)
         room = _WIDTH - 2 * _MARGIN
         # Numbers shrink with their tiles until they stop being legible; then rows and columns have numbers.
