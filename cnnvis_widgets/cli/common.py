@@ -109,28 +109,36 @@ def said(error: Exception) -> str:
     return " ".join(text.split()).rstrip(".")
 
 
-def counted(what: str) -> Callable[[int, int], None]:
-    """One line that counts up on a terminal, a line for each tenth in a log; with the time left where that is long.
-
-    What is done at once says nothing.
+class Counter:
+    """A ``progress``: one line that counts up on a terminal, a line for each tenth in a log; with the time left where
+    that is long. What is done at once says nothing.
     """
-    began, before = time.monotonic(), 0
 
-    def progress(step: int, steps: int) -> None:
-        nonlocal before
+    def __init__(self, what: str):
+        self._what, self._began = what, time.monotonic()
+        self.done = self.steps = 0
+
+    def __call__(self, step: int, steps: int) -> None:
+        before, self.done, self.steps = self.done, step, steps
         if steps == 1:
             return
-        passed = time.monotonic() - began
+        passed = time.monotonic() - self._began
         left = round(passed / step * (steps - step))
-        words = f"cnnvis: {what} {step} of {steps}" + (f", about {left} s left" if left >= _LONG else "")
+        words = f"cnnvis: {self._what} {step} of {steps}" + (
+            f", about {left} s left" if left >= _LONG else ""
+        )
         if sys.stderr.isatty():
             end = "\n" if step == steps else ""
             print(f"\r{words}\x1b[K", end=end, file=sys.stderr, flush=True)
         elif step * 10 // steps > before * 10 // steps:
             print(words, file=sys.stderr, flush=True)
-        before = step
 
-    return progress
+    def stopped(self, what_there_is: str) -> int:
+        """The exit code: 130 where Ctrl-C came before the last step, which is then said."""
+        if self.done == self.steps:
+            return 0
+        print(f"cnnvis: stopped at step {self.done}; {what_there_is}", file=sys.stderr)
+        return 130
 
 
 def print_table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> None:

@@ -7,15 +7,14 @@ import csv
 import dataclasses
 import io
 import json
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import cnnvis_widgets as cnnvis
 from cnnvis_widgets.cli.common import (
+    Counter,
     check_folder,
     command,
-    counted,
     in_markdown,
     name_list,
     network_of,
@@ -51,24 +50,16 @@ def _evaluate(given: argparse.Namespace) -> int:
         raise CnnvisError(f"{given.output} does not say what to write; end it in .md, .json or .csv.")
     check_folder(given.output)
     images = _photographs(Path(given.images)) if "images" in given else cnnvis.sample_images()
-    done, count = [0, 0], counted("step")
-
-    def progress(step: int, steps: int) -> None:
-        done[:] = step, steps
-        count(step, steps)
-
+    count = Counter("step")
     options = some(given, "layer", "methods", "metrics", "seed")
-    evaluation = cnnvis.evaluate(network_of(given), images, progress=progress, **options)
+    evaluation = cnnvis.evaluate(network_of(given), images, progress=count, **options)
     try:
         given.output.write_text(_EVALUATION_FILES[given.output.suffix.lower()](evaluation), encoding="utf-8")
     except OSError as error:
         raise CnnvisError(f"{given.output} cannot be written: {said(error)}.") from error
     print(evaluation.table())
     print(given.output)
-    if done[0] < done[1]:  # Ctrl-C: evaluate hands back what it has
-        print(f"cnnvis: stopped at step {done[0]}; {given.output} holds what there was", file=sys.stderr)
-        return 130
-    return 0
+    return count.stopped(f"{given.output} holds what there was")  # evaluate hands back what it has
 
 
 def _photographs(folder: Path) -> dict[str, Path]:

@@ -12,9 +12,9 @@ import cnnvis_widgets as cnnvis
 from cnnvis_widgets.cli.common import (
     MAX_DPI,
     PICTURE,
+    Counter,
     check_output,
     command,
-    counted,
     image_of,
     network_of,
     network_options,
@@ -106,20 +106,12 @@ def _filters(given: argparse.Namespace) -> int:
     if "image" in given:  # the same line with another command's name is welcome, a misspelt name is not
         image_of(given)
         print(f"cnnvis: filters starts from noise; {given.image} is not used", file=sys.stderr)
-    done, count = [0, 0], counted("step")
-
-    def progress(step: int, steps: int) -> None:
-        done[:] = step, steps
-        count(step, steps)
-
+    count = Counter("step")
     pictures = cnnvis.maximize_filters(
-        network_of(given), progress=progress, **some(given, "layer", "units", "recipe", "seed")
+        network_of(given), progress=count, **some(given, "layer", "units", "recipe", "seed")
     )
     save(cnnvis.plot_filters(pictures, **some(given, "columns")), given)
-    if done[0] < done[1]:  # Ctrl-C: maximize_filters hands back what it has
-        print(f"cnnvis: stopped at step {done[0]}; {given.output} shows what there was", file=sys.stderr)
-        return 130
-    return 0
+    return count.stopped(f"{given.output} shows what there was")  # maximize_filters hands back what it has
 
 
 def _patches(given: argparse.Namespace) -> None:
@@ -127,7 +119,7 @@ def _patches(given: argparse.Namespace) -> None:
     found = cnnvis.top_patches(
         network_of(given),
         images=getattr(given, "image", None),
-        progress=counted("photograph"),
+        progress=Counter("photograph"),
         **some(given, "layer", "units", "count"),
     )
     save(cnnvis.plot_patches(found), given)
@@ -136,7 +128,7 @@ def _patches(given: argparse.Namespace) -> None:
 def _explain(given: argparse.Namespace) -> None:
     check_output(given)
     options = some(given, "layer", "method", "target", "augment", "seed")
-    heatmap = cnnvis.explain(network_of(given), image_of(given), progress=counted("run"), **options)
+    heatmap = cnnvis.explain(network_of(given), image_of(given), progress=Counter("run"), **options)
     if heatmap.message:
         print("cnnvis:", heatmap.message, file=sys.stderr)
     save(cnnvis.plot_heatmap(heatmap, **some(given, "opacity", "colormap")), given)

@@ -15,9 +15,10 @@ from cnnvis_widgets.compute.maximize import (
     Transforms,
     neuron,
 )
-from cnnvis_widgets.compute.maximize.transforms import STILL, blurred, warped
+from cnnvis_widgets.compute.maximize.transforms import blurred, warped
 from cnnvis_widgets.networks.network import Network
 
+STILL = np.array([[1, 0, 0], [0, 1, 0]], np.float32)
 MOVED = np.array([[0.9, 0.3, 0.11], [-0.25, 1.2, -0.23]], np.float32)
 
 

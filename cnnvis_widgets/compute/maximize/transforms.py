@@ -46,9 +46,6 @@ class Transforms:
         return warped(pictures, warp, self.outside)
 
 
-STILL = np.array([[1, 0, 0], [0, 1, 0]], np.float32)
-
-
 def warped(pictures, warp, outside: str = "wrap"):
     """Pictures sampled, for every pixel (y, x) counted from the middle, at ``warp @ (y, x, 1)``; bilinear.
 
