@@ -77,7 +77,7 @@ STAGE = "() => document.querySelector('.cnnvis-stage').dataset.%s"
 # The output is empty for a moment while its picture is exchanged: that is no effect yet.
 PLOT = """() => { const plots = (window.plots ??= {});
   const plot = document.querySelectorAll(".widget-interact")[%d]?.querySelector("img");
-  if (plot?.complete) plots[%d] = plot.src.slice(-4000);
+  if (plot?.complete) plots[%d] = plot.src;
   return plots[%d]; }"""
 
 GESTURES = {
