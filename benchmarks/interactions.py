@@ -94,7 +94,7 @@ PAGE = r"""
       canvas.dispatchEvent(new PointerEvent("pointermove", { bubbles: true, clientX, clientY }));
     },
     button: (text) => [...document.querySelectorAll(".cnnvis-explorer button")]
-      .find((one) => one.textContent.includes(text)).click(),
+      .find((one) => one.offsetParent && one.textContent.includes(text)).click(),
     press: (selector, i) => { const all = stage().querySelectorAll(selector); all[i % all.length].click(); },
     text: (selector) => stage().querySelector(selector)?.textContent ?? "",
     // Until `done`: the times at which `look` had something new to show.
