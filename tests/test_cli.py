@@ -202,7 +202,8 @@ def test_units_are_ranges_and_numbers(text, units):
 
 @pytest.mark.parametrize(
     "line",
-    ["", "feature", "features --units 3-", "features --units x", "features --units 5-2", "features --dpi 0",
+    ["", "feature", "features --units 3-", "features --units x", "features --units 5-2",
+     "features --units 0-99999999999", "features --dpi 0",
      "features --scale log", "explain --opacity much", "filters --seed one", "lab a b"],
 )  # fmt: skip
 def test_a_wrong_line_ends_in_2(line, capsys):

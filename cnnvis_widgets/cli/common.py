@@ -23,6 +23,7 @@ _LONG = 3  # seconds left from which on they are said
 
 
 PICTURE = "a file, an address, or the name of a sample photograph"  # what IMAGE may be
+MOST_UNITS = 1_000_000  # of one layer
 MAX_DPI = 1200  # what printers ask for line drawings; the widest figure then has 14,400 pixels across
 
 
@@ -167,6 +168,8 @@ def unit_list(text: str) -> list[int]:
         first, dash, last = part.strip().partition("-")
         if not first.isdecimal() or (dash and not last.isdecimal()):
             raise argparse.ArgumentTypeError(f"{text!r} is not a list of units such as 0-35,40")
+        if int(last or first) - int(first) > MOST_UNITS:
+            raise argparse.ArgumentTypeError(f"{text!r} names more units than any layer has")
         units += range(int(first), int(last or first) + 1)
     if not units:
         raise argparse.ArgumentTypeError(f"{text!r} names no unit")

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from cnnvis_widgets.errors import CnnvisError
+from cnnvis_widgets.errors import CnnvisError, short, whole
 from cnnvis_widgets.images import load_image
 from cnnvis_widgets.networks.network import Network, check_network, strongest
 from cnnvis_widgets.results import Ablation, LayerInfo
@@ -25,7 +25,7 @@ def ablate(
     """
     check_network(network, "ablate")
     info, image = network.layer(layer), load_image(image)
-    silenced = _checked(units, info)
+    silenced, top = _checked(units, info), whole(top, "top")
     kept = np.ones(info.units, bool)
     kept[list(silenced)] = False
     before = network.logits(image)
@@ -48,7 +48,7 @@ def _checked(units: Iterable[int] | int, layer: LayerInfo) -> tuple[int, ...]:
         given = units if isinstance(units, Iterable) else [units]
         numbers = sorted({operator.index(unit) for unit in given})
     except TypeError:
-        raise CnnvisError(f"Units are whole numbers, such as [3, 7]; {units!r} was given.") from None
+        raise CnnvisError(f"Units are whole numbers, such as [3, 7]; {short(units)} was given.") from None
     if numbers and not 0 <= numbers[0] <= numbers[-1] < layer.units:
         wrong = numbers[0] if numbers[0] < 0 else numbers[-1]
         raise CnnvisError(f"{layer.path} has units 0 to {layer.units - 1}; {wrong} was asked for.")

@@ -13,7 +13,7 @@ from typing import Any, overload
 import numpy as np
 
 from cnnvis_widgets.compute.feature_maps import feature_maps
-from cnnvis_widgets.errors import ImageError, MethodError
+from cnnvis_widgets.errors import ImageError, MethodError, seed_of
 from cnnvis_widgets.images import is_several
 from cnnvis_widgets.networks.network import Network, check_network
 from cnnvis_widgets.results import Concepts, FeatureMaps, LayerInfo
@@ -44,6 +44,7 @@ def concepts(
     Raises `UnknownLayerError`, `ImageError`, and `MethodError` for a number of parts that cannot be.
     """
     check_network(network, "concepts")
+    seed = seed_of(seed, MethodError)
     images = list(image) if is_several(image) else [image]
     if not images:
         raise ImageError("Parts are found in at least one picture; none was given.")

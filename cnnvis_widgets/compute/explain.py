@@ -11,7 +11,16 @@ import numpy as np
 from cnnvis_widgets.compute import cam, runs
 from cnnvis_widgets.compute.case import Case, Partial, batch_size
 from cnnvis_widgets.compute.methods import Method, find_method
-from cnnvis_widgets.errors import MethodError, UnknownLayerError, did_you_mean
+from cnnvis_widgets.errors import (
+    MethodError,
+    UnknownLayerError,
+    did_you_mean,
+    listed,
+    number,
+    seed_of,
+    short,
+    whole,
+)
 from cnnvis_widgets.images import is_several, load_image
 from cnnvis_widgets.networks.network import Network, check_network
 from cnnvis_widgets.results import Heatmap, LayerInfo
@@ -94,7 +103,7 @@ def explain_layers(
     Raises `MethodError` for a method that explains the input's pixels, and what `explain` raises.
     """
     check_network(network, "explain_layers")
-    row = find_method(method)
+    row, seed = find_method(method), seed_of(seed, MethodError)
     if row.explains == "input":
         raise MethodError(f"{row.name} explains the input's pixels and no layer; use explain.")
     image = load_image(image)
@@ -160,6 +169,7 @@ def _steps(
     options: Mapping[str, Any],
 ) -> Iterator[tuple[int, int, Heatmap]]:
     """`explain_steps` of an RGB uint8 image, by a row of the table."""
+    seed = seed_of(seed, MethodError)
     if augment:
         yield from _augmented(network, image, row, layer, target, seed, options)
         return
@@ -191,15 +201,15 @@ def _augmented(
     case = Case(network, image, info, explained)
     score, before = _score(case, logits), np.zeros(())
     details: dict[str, float] = {}
-    for number, (mirrored, brightness) in enumerate(VERSIONS):
+    for version_number, (mirrored, brightness) in enumerate(VERSIONS):
         version = np.rint(np.minimum(np.arange(256) * brightness, 255)).astype(np.uint8)[image]
         version = np.ascontiguousarray(version[:, ::-1]) if mirrored else version
         for done, total, heatmap in _steps(network, version, row, info, explained, seed, False, options):
             raw = heatmap.raw[:, ::-1] if mirrored else heatmap.raw
-            mean = (before + raw) / np.float32(number + 1)
+            mean = (before + raw) / np.float32(version_number + 1)
             said = {name: max(value, details.get(name, value)) for name, value in heatmap.details.items()}
-            said["versions averaged"] = number + 1
-            yield number * total + done, len(VERSIONS) * total, _heatmap(row, case, score, mean, said)
+            said["versions averaged"] = version_number + 1
+            yield version_number * total + done, len(VERSIONS) * total, _heatmap(row, case, score, mean, said)
         before, details = before + raw, said
 
 
@@ -212,15 +222,21 @@ def fuse_heatmaps(heatmaps: Sequence[Heatmap], shallow: int | None = None) -> He
     first; None gives all but the last. Returns a `Heatmap` whose ``.layer`` is the last one's with all their paths.
     Raises `MethodError` where they do not belong together.
     """
+    heatmaps = listed(heatmaps, "heatmaps", "what explain_layers makes", MethodError)
     if not heatmaps:
         raise MethodError("Heatmaps of at least one layer are needed; explain_layers makes them.")
+    if others := [one for one in heatmaps if not isinstance(one, Heatmap)]:
+        raise MethodError(
+            f"Only heatmaps can be fused; {short(others[0])} is none: explain_layers makes them."
+        )
+    shallow = len(heatmaps) - 1 if shallow is None else whole(shallow, "shallow", 0, MethodError)
     last = heatmaps[-1]
     alike = {(heat.network, heat.method, heat.target, heat.signed) for heat in heatmaps}
     if len(alike) > 1 or last.signed:
         raise MethodError(
             "Only unsigned heatmaps of one network, method and target can be fused; explain_layers makes them."
         )
-    raw = cam.fused([heat.raw for heat in heatmaps], len(heatmaps) - 1 if shallow is None else shallow)
+    raw = cam.fused([heat.raw for heat in heatmaps], shallow)
     height, width = raw.shape
     paths = " + ".join(heat.layer.path for heat in heatmaps)
     layer = LayerInfo(paths, last.layer.kind, (height, width, last.layer.units), last.layer.units)
@@ -295,8 +311,10 @@ def _check_options(row: Method, options: Mapping[str, Any]) -> None:
         if name not in known:
             there_is = did_you_mean(name, known) if known else "it has none."
             raise MethodError(f"{row.name} has no option {name!r}; {there_is}")
-        whole = str(known[name].annotation).startswith("int")
         if value is None and known[name].default is None:
             continue
-        if whole and not (isinstance(value, int | np.integer) and value >= 1):
-            raise MethodError(f"{name} is a whole number of at least 1; {value!r} was given.")
+        kind = str(known[name].annotation)
+        if kind.startswith("int"):
+            whole(value, name, error=MethodError)
+        elif kind.startswith("float"):
+            number(value, name, error=MethodError)

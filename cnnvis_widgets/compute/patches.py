@@ -17,11 +17,12 @@ import numpy as np
 
 from cnnvis_widgets.compute import runs
 from cnnvis_widgets.compute.maximize.maximize import checked_units
-from cnnvis_widgets.errors import CnnvisError, ImageError
+from cnnvis_widgets.errors import ImageError, whole
 from cnnvis_widgets.images import load_image, resize, sample_images
 from cnnvis_widgets.networks.network import Network, check_network
 from cnnvis_widgets.results import LayerInfo, TopPatches
 
+_MOST_PATCHES = 1000  # of a unit
 SIDE = 112  # pixels: patches are kept no larger, or all units of a layer would fill the memory
 _GREY = 128  # stands for the padding that a receptive field reaches into
 _PICTURES = {".jpg", ".jpeg", ".png", ".webp", ".gif", ".tif", ".tiff", ".bmp", ".avif"}
@@ -53,8 +54,7 @@ def top_patches(
     check_network(network, "top_patches")
     info, sources = network.layer(layer), _sources(images)
     chosen = checked_units(info, units)
-    if count < 1:
-        raise CnnvisError(f"At least 1 patch is needed; {count} was asked for.")
+    count = whole(count, "count", most=_MOST_PATCHES)
     for done, best in enumerate(_best_after_each(network, info, sources, chosen, count), 1):  # noqa: B007
         if progress is not None:
             progress(done, len(sources))

@@ -9,7 +9,7 @@ import operator
 
 import numpy as np
 
-from cnnvis_widgets.errors import CnnvisError
+from cnnvis_widgets.errors import CnnvisError, short
 from cnnvis_widgets.images import load_image
 from cnnvis_widgets.networks.network import Network, check_network
 from cnnvis_widgets.results import LayerInfo
@@ -34,7 +34,7 @@ def effective_field(
         (y, x), unit = (operator.index(place) for place in position), operator.index(unit)
     except (TypeError, ValueError):
         raise CnnvisError(
-            f"A unit is a number and a position (y, x), such as (0, 0); {unit!r} and {position!r} were given."
+            f"A unit is a number and a position (y, x), such as (0, 0); {short(unit)} and {short(position)} were given."
         ) from None
     if not (0 <= y < height and 0 <= x < width and 0 <= unit < units):
         raise CnnvisError(

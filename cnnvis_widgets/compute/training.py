@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from cnnvis_widgets.compute.explain import explain
-from cnnvis_widgets.errors import CnnvisError
+from cnnvis_widgets.errors import CnnvisError, listed
 from cnnvis_widgets.images import load_image
 from cnnvis_widgets.networks import load_network
 from cnnvis_widgets.networks.convolution import find_convolution
@@ -44,7 +44,12 @@ class Recorder(keras.callbacks.Callback):
         **network: Any,
     ):
         super().__init__()
-        named = images if isinstance(images, Mapping) else {str(i): each for i, each in enumerate(images)}
+        named = (
+            images
+            if isinstance(images, Mapping)
+            else {str(i): each for i, each in enumerate(listed(images, "images", "pictures"))}
+        )
+        targets = None if targets is None else listed(targets, "targets", "classes")
         if not named:
             raise CnnvisError("A recorder needs at least one picture to look at.")
         if targets is not None and len(targets) != len(named):

@@ -10,7 +10,7 @@ from cnnvis_widgets.compute import runs
 from cnnvis_widgets.compute.maximize import AnyRecipe, ascend, find_recipe
 from cnnvis_widgets.compute.maximize.maximize import checked_units, finish
 from cnnvis_widgets.compute.patches import cut_samples, sample_patches
-from cnnvis_widgets.errors import CnnvisError
+from cnnvis_widgets.errors import CnnvisError, MethodError, seed_of, whole
 from cnnvis_widgets.images import resize, sample_images
 from cnnvis_widgets.networks.convolution import Convolution, find_convolution
 from cnnvis_widgets.networks.network import Network, check_network, kind_of
@@ -36,6 +36,7 @@ def unit_card(
     Raises `UnknownLayerError`, and `MethodError` for a unit that the layer does not have.
     """
     check_network(network, "unit_card")
+    unit, seed = whole(unit, "unit", 0, MethodError), seed_of(seed, MethodError)
     for card in card_steps(network, network.layer(layer), unit, recipe, seed):  # noqa: B007 - the last one
         pass
     assert card is not None

@@ -9,13 +9,21 @@ import functools
 import json
 from pathlib import Path
 
+from cnnvis_widgets.errors import CnnvisError, short
+
 _FOLDER = Path(__file__).parent
 LANGUAGES = ("en", *sorted({file.stem for file in _FOLDER.glob("*.json")} - {"en"}))
 
 
-@functools.cache
 def sentences(language: str = "en") -> dict[str, str]:
-    """All sentences of a language; those not yet translated are in English."""
+    """All sentences of a language; those not yet translated are in English. Raises `CnnvisError`."""
+    if language not in LANGUAGES:
+        raise CnnvisError(f"There is no language {short(language)} here; there is {', '.join(LANGUAGES)}.")
+    return _sentences(language)
+
+
+@functools.cache
+def _sentences(language: str) -> dict[str, str]:
     return _read("en") | _read(language)
 
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cnnvis_widgets.errors import NetworkLoadError, UnknownNetworkError, did_you_mean
+from cnnvis_widgets.errors import NetworkLoadError, UnknownNetworkError, did_you_mean, listed, short
 
 if TYPE_CHECKING:
     import keras
@@ -82,7 +82,20 @@ def load_network(
         return source
     if input_size is not None:
         given["input_size"] = checked_size(input_size, "input_size", NetworkLoadError)
+    if preprocess is not None and not callable(preprocess):
+        raise NetworkLoadError(
+            f"preprocess is a function from RGB 0..255 to the network's input; {short(preprocess)} was given."
+        )
+    if other_inputs is not None and not isinstance(other_inputs, Mapping):
+        raise NetworkLoadError(
+            f"other_inputs is a dictionary of what each input is given, by name; {short(other_inputs)} was given."
+        )
     entry = zoo.find(source) if isinstance(source, str) else None
+    named = entry is not None or (isinstance(source, str) and zoo.key_of(source) == "bundled")
+    if named and (input is not None or output is not None or other_inputs):
+        raise NetworkLoadError(
+            f"{source} has one input and one output; leave out input=, output= and other_inputs=."
+        )
     if entry is not None:
         return _from_zoo(entry, weights, options, **given)
     if options:
@@ -119,8 +132,13 @@ def _bundled(weights, preprocess, class_names, input_size) -> Network:
             "The bundled network brings its own weights; leave out weights=, "
             'or say weights="random" for an untrained one.'
         )
-    with channels.last():
-        model = bundled.build(input_size or bundled.INPUT_SIZE)
+    try:
+        with channels.last():
+            model = bundled.build(input_size or bundled.INPUT_SIZE)
+    except ValueError as error:  # Keras, of a picture that its pools leave nothing of
+        raise NetworkLoadError(
+            f"The bundled network cannot look at pictures of {input_size}; give an input_size of 8x8 at least."
+        ) from error
     if weights is None:
         try:
             bundled.load_weights(model)
@@ -133,7 +151,7 @@ def _bundled(weights, preprocess, class_names, input_size) -> Network:
         model,
         name="bundled",
         preprocess=preprocess or bundled.preprocess,
-        class_names=class_names or bundled.CLASS_NAMES,
+        class_names=bundled.CLASS_NAMES if class_names is None else class_names,
         input_size=input_size,
     )
 
@@ -203,4 +221,8 @@ def _names(class_names: Sequence[str] | None) -> tuple[str, ...] | None:
         raise NetworkLoadError(
             f"class_names must be a list with one name for each class, not the text {class_names!r}."
         )
-    return None if class_names is None else tuple(str(name) for name in class_names)
+    if class_names is None:
+        return None
+    return tuple(
+        str(name) for name in listed(class_names, "class_names", "one name for each class", NetworkLoadError)
+    )

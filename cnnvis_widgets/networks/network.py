@@ -6,6 +6,7 @@ import contextlib
 import copy
 import functools
 import hashlib
+import math
 import operator
 import threading
 import warnings
@@ -20,6 +21,10 @@ from cnnvis_widgets.errors import (
     NetworkLoadError,
     UnknownLayerError,
     did_you_mean,
+    listed,
+    number,
+    short,
+    whole,
 )
 from cnnvis_widgets.images import load_image, resize, sample_images
 from cnnvis_widgets.networks.files import reason
@@ -92,8 +97,12 @@ class Network:
         class_names: Sequence[str] | None = None,
         input_size: tuple[int, int] | None = None,
     ):
+        if not hasattr(model, "weights"):
+            raise NetworkLoadError(
+                f"A Network is made of a keras.Model; {short(model)} was given. load_network takes names and paths."
+            )
         self.model = model
-        self.name = name or model.name
+        self.name = str(name or model.name)
         self.preprocess = preprocess
         own_height, own_width, self._channels = own_input_shape(model, preprocess)
         height, width = completed(model, (own_height, own_width), input_size)
@@ -101,7 +110,11 @@ class Network:
         self.fixed_size = None not in (own_height, own_width)
         self.probe = Probe(model, (height, width, self._channels))
         self.memory = Memory()
-        self._class_names = None if class_names is None else tuple(class_names)
+        self._class_names = (
+            None
+            if class_names is None
+            else tuple(map(str, listed(class_names, "class_names", "names", NetworkLoadError)))
+        )
         # Runs the model symbolically: what cannot be used is refused now, not at the first picture
         _ = self.class_names
         self._watched = _some_vectors(model)
@@ -133,7 +146,9 @@ class Network:
     @functools.cached_property
     def class_names(self) -> tuple[str, ...]:
         """A name for each output of the network."""
-        names = self._class_names or tuple(f"class {index}" for index in range(self.probe.classes))
+        names = self._class_names
+        if names is None:
+            names = tuple(f"class {index}" for index in range(self.probe.classes))
         if len(names) != self.probe.classes:
             raise NetworkLoadError(
                 f"{self.name} has {_counted(self.probe.classes, 'class', 'classes')} but "
@@ -189,15 +204,15 @@ class Network:
         if isinstance(path, LayerInfo):
             path = path.path
         known = self._by_path
-        if path not in known:
+        if str(path) not in known:
             if any(call.path == path for call in self.probe.calls):
                 raise UnknownLayerError(
                     f"Layer {path!r} of {self.name} puts out no feature maps (its output has no height and width); "
                     f"choose one that does, such as {self.default_layer.path!r}."
                 )
             listed = [layer.path for layer in self.layers]
-            raise UnknownLayerError(f"{self.name} has no layer {path!r}; {did_you_mean(path, listed)}")
-        return known[path]
+            raise UnknownLayerError(f"{self.name} has no layer {short(path)}; {did_you_mean(path, listed)}")
+        return known[str(path)]
 
     def target(self, target: Any) -> Target:
         """What is to be explained, from however it is said. Raises `CnnvisError`.
@@ -222,13 +237,16 @@ class Network:
             plain = self.target(dict(target.weights) or target.index)
             return plain if target.of == "logit" else plain.probability
         if isinstance(target, list | tuple | set):
-            target = dict.fromkeys(target, 1)
+            target = {self._class(one): 1 for one in target}
         if not isinstance(target, Mapping):
             index = self._class(target)
             return Target(index, self.class_names[index])
         if not target:
             raise CnnvisError("A target of several classes needs at least one of them.")
-        weights = tuple((self._class(one), float(weight)) for one, weight in target.items())
+        weights = tuple(
+            (self._class(one), number(weight, "The weight of a class", -math.inf))
+            for one, weight in target.items()
+        )
         if weights[0][1] == 1 and len(weights) == 1:
             return self.target(weights[0][0])
         return Target(weights[0][0], sum_in_words(self.class_names, weights), weights)
@@ -236,8 +254,10 @@ class Network:
     def unit(self, layer: str | LayerInfo | None, index: int) -> Target:
         """A unit of a layer, its mean over space, to be explained in place of a class. Raises `CnnvisError`."""
         info = self.layer(layer)
-        if not 0 <= operator.index(index) < info.units:
-            raise CnnvisError(f"Layer {info.path!r} has units 0 to {info.units - 1}; {index} was asked for.")
+        if not hasattr(index, "__index__") or not 0 <= operator.index(index) < info.units:
+            raise CnnvisError(
+                f"Layer {info.path!r} has units 0 to {info.units - 1}; {short(index)} was asked for."
+            )
         return Target(operator.index(index), f"unit {index} of {info.path}", of="unit", layer=info.path)
 
     def _class(self, target: object) -> int:
@@ -246,10 +266,12 @@ class Network:
             if target not in names:
                 raise CnnvisError(f"{self.name} has no class {target!r}; {did_you_mean(target, names)}")
             target = names.index(target)
+        if isinstance(target, bool) or not hasattr(target, "__index__"):
+            raise CnnvisError(f"A target is a class's index or name; {short(target)} was given.")
         try:
             index = operator.index(target)  # type: ignore[arg-type]
-        except TypeError:
-            raise CnnvisError(f"A target is a class's index or name; {target!r} was given.") from None
+        except TypeError:  # an array
+            raise CnnvisError(f"A target is a class's index or name; {short(target)} was given.") from None
         if not 0 <= index < len(names):
             raise CnnvisError(
                 f"{self.name} has {_counted(len(names), 'class', 'classes')}, 0 to {len(names) - 1}; "
@@ -356,7 +378,7 @@ class Network:
 
     def predict(self, image: Any, top: int = 5) -> list[Prediction]:
         """The ``top`` classes for an image (all that `load_image` takes), most probable first."""
-        logits = self.logits(image)
+        top, logits = whole(top, "top"), self.logits(image)
         return self.predictions(logits, strongest(logits, top))
 
     def predictions(self, logits: np.ndarray, classes: Iterable[int]) -> list[Prediction]:

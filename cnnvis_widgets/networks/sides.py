@@ -14,7 +14,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from cnnvis_widgets.errors import NetworkLoadError, did_you_mean
+from cnnvis_widgets.errors import NetworkLoadError, did_you_mean, short
 from cnnvis_widgets.networks import channels
 from cnnvis_widgets.networks.recording import operations_of
 
@@ -40,7 +40,11 @@ def single(
     chosen = _chosen(model.name, "input", input, list(named_inputs)) if named_inputs else None
     outputs_named = _names(getattr(model, "output", None), outputs)
     place = None
-    if isinstance(output, int) and (not outputs or 0 <= output < len(outputs)):
+    if (
+        isinstance(output, int)
+        and not isinstance(output, bool)
+        and (not outputs or 0 <= output < len(outputs))
+    ):
         place = output
     elif outputs:
         place = outputs_named.index(_chosen(model.name, "output", output, outputs_named))
@@ -50,9 +54,8 @@ def single(
         if name != chosen
     }
     if unknown := set(other_inputs or {}) - set(held):
-        raise NetworkLoadError(
-            f"{model.name} has no other input {sorted(unknown)[0]!r}; {did_you_mean(sorted(unknown)[0], held)}"
-        )
+        one = sorted(map(str, unknown))[0]
+        raise NetworkLoadError(f"{model.name} has no other input {one!r}; {did_you_mean(one, held)}")
     return _Single(model, list(named_inputs), chosen, held, place if place is not None else output)
 
 
@@ -129,7 +132,12 @@ def _held(network: str, name: str, tensor: Any, value: Any) -> np.ndarray:
     shape = tuple(tensor.shape[1:])
     if value is None:
         value = np.zeros([side or 1 for side in shape])
-    value = np.asarray(value, keras.backend.standardize_dtype(tensor.dtype))
+    try:
+        value = np.asarray(value, keras.backend.standardize_dtype(tensor.dtype))
+    except (TypeError, ValueError):
+        raise NetworkLoadError(
+            f"The input {name!r} of {network} takes numbers of shape {shape}; {short(value)} was given in other_inputs."
+        ) from None
     if len(value.shape) != len(shape) or any(
         want not in (None, have) for want, have in zip(shape, value.shape, strict=True)
     ):

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import cnnvis_widgets
 from cnnvis_widgets.compute.methods import methods
-from cnnvis_widgets.errors import CnnvisError
+from cnnvis_widgets.errors import CnnvisError, listed, number, short
 from cnnvis_widgets.jobs.worker import worker
 from cnnvis_widgets.locale import LANGUAGES, language_names, say, sentences
 from cnnvis_widgets.page import pack
@@ -51,10 +51,13 @@ def write_page(
     layers: paths of those wanted; None: as many of all as there is room for. Returns the path.
     Raises `CnnvisError` where the budget or the path is impossible, `UnknownLayerError`.
     """
+    if not isinstance(path, str | os.PathLike):
+        raise CnnvisError(f"A page is written to a path; {short(path)} was given.")
     path = Path(path)
-    if not budget_mb > 0:
+    if not number(budget_mb, "budget_mb") > 0:
         raise CnnvisError(f"budget_mb is a number of megabytes above 0; {budget_mb!r} was asked for.")
-    if not path.absolute().parent.is_dir() or path.is_dir():
+    layers = None if layers is None else listed(layers, "layers", "paths of layers")
+    if "\0" in str(path) or not path.absolute().parent.is_dir() or path.is_dir():
         raise CnnvisError(f"{path} cannot be written: its folder must exist, and it must be a file.")
     shown = explorer.settled()
     text = worker().call(lambda: page_text(explorer, shown, int(budget_mb * 1e6), layers))

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from cnnvis_widgets.errors import CnnvisError
+from cnnvis_widgets.errors import CnnvisError, listed, number, whole
 from cnnvis_widgets.render.pictures import enlarge
 
 # Okabe and Ito's colours, told apart by colour-blind people too; without black, which would not be seen.
@@ -26,7 +26,8 @@ COLOURS = (
 
 def chosen_parts(maps: np.ndarray, parts: Iterable[int] | None) -> list[int]:
     """The parts to draw, by number; raises `CnnvisError` for one that is not there, or too many to tell apart."""
-    chosen = list(range(len(maps))) if parts is None else [int(part) for part in parts]
+    asked = range(len(maps)) if parts is None else listed(parts, "parts", "numbers of parts")
+    chosen = [whole(part, "A part", 0) for part in asked]
     if unknown := [part for part in chosen if not 0 <= part < len(maps)]:
         raise CnnvisError(f"There are parts 0 to {len(maps) - 1}; {unknown[0]} was asked for.")
     if len({colour_of(part) for part in chosen}) < len(chosen):
@@ -50,8 +51,7 @@ def overlay(
     The strength is a share of the most that all parts add up to anywhere, so that one part alone is as strong as in
     the picture of all. Raises `CnnvisError` for an opacity outside [0, 1] and for parts that cannot be drawn.
     """
-    if not 0 <= opacity <= 1:
-        raise CnnvisError(f"Opacity {opacity} is not between 0 (only the photograph) and 1 (only the parts).")
+    opacity = number(opacity, "opacity", 0, 1)
     chosen = chosen_parts(maps, parts)
     height, width = image.shape[:2]
     grey = (image @ np.array([0.299, 0.587, 0.114], np.float32))[..., None].repeat(3, axis=2)

@@ -43,6 +43,7 @@ from cnnvis_widgets.results import Concepts, FeatureMaps, FilterPictures, Heatma
 _TALLEST, _LARGEST_TILE = 24.0, 3.0  # inches
 _LEAST_LEGIBLE = 6  # points
 _MOST_CROSSES = 1000  # in a heatmap; more of them would take seconds, and one over them all says the same
+_MOST_COLUMNS = 1000  # of tiles
 
 # What a recipe does to its pictures at the end, so that nobody compares the contrast of two of them.
 _FINISH = {"classic": "contrast of each stretched to be seen (mean 0.5, deviation 0.25)"}
@@ -281,8 +282,8 @@ class _Sheet:
         columns = (
             tiles.default_columns(len(pictures), shape + 0.2) if columns is None else _whole_number(columns)
         )
-        if columns < 1:
-            raise CnnvisError(f"{columns} columns cannot be drawn; ask for 1 or more.")
+        if not 1 <= columns <= _MOST_COLUMNS:
+            raise CnnvisError(f"{columns} columns cannot be drawn; ask for 1 to {_MOST_COLUMNS}.")
         rows = math.ceil(len(pictures) / columns)
         room = WIDTH - 2 * MARGIN
         # Numbers shrink with their tiles until they stop being legible; then rows and columns have numbers.

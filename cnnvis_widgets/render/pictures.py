@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from cnnvis_widgets.errors import CnnvisError
+from cnnvis_widgets.errors import number
 from cnnvis_widgets.render import colormaps
 
 NAN_COLOUR = (255, 0, 255)  # magenta: in neither default colormap
@@ -75,10 +75,7 @@ def overlay(
     ``opacity`` in [0, 1] is the share of the heatmap's colour. A diverging colormap keeps zero in its middle,
     signed or not. Raises CnnvisError for an opacity outside [0, 1].
     """
-    if not 0 <= opacity <= 1:
-        raise CnnvisError(
-            f"Opacity {opacity} is not between 0 (only the photograph) and 1 (only the heatmap)."
-        )
+    opacity = number(opacity, "opacity", 0, 1)
     height, width = image.shape[:2]
     colormap = colormap or colormaps.default(signed)
     fine = enlarge(values, height, width)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from matplotlib.axes import Axes
 
-from cnnvis_widgets.errors import CnnvisError
+from cnnvis_widgets.errors import CnnvisError, listed, short
 from cnnvis_widgets.render import colormaps, tiles
 from cnnvis_widgets.render.paper import FAINT, INK, MARGIN, Figure, axes_at, show_picture, write
 from cnnvis_widgets.render.pictures import colorize
@@ -26,7 +26,11 @@ def plot_training(epochs: Sequence[Epoch] | Epoch) -> Figure:
     channels, blue below zero and orange above. Each row has a scale of its own; at most 32 kernels are drawn.
     Returns a matplotlib `Figure`. Raises CnnvisError for no epochs.
     """
-    epochs = [epochs] if isinstance(epochs, Epoch) else list(epochs)
+    epochs = [epochs] if isinstance(epochs, Epoch) else listed(epochs, "epochs", "what a recorder has kept")
+    if others := [one for one in epochs if not isinstance(one, Epoch)]:
+        raise CnnvisError(
+            f"plot_training draws what a recorder has kept (recorder.epochs); {short(others[0])} is none."
+        )
     if not epochs:
         raise CnnvisError(
             "There is no epoch yet: give the recorder to model.fit(callbacks=[recorder]) first."

@@ -19,7 +19,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 from urllib.parse import unquote
 
-from cnnvis_widgets.errors import CnnvisError
+from cnnvis_widgets.errors import CnnvisError, short
 
 _FILE = re.compile(r"\.(keras|h5|hdf5)$", re.IGNORECASE)
 _NUMBER = re.compile(r"[0-9]+")  # no other digits: int() knows dozens of scripts
@@ -54,6 +54,8 @@ def written(address: Address) -> str:
 
 def read(text: str) -> Address:
     """What an address says. Raises `CnnvisError` for a text that is none."""
+    if not isinstance(text, str):
+        raise CnnvisError(f"An address is a text; {short(text)} was given; {_SHAPE}.")
     text = text.strip()
     rest, position = text, None
     if found := _POSITION.search(text):

@@ -20,7 +20,7 @@ import traitlets
 from PIL import Image
 
 from cnnvis_widgets.compute.methods import find_method, methods
-from cnnvis_widgets.errors import Cancelled, CnnvisError
+from cnnvis_widgets.errors import Cancelled, CnnvisError, short
 from cnnvis_widgets.jobs.atlas.store import open_atlas
 from cnnvis_widgets.jobs.worker import Ticket, rest, worker
 from cnnvis_widgets.locale import LANGUAGES, language_names, say
@@ -557,6 +557,8 @@ class Explorer(widgets.VBox):
         if "method" in changes:
             changes["method"] = find_method(changes["method"]).name
         if changes.get("pinned") is not None:
+            if not isinstance(changes["pinned"], dict):
+                raise CnnvisError(f"pinned is a state, a dictionary; {short(changes['pinned'])} was given.")
             pinned = {name: value for name, value in changes["pinned"].items() if name != "pinned"}
             changes["pinned"] = self._plain(pinned, State().network)
         return changes

@@ -27,7 +27,7 @@ from typing import Any
 from urllib.parse import parse_qsl
 
 from cnnvis_widgets.compute.methods import find_method
-from cnnvis_widgets.errors import CnnvisError
+from cnnvis_widgets.errors import CnnvisError, short
 from cnnvis_widgets.networks.network import Network
 from cnnvis_widgets.widgets import address
 
@@ -61,6 +61,8 @@ def read_steps(source: str | os.PathLike) -> list[Step]:
     source: a path, or the text itself where it has more than one line. Returns a list of `Step`: title, text, answer,
     show, hide, maximize. Raises `CnnvisError` for a file that cannot be read or a step that is written wrongly.
     """
+    if not isinstance(source, str | os.PathLike):
+        raise CnnvisError(f"A walkthrough is a Markdown file or its text; {short(source)} was given.")
     text = source if isinstance(source, str) and "\n" in source else _file_text(Path(source))
     pieces = _HEAD.split(text.replace("\r\n", "\n"))
     if len(pieces) < 3 or pieces[0].strip():
@@ -116,7 +118,7 @@ def place(text: str, network: Network) -> dict[str, Any]:
 def _file_text(path: Path) -> str:
     try:
         return path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
+    except (OSError, ValueError) as error:  # no UTF-8, a NUL in the name
         raise CnnvisError(
             f"The walkthrough {path} cannot be read: {getattr(error, 'strerror', None) or error}."
         ) from error

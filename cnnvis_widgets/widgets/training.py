@@ -14,6 +14,7 @@ from typing import Any
 import ipywidgets as widgets
 
 from cnnvis_widgets.compute.training import Recorder
+from cnnvis_widgets.errors import CnnvisError, short
 from cnnvis_widgets.locale import say
 from cnnvis_widgets.render.training_figures import in_words, plot_training
 from cnnvis_widgets.results import Epoch
@@ -32,6 +33,9 @@ class TrainingViewer(widgets.VBox):
     """
 
     def __init__(self, recorder: Recorder, language: str = "en"):
+        if not isinstance(recorder, Recorder):
+            raise CnnvisError(f"A TrainingViewer shows a Recorder; {short(recorder)} was given.")
+        say("training.epoch", language)  # whether it is one, before anything is made
         self.recorder = recorder
         self._language = language
         self._slider = widgets.IntSlider(
@@ -64,6 +68,8 @@ class TrainingViewer(widgets.VBox):
 
     def close(self) -> None:
         """Take the widgets away; the recorder keeps its epochs."""
+        if not hasattr(self, "_links"):  # the constructor failed
+            return
         if self._add in self.recorder.listeners:
             self.recorder.listeners.remove(self._add)
         for widget in (*self._links, *self._frames.children, *self.children):

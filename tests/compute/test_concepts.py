@@ -106,7 +106,7 @@ def test_each_place_has_the_hue_of_its_part_over_a_grey_photograph():
     np.testing.assert_array_equal(alone[:, 10:], grey[:, 10:])
     with pytest.raises(CnnvisError, match="parts 0 to 2; 3 was asked"):
         found.overlay(parts=[3])
-    with pytest.raises(CnnvisError, match="Opacity 2"):
+    with pytest.raises(CnnvisError, match="opacity is a number from 0 to 1; 2"):
         found.overlay(opacity=2)
     many = concepts(Network(functional().model), picture(3), "conv2", 8)
     with pytest.raises(CnnvisError, match="7 parts can be told apart by colour"):

@@ -156,7 +156,7 @@ def test_wrong_units(network, units, words):
 def test_wrong_recipe_and_steps(network):
     with pytest.raises(MethodError, match="no recipe 'clasic'"):
         classic(network, "relu", recipe="clasic")
-    with pytest.raises(MethodError, match="At least 1 step"):
+    with pytest.raises(MethodError, match="steps is a whole number of at least 1"):
         classic(network, "relu", steps=0)
 
 

@@ -93,7 +93,7 @@ def test_what_cannot_be_searched(network, photographs, tmp_path):
             cnnvis.top_patches(network, "relu", images)
     with pytest.raises(MethodError, match="units 0 to 7; 8"):
         cnnvis.top_patches(network, "relu", photographs, 8)
-    with pytest.raises(cnnvis.CnnvisError, match="At least 1 patch"):
+    with pytest.raises(cnnvis.CnnvisError, match="count is a whole number"):
         cnnvis.top_patches(network, "relu", photographs, count=0)
 
 

@@ -131,5 +131,5 @@ def test_opacity_runs_from_photograph_to_heatmap():
     assert (pictures.overlay(image, values, 0) == image).all()
     assert (pictures.overlay(image, values, 1) == colormaps.table("cividis")[128]).all()
     for opacity in (-0.1, 1.1, NAN):
-        with pytest.raises(CnnvisError, match="Opacity"):
+        with pytest.raises(CnnvisError, match="opacity is a number"):
             pictures.overlay(image, values, opacity)

@@ -13,7 +13,7 @@ from cnnvis_widgets.compute.faithfulness.controls import CONTROLS
 from cnnvis_widgets.compute.faithfulness.table import Metric, find_metric, judged
 from cnnvis_widgets.compute.faithfulness.trial import Photograph, explainer_of, on_trial, saying
 from cnnvis_widgets.compute.methods import find_method
-from cnnvis_widgets.errors import CnnvisError
+from cnnvis_widgets.errors import CnnvisError, MethodError, listed, seed_of
 from cnnvis_widgets.images import load_image, resize
 from cnnvis_widgets.networks.network import Network, check_network
 from cnnvis_widgets.results import Evaluation, EvaluationRow, LayerInfo
@@ -51,6 +51,7 @@ def evaluate(
     Returns an `Evaluation`. Raises `MethodError` for unknown names, `ImageError`, `CnnvisError`.
     """
     check_network(network, "evaluate")
+    seed = seed_of(seed, MethodError)
     run = _Run(network, images, methods, metrics, targets, network.layer(layer), seed)
     try:
         for done in run.steps():
@@ -68,10 +69,15 @@ class _Run:
     """An evaluation on its way."""
 
     def __init__(self, network, images, methods, metrics, targets, layer: LayerInfo, seed: int):
+        methods = listed(methods, "methods", "names of methods", MethodError)
         self.names = [find_method(method).name for method in methods if method not in CONTROLS] + list(
             CONTROLS
         )
-        self.metrics = [find_metric(metric) for metric in metrics]
+        self.metrics = [
+            find_metric(one) for one in listed(metrics, "metrics", "names of metrics", MethodError)
+        ]
+        if not self.metrics:
+            raise MethodError("There is nothing to measure: name at least one metric.")
         self.network, self.layer, self.seed = network.aside(), layer, seed
         self.photographs = photographs_of(network, images, targets)
         shape = (len(self.names), len(self.metrics), len(self.photographs))
@@ -130,11 +136,13 @@ def photographs_of(network: Network, images, targets: Sequence[Any] | None = Non
     if isinstance(images, np.ndarray) and images.ndim == 3:
         images = [images]
     named = (
-        dict(images) if isinstance(images, Mapping) else {_name(i, one): one for i, one in enumerate(images)}
+        dict(images)
+        if isinstance(images, Mapping)
+        else {_name(i, one): one for i, one in enumerate(listed(images, "images", "photographs"))}
     )
     if not named:
         raise CnnvisError("There is nothing to evaluate on: no photographs were given.")
-    wanted = [None] * len(named) if targets is None else list(targets)
+    wanted = [None] * len(named) if targets is None else listed(targets, "targets", "classes")
     if len(wanted) != len(named):
         raise CnnvisError(f"{len(named)} photographs need as many targets; {len(wanted)} were given.")
     found = []

@@ -13,6 +13,7 @@ from cnnvis_widgets.compute.faithfulness import hiding
 from cnnvis_widgets.compute.faithfulness.controls import CONTROLS
 from cnnvis_widgets.compute.faithfulness.table import alike, stages
 from cnnvis_widgets.compute.faithfulness.trial import at_size, batch_of
+from cnnvis_widgets.errors import MethodError, seed_of
 from cnnvis_widgets.images import load_image
 from cnnvis_widgets.locale import say
 from cnnvis_widgets.networks.network import Network, check_network
@@ -65,6 +66,7 @@ def trust_steps(
     raises is raised at the first step.
     """
     check_network(network, "trust_steps")
+    seed = seed_of(seed, MethodError)
     image, aside = load_image(image), network.aside()
     if isinstance(method, Heatmap):
         heatmap = method

@@ -12,7 +12,7 @@ from cnnvis_widgets.compute.maximize.climb import Progress
 from cnnvis_widgets.compute.maximize.objectives import Objective, any_unit, unit
 from cnnvis_widgets.compute.maximize.recipes import AnyRecipe, PlainRecipe, Recipe, find_recipe
 from cnnvis_widgets.compute.maximize.remarks import remarks
-from cnnvis_widgets.errors import MethodError
+from cnnvis_widgets.errors import MethodError, seed_of, whole
 from cnnvis_widgets.networks.input_size import checked_size
 from cnnvis_widgets.networks.network import Network, check_network
 from cnnvis_widgets.results import FilterPictures, LayerInfo, MadePictures
@@ -55,7 +55,7 @@ def maximize_filters(
     check_network(network, "maximize_filters")
     info = network.layer(layer)
     how = find_recipe(recipe)
-    chosen = checked_units(info, units)
+    chosen, seed = checked_units(info, units), seed_of(seed, MethodError)
     count = _counted(how, steps)
     batches = [chosen[start : start + BATCH] for start in range(0, len(chosen), BATCH)]
     finished: list[tuple] = []
@@ -123,7 +123,7 @@ def maximize(
     how = find_recipe(recipe)
     if isinstance(how, PlainRecipe):
         raise MethodError(f"Recipe {how.name!r} makes pictures of single units only; take maximize_filters.")
-    count = _counted(how, steps)
+    count, seed = _counted(how, steps), seed_of(seed, MethodError)
     history = []
     try:
         for frame in climbing.climb(network, objective, how, seed, size, count):
@@ -190,7 +190,7 @@ def checked_units(layer: LayerInfo, units: Iterable[int] | int | None) -> np.nda
     if units is None:
         return np.arange(layer.units)
     chosen = np.atleast_1d(np.asarray(list(units) if isinstance(units, Iterable) else units))
-    if chosen.size == 0 or chosen.dtype.kind not in "iu":
+    if chosen.size == 0 or chosen.dtype.kind not in "iu" or chosen.ndim > 1:
         raise MethodError(f"Units are whole numbers from 0 to {layer.units - 1}, at least one of them.")
     outside = chosen[(chosen < 0) | (chosen >= layer.units)]
     if outside.size:
@@ -201,10 +201,7 @@ def checked_units(layer: LayerInfo, units: Iterable[int] | int | None) -> np.nda
 
 
 def _counted(recipe: AnyRecipe, steps: int | None) -> int:
-    count = recipe.steps if steps is None else steps
-    if count < 1:
-        raise MethodError(f"At least 1 step is needed; {count} was asked for.")
-    return count
+    return recipe.steps if steps is None else whole(steps, "steps", error=MethodError)
 
 
 def _finished(network, layer, recipe, frame: Progress, history: list[np.ndarray], steps: int) -> tuple:

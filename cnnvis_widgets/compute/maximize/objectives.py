@@ -14,7 +14,7 @@ import numpy as np
 from keras import ops
 
 from cnnvis_widgets.compute.maximize.colours import find_colours
-from cnnvis_widgets.errors import MethodError
+from cnnvis_widgets.errors import MethodError, short
 from cnnvis_widgets.networks.ascent import SCORES, Other
 from cnnvis_widgets.networks.network import Network, check_network
 from cnnvis_widgets.results import LayerInfo
@@ -136,9 +136,7 @@ def direction(layer: str | LayerInfo, vector: np.ndarray, power: float = 1.0) ->
 
     vector: (c,), or (n, c) for a picture each. The mean over all places. With power 0 it is a weighted sum of units.
     """
-    return _leaf(
-        "direction", layer, np.atleast_2d(np.asarray(vector, np.float32)), np.array(power, np.float32)
-    )
+    return _leaf("direction", layer, np.atleast_2d(_numbers(vector)), _numbers(power))
 
 
 def logit(targets: int | Iterable[int]) -> Objective:
@@ -169,7 +167,7 @@ def caricature(layer: str | LayerInfo, activations: np.ndarray, power: float = 1
 
     activations: (h, w, c), such as ``feature_maps(network, photograph, layer).values``.
     """
-    return _leaf("caricature", layer, np.asarray(activations, np.float32)[None], np.array(power, np.float32))
+    return _leaf("caricature", layer, _numbers(activations)[None], _numbers(power))
 
 
 def seen_by(network: Network, objective: Objective) -> Objective:
@@ -200,6 +198,13 @@ def several(objective: Objective, pictures: int) -> Objective:
         for number in objective.numbers
     )
     return Objective(objective.plan, repeated, pictures)
+
+
+def _numbers(values: object) -> np.ndarray:
+    try:
+        return np.asarray(values, np.float32)
+    except (TypeError, ValueError):
+        raise MethodError(f"An objective is made of numbers; {short(values)} was given.") from None
 
 
 def _leaf(kind: str, layer: object, *numbers: np.ndarray) -> Objective:
@@ -309,6 +314,8 @@ KINDS = {
 
 def check(objective: Objective, network) -> None:
     """Raise `UnknownLayerError` or `MethodError` where the network has not what the objective reads."""
+    if not isinstance(objective, Objective):
+        raise MethodError(f"An objective, such as unit(layer, 3), is needed; {short(objective)} was given.")
     if isinstance(objective.plan, AnyUnit):
         return  # made of the network's own layers
     numbers = iter(objective.numbers)

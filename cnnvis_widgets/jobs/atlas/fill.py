@@ -18,7 +18,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from cnnvis_widgets.errors import Cancelled, CnnvisError, MethodError, NetworkLoadError
+from cnnvis_widgets.errors import (
+    Cancelled,
+    CnnvisError,
+    MethodError,
+    NetworkLoadError,
+    listed,
+    seed_of,
+    whole,
+)
 from cnnvis_widgets.jobs.atlas.store import BATCH, Atlas, Place, Terms, begin, place_of, seal
 
 if TYPE_CHECKING:
@@ -71,7 +79,9 @@ def atlas(
     from cnnvis_widgets.networks.input_size import checked_size
     from cnnvis_widgets.networks.parcel import pack, weights_hash
 
-    how = find_recipe(recipe)
+    how, seed, patches = find_recipe(recipe), seed_of(seed), whole(patches, "patches", 0)
+    steps = None if steps is None else whole(steps, "steps")
+    workers = None if workers is None else whole(workers, "workers")
     shown = network.input_size if size is None else checked_size(size, "size", MethodError)
     terms = _terms(network, weights_hash(network), how.name, steps or how.steps, seed, shown)
     place = place_of(store, storage_options)
@@ -165,11 +175,13 @@ def _terms(
 def _layers(network: Network, layers: Iterable[str] | str | None) -> list[str]:
     if layers is None:
         return [layer.path for layer in network.layers if layer.kind == "convolution"]
-    return [network.layer(path).path for path in ([layers] if isinstance(layers, str) else layers)]
+    paths = [layers] if isinstance(layers, str) else listed(layers, "layers", "paths of layers")
+    return [network.layer(path).path for path in paths]
 
 
 def _wanted(terms: Terms, layers: Sequence[str], units: Iterable[int] | None) -> dict[str, np.ndarray]:
-    chosen = None if units is None else np.unique(np.asarray(list(units), int))
+    given = None if units is None else listed(units, "units", "whole numbers")
+    chosen = None if given is None else np.unique([whole(unit, "A unit", 0) for unit in given])
     wanted = {}
     for layer in layers:
         terms.folder(layer)  # only to refuse what the atlas cannot hold
@@ -260,7 +272,7 @@ def _environment(threads: str) -> dict[str, str]:
 def _reached(scheduler: str, client: Callable[..., Any]) -> Any:
     try:
         return client(scheduler, timeout=_REACHED_WITHIN)
-    except (OSError, ValueError) as error:
+    except (OSError, TypeError, ValueError) as error:
         raise CnnvisError(f"No Dask scheduler answers at {scheduler} ({error}).") from error
 
 
