@@ -29,7 +29,7 @@ from cnnvis_widgets.compute.faithfulness import hiding
 from cnnvis_widgets.compute.faithfulness.controls import CONTROLS
 from cnnvis_widgets.compute.faithfulness.evaluation import Photograph, photographs_of, summary
 from cnnvis_widgets.compute.faithfulness.table import alike, find_metric, judged, stages
-from cnnvis_widgets.compute.faithfulness.trial import Trial, at_size, batch_of, explainer_of, finish
+from cnnvis_widgets.compute.faithfulness.trial import Trial, at_size, batch_of, explainer_of
 from cnnvis_widgets.networks.classes import imagenet_classes
 from cnnvis_widgets.networks.randomized import randomized
 from cnnvis_widgets.results import Evaluation
@@ -77,6 +77,15 @@ SCHEDULE = (
     (30, (*QUICK, *CONTROLS), ("road", "strong blur")),
     (30, MEDIUM + SLOW, CHEAP),
 )
+
+
+def finish(steps):
+    """The answer of a generator, taken to its end."""
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            return end.value
 
 
 def caffe(pixels: np.ndarray) -> np.ndarray:

@@ -1,6 +1,7 @@
 """docs/architecture.md is true: each folder knows only those above it, and every file has its place on the page."""
 
 import ast
+import importlib.util
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -58,3 +59,23 @@ def test_every_file_has_its_place_on_the_page_and_no_other_is_named(page):
         f"{folder.name}/" for folder in PACKAGE.rglob("*") if folder.is_dir()
     }
     assert sorted(named - there) == []
+
+
+@pytest.mark.parametrize("folder", ["benchmarks", "tools"])
+def test_what_programs_beside_the_package_import_from_it_is_there(folder):
+    files = sorted((PACKAGE.parent / folder).rglob("*.py"))
+    if not files:
+        pytest.skip("They come with the repository only.")
+    for file in files:
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == PACKAGE.name:
+                module = importlib.import_module(node.module)
+                for name in (alias.name for alias in node.names):
+                    is_module = (
+                        importlib.util.find_spec(f"{node.module}.{name}") if is_folder(module) else None
+                    )
+                    assert hasattr(module, name) or is_module, f"{file.name}: {node.module}.{name}"
+
+
+def is_folder(module) -> bool:
+    return hasattr(module, "__path__")

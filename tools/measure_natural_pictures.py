@@ -15,7 +15,7 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from cnnvis_widgets.compute.maximize.natural import COLOURS, FREQUENCIES, uncoloured
+from cnnvis_widgets.compute.maximize.natural import COLOURS, FREQUENCIES
 from cnnvis_widgets.images import load_image, resize, sample_images
 
 SIDE = 256  # photographs are brought to this shorter side: what a network's input is
@@ -41,6 +41,12 @@ def photographs() -> list[np.ndarray]:
                 small[start : start + SIDE, :SIDE] if height > width else small[:SIDE, start : start + SIDE]
             )
     return squares
+
+
+def uncoloured(rgb: np.ndarray) -> np.ndarray:
+    """The inverse of `parametrizations.coloured`, in decorrelated colour; black and white are brought in a little."""
+    rgb = np.clip(rgb, 0.02, 0.98)
+    return np.log(rgb / (1 - rgb)) @ np.linalg.inv(COLOURS).T
 
 
 def magnitudes(squares: list[np.ndarray]) -> np.ndarray:

@@ -155,16 +155,7 @@ def explain_steps(
     Arguments as for `explain`, of one image; what that raises is raised at the first step.
     """
     check_network(network, "explain_steps")
-    yield from _steps(
-        network,
-        load_image(image),
-        find_method(method),
-        layer,
-        target,
-        seed_of(seed, MethodError),
-        augment,
-        options,
-    )
+    yield from _steps(network, load_image(image), find_method(method), layer, target, seed, augment, options)
 
 
 def _steps(
@@ -178,6 +169,7 @@ def _steps(
     options: Mapping[str, Any],
 ) -> Iterator[tuple[int, int, Heatmap]]:
     """`explain_steps` of an RGB uint8 image, by a row of the table."""
+    seed = seed_of(seed, MethodError)
     if augment:
         yield from _augmented(network, image, row, layer, target, seed, options)
         return

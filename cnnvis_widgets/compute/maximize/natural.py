@@ -10,7 +10,8 @@ import numpy as np
 _ROOT = np.array([[0.26, 0.09, 0.02], [0.27, 0.00, -0.05], [0.27, -0.09, 0.03]], np.float32)
 COLOURS = _ROOT / np.linalg.norm(_ROOT, axis=0).max()
 
-# Cycles per pixel, and there the magnitude |F| / sqrt(h w) of the three channels before the sigmoid (see `coloured`):
+# Cycles per pixel, and there the magnitude |F| / sqrt(h w) of the three channels before the sigmoid (see
+# `parametrizations.coloured`):
 # means over scikit-image's photographs, whatever the direction, by tools/measure_natural_pictures.py.
 FREQUENCIES = 2.0 ** -np.arange(1, 9)
 MAGNITUDES = np.array(
