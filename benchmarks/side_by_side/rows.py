@@ -38,7 +38,9 @@ class Row:
         return self.workload, self.network, self.task, self.table
 
 
-NOISE_MB = 16  # what TensorFlow's pools take or give back at any moment: less than that apart is no difference
+NOISE_MB = (
+    16  # what TensorFlow's pools take or give back at any moment: less than that apart is no difference
+)
 
 
 @dataclass(frozen=True)
