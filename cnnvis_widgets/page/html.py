@@ -40,7 +40,7 @@ _TRAITS = (
     "picture_shape", "picture_caption", "picture_unit", "pinned", "difference", "network", "story", "story_step",
 )  # fmt: skip
 _ARRAYS = ("photo", "logits", "colormap_tables", "picture", "pinned_photo", "pinned_heat", "pinned_map")
-_ABSENT = ("camera", "picture", "effect", "steps")
+_ABSENT = ("camera", "picture", "effect", "steps", "trust", "concepts")
 
 
 def write_page(

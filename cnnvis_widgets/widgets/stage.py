@@ -30,7 +30,9 @@ _FOLDER = Path(__file__).parent / "stage"
 _COMMENT = re.compile(
     r"^ *//[^\n]*\n|^ */\*\*((?!\*/).)*\*/ *\n|/\*\*((?!\*/).)*\*/ ?", re.MULTILINE | re.DOTALL
 )
-_REMARK = re.compile(r"(?<=[;,{})]) +// [^\n\"'`]*$", re.MULTILINE)  # at the end of a line
+_REMARK = re.compile(
+    r"(?<=[;,{})]) +// .*$", re.MULTILINE
+)  # at the end of a line; no text of ours holds such
 _INDENT = re.compile(r"^[ \n]+", re.MULTILINE)
 
 
@@ -105,7 +107,8 @@ class Stage(anywidget.AnyWidget):
     photo_size = traitlets.List([0, 0]).tag(sync=True)  # [h, w] before it was made smaller
     photo_name = traitlets.Unicode().tag(sync=True)
     uploads = traitlets.Bool(True).tag(sync=True)  # False: no picture can be dropped here
-    # Buttons with nothing behind them, where there is no kernel: "camera", "picture", "effect", "steps". They say so.
+    # Buttons with nothing behind them, where there is no kernel: "camera", "picture", "effect", "steps", "trust",
+    # "concepts". They say so.
     absent = traitlets.List(traitlets.Unicode()).tag(sync=True)
 
     heat = traitlets.Bytes().tag(sync=True)  # float32 (h, w) in [0, 1], or [-1, 1] where signed

@@ -104,6 +104,11 @@ def place(text: str, network: Network) -> dict[str, Any]:
         if read.unit is not None and read.unit >= layer.units:
             raise CnnvisError(f"{text!r}: layer {layer.path!r} has units 0 to {layer.units - 1}.")
         if read.position is not None:
+            h, w = layer.shape[:2]
+            if read.position[0] >= h or read.position[1] >= w:
+                raise CnnvisError(
+                    f"{text!r}: layer {layer.path!r} has positions 0,0 to {h - 1},{w - 1} (row, column)."
+                )
             found |= dict(zip(("y", "x"), read.position, strict=True))
     for name, value in parse_qsl(query, keep_blank_values=True):
         if name == "class":

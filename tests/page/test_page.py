@@ -181,10 +181,12 @@ def test_the_keyboard_leads_everywhere(open_page, file):
 
 def test_what_needs_a_kernel_is_disabled_and_says_why(open_page, file):
     page = open_page(file)
-    for words in ("Camera", "Open picture…", "Looks at", "Step by step"):
+    for words in ("Camera", "Open picture…", "Looks at", "Step by step", "Parts", "Can I trust it?"):
         button = page.get_by_role("button", name=words)
         expect(button).to_be_disabled()
         assert "no kernel" in button.get_attribute("title")
+    page.locator(".cnnvis-panel-maps .cnnvis-view").press("t")  # the key of such a button says so as well
+    expect(page.locator(".cnnvis-error")).to_contain_text("no kernel")
     expect(page.locator("footer.cnnvis-page-about")).to_contain_text("Not inside")
 
 
@@ -420,7 +422,7 @@ title: One
 show: first/2
 hide: method, photo
 ---
-Look at [unit three](cnnvis:second/3). What next?
+Look at [unit three](cnnvis:second/3@1,2). What next?
 ???
 This.
 ---
@@ -441,6 +443,10 @@ def test_a_walkthrough_is_a_slide_deck_led_by_keys(open_page, tmp_path):
     assert "at layer first:" in page.locator(".cnnvis-status").inner_text()  # the heatmap follows unseen
     page.get_by_role("button", name="unit three").click()
     page.wait_for_selector(f'{ROOT}[data-layer="second"][data-unit="3"]')
+    page.wait_for_function(
+        """() => { const marks = document.querySelector(".cnnvis-panel-detail .cnnvis-marks");
+          return marks.getContext("2d").getImageData(0, 0, marks.width, marks.height).data.some((each) => each); }"""
+    )
     page.keyboard.press("PageDown")
     expect(page.locator(".cnnvis-story-answer")).to_have_text("This.")
     page.keyboard.press("PageDown")

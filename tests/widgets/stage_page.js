@@ -37,4 +37,4 @@ const show = (selector) => {
   view.render({ model, el: document.querySelector(selector), signal: controller.signal });
   return controller;
 };
-window.cnnvis = { model, show, first: show("#stage") };
+window.cnnvis = { model, view, show, first: show("#stage") };

@@ -1,4 +1,4 @@
-"""A Stage in a plain HTML page: its real module and style, its real trait values, and a stand-in for the kernel."""
+"""A view in a plain HTML page: its real module and style, its real trait values, and a stand-in for the kernel."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any
 
 import cv2
 import numpy as np
+from anywidget import AnyWidget
 from playwright.sync_api import Page
 
 from cnnvis_widgets.widgets.stage import Stage
@@ -23,15 +24,15 @@ def wire(value: Any) -> Any:
     return value
 
 
-def page_of(stage: Stage, dark: bool = False) -> str:
+def page_of(widget: AnyWidget, dark: bool = False, kind: type[AnyWidget] = Stage) -> str:
     """The page as text."""
-    traits = {name: wire(getattr(stage, name)) for name in Stage.class_own_traits(sync=True)}
+    traits = {name: wire(getattr(widget, name)) for name in kind.class_own_traits(sync=True)}
     content = json.dumps(traits).replace("</", r"<\/")
     scheme = "dark" if dark else "light"
     return f"""<!doctype html><html lang="en" style="color-scheme: {scheme}"><head><meta charset="utf-8">
-<style>body {{ margin: 8px; background: Canvas; color: CanvasText }}</style><style>{Stage._css}</style></head>
+<style>body {{ margin: 8px; background: Canvas; color: CanvasText }}</style><style>{kind._css}</style></head>
 <body><div class="cnnvis-explorer"><div id="stage"></div></div><div id="second"></div>
-<script type="text/plain" id="module">{Stage._esm}</script>
+<script type="text/plain" id="module">{kind._esm}</script>
 <script type="application/json" id="traits">{content}</script>
 <script type="module">{MODEL}</script></body></html>"""
 

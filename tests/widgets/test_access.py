@@ -97,6 +97,18 @@ def test_each_key_does_what_the_help_sheet_says(page: Page):
     assert page.evaluate("() => leaked") == [], "the notebook would have heard them"
 
 
+def test_no_key_is_lost_between_two_frames(page: Page):
+    open_stage(page, whole_stage())
+    page.locator(GRID).focus()
+    page.evaluate(
+        """(grid) => { for (let i = 0; i < 3; i++) document.querySelector(grid)
+          .dispatchEvent(new KeyboardEvent("keydown", { key: "ArrowRight", bubbles: true, cancelable: true })) }""",
+        GRID,
+    )
+    settle(page)
+    assert page.locator(ROOT).get_attribute("data-unit") == "3"
+
+
 def test_keys_work_from_the_controls_around_the_stage_and_nowhere_else(page: Page):
     open_stage(page, whole_stage())
     page.evaluate(
@@ -491,6 +503,21 @@ def test_the_kernel_is_told_when_the_last_view_has_gone(page: Page):
     assert sent(page) == []
     page.evaluate("() => cnnvis.second.abort()")
     assert sent(page) == [{"type": "unwatched"}]
+
+
+def test_each_kernel_is_told_of_its_own_views_where_pages_share_the_module(page: Page):
+    open_stage(page, whole_stage())
+    page.evaluate(
+        """() => {
+          const { model } = cnnvis, told = [], own = new AbortController();
+          const get = (name) => (name === "identity" ? "other" : model.get(name));
+          const other = { ...model, get, send: (each) => told.push(each) };
+          cnnvis.view.render({ model: other, el: document.querySelector("#second"), signal: own.signal });
+          Object.assign(cnnvis, { told, own }); }"""
+    )
+    page.evaluate("() => cnnvis.own.abort()")
+    assert page.evaluate("() => cnnvis.told") == [{"type": "unwatched"}]
+    assert sent(page) == []
 
 
 def test_an_open_help_sheet_goes_with_its_view(page: Page):

@@ -18,10 +18,10 @@ MAPS = answers(CAT, 8, 6)
 PIN, DIFFERENCE, UNPIN = ("[data-choice=pin]", "[data-choice=difference]", "[data-choice=unpin]")
 
 
-def pinned(plane: np.ndarray, heat: np.ndarray, layer: str = "conv1") -> dict:
+def pinned(plane: np.ndarray, heat: np.ndarray) -> dict:
     about = {
         "network": "toy",
-        "layer": layer,
+        "layer": "conv1",
         "unit": 1,
         "photo_name": "cat",
         "map_shape": list(plane.shape),
@@ -70,12 +70,15 @@ def centres(page: Page, selector: str) -> np.ndarray:
 def test_pin_and_unpin_are_told_to_the_kernel(page: Page, stage: Stage):
     open_stage(page, stage)
     expect(page.locator(".cnnvis-panel-compare")).to_be_hidden()
-    page.click(PIN)
+    page.locator(".cnnvis-panel-maps .cnnvis-view").press("p")
     receive(page, **pinned(MAPS[..., 1], np.zeros((8, 8))), frame=9)
     expect(page.locator(".cnnvis-panel-compare")).to_be_visible()
+    page.locator(".cnnvis-panel-maps .cnnvis-view").press("p")
+    page.click(PIN)
     page.click(UNPIN)
-    sent = page.evaluate("window.cnnvis.model.sent.map((each) => each.content.type)")
-    assert sent == ["pin", "unpin"]
+    sent = page.evaluate("window.cnnvis.model.sent.map(({ content }) => content)")
+    pin = {"type": "pin", "unit": 2, "choice": 0}
+    assert sent == [pin, {"type": "unpin"}, pin, {"type": "unpin"}]
     receive(page, **payloads.nothing_pinned(), frame=10)
     expect(page.locator(".cnnvis-panel-compare")).to_be_hidden()
 
@@ -96,7 +99,7 @@ def test_two_maps_of_one_layer_share_their_colours(page: Page, stage: Stage):
 def test_the_difference_is_b_minus_a_with_zero_in_the_middle(page: Page, stage: Stage):
     open_stage(page, stage)
     receive(page, **pinned(MAPS[..., 1], np.zeros((8, 8))), frame=9)
-    page.click(DIFFERENCE)
+    page.locator(".cnnvis-panel-maps .cnnvis-view").press("d")
     settle(page)
     difference = MAPS[..., 2].astype(np.float16).astype(float) - MAPS[..., 1].astype(np.float32)
     most = np.abs(difference).max()
@@ -104,11 +107,17 @@ def test_the_difference_is_b_minus_a_with_zero_in_the_middle(page: Page, stage: 
     got = centres(page, ".cnnvis-compare-map-B").astype(int)
     assert np.abs(got - want).max() <= 6
     page.wait_for_function("window.cnnvis.model.saved.some((each) => each.difference)")
+    page.click(DIFFERENCE)
+    settle(page)
+    own = colours(MAPS[..., 2].astype(np.float16).astype(float), 0, MAPS[..., 1:3].max(), "cividis")
+    assert np.abs(centres(page, ".cnnvis-compare-map-B").astype(int) - own).max() <= 4
 
 
-def test_maps_of_two_layers_are_not_subtracted(page: Page, stage: Stage):
+@pytest.mark.parametrize("other", [{"layer": "conv7"}, {"network": "another"}])
+def test_maps_of_two_layers_or_networks_are_not_subtracted(page: Page, stage: Stage, other: dict):
     open_stage(page, stage)
-    receive(page, **pinned(MAPS[..., 1] * 3, np.zeros((8, 8)), layer="conv7"), frame=9, difference=True)
+    pin = pinned(MAPS[..., 1] * 3, np.zeros((8, 8)))
+    receive(page, **pin | {"pinned": pin["pinned"] | other}, frame=9, difference=True)
     page.wait_for_selector("[data-compared='9']")
     values = MAPS[..., 2].astype(np.float16).astype(float)
     got = centres(page, ".cnnvis-compare-map-B").astype(int)

@@ -334,6 +334,38 @@ def test_the_large_map_has_its_own_pixels_numbers_and_value_under_the_pointer(pa
     assert float(value.replace("−", "-")) == pytest.approx(values[11, 2], rel=0.01)
 
 
+def test_the_histogram_is_the_legend_of_the_colours(page: Page):
+    maps = np.zeros((8, 8, 2), np.float32)
+    maps[0, 0], maps[0, 1:5] = 4, 1
+    open_stage(page, cat_stage(maps))
+    bars = pixels(page, ".cnnvis-histogram").astype(int)
+    tall, wide = bars.shape[:2]
+    expected = CIVIDIS[np.clip((np.arange(wide) + 0.5) / wide * 64, 0, 63).astype(int) * 4 + 2]
+    assert np.abs(bars[-2, :, :3] - expected).max() <= 8, "all colours from low to high, left to right"
+    filled = (bars[: tall - round(0.22 * tall) - 1, :, 3] > 0).sum(0)
+    heights = np.array([filled[int(bin * wide / 64) + 1] for bin in (0, 16, 63)]) - 1
+    counts = np.log1p([59, 4, 1])
+    assert heights / heights[0] == pytest.approx(counts / counts[0], abs=0.1)
+    assert (filled > 0).sum() <= 3 * (wide / 64 + 1), "no other value, no other bar"
+    axis = page.locator(".cnnvis-axis span").all_inner_texts()
+    assert axis == ["0", "", "4.00"]
+    box = page.locator(".cnnvis-detail").bounding_box()
+    page.mouse.move(box["x"] + box["width"] * 2.5 / 8, box["y"] + 2)
+    settle(page)
+    marked = pixels(page, ".cnnvis-histogram")[1]
+    assert np.flatnonzero((marked == 255).all(-1)).mean() == pytest.approx(wide / 4, abs=2)
+
+
+def test_a_number_has_three_digits_whatever_its_size(page: Page):
+    maps = np.zeros((4, 4, 5), np.float32)
+    maps[0, 0] = [0.0123456, 1.23456, 999.7, 123456, 0.00012345]
+    open_stage(page, cat_stage(maps))
+    words = page.locator(".cnnvis-panel-detail .cnnvis-readout")
+    for unit, number in enumerate(("0.0123", "1.23", "1000", "1.2e5", "1.2e−4")):
+        receive(page, unit=unit)
+        assert words.inner_text().split()[-1] == number
+
+
 def test_full_resolution_is_asked_for_once_the_selection_rests(page: Page):
     maps = answers(CAT, 224, 40)
     open_stage(page, cat_stage(maps, unit=1))
@@ -659,6 +691,17 @@ def test_words_stand_out_in_both_themes(page: Page, dark: bool):
         low, high = sorted([luminance(ink[:3]), luminance(ground[:3])])
         assert (high + 0.05) / (low + 0.05) >= 4.5
     assert (luminance(words[0][1][:3]) < 0.2) == dark
+
+
+@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+def test_words_stand_out_under_the_pointer_too(page: Page, dark: bool):
+    open_stage(page, cat_stage(), dark)
+    for name in ("index", "strength"):  # pressed, and not
+        button = page.get_by_role("button", name=name)
+        button.hover()
+        [(ink, ground)] = button.evaluate_all(COLOURS)
+        low, high = sorted([luminance(ink[:3]), luminance(ground[:3])])
+        assert (high + 0.05) / (low + 0.05) >= 4.5, name
 
 
 @pytest.mark.parametrize("width", [480, 700, 900, 1400])

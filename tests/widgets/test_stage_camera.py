@@ -158,6 +158,29 @@ def test_a_chosen_class_travels_with_the_frame(page, explorer):
     assert explorer.stage.live["target"] == index
 
 
+def test_a_class_is_chosen_by_a_click_that_takes_longer_than_a_frame(page, explorer):
+    start(page)
+    answer(page, explorer, 0)
+    page.wait_for_function(f"({SENT})().length === 2")
+    page.locator(".cnnvis-class").nth(2).hover()
+    page.mouse.down()
+    answer(page, explorer, 1)  # the clock of the made-up picture has gone on: other probabilities
+    page.mouse.up()
+    index = int(page.locator(".cnnvis-class").nth(2).get_attribute("data-class"))
+    assert page.evaluate("() => cnnvis.model.get('target_choice')") == index + 1
+
+
+def test_a_frame_whose_answer_is_lost_is_not_waited_for_for_ever(page, explorer):
+    page.clock.install()
+    visit(page, explorer)
+    start(page)
+    page.clock.run_for(5000)
+    assert len(page.evaluate(SENT)) == 1
+    page.clock.run_for(6000)
+    page.wait_for_function(f"({SENT})().length === 2")
+    assert answer(page, explorer, 1).size
+
+
 def test_it_says_that_the_camera_is_on_and_how_fast(page, explorer):
     expect(page.get_by_text("Camera is on")).to_have_count(0)
     start(page)

@@ -247,6 +247,42 @@ def test_weights_are_asked_for_once_and_anew_for_another_unit(still_page):
     assert len(page.evaluate(sent)) == 2, "an answer that says no is an answer"
 
 
+def test_the_page_stays_where_it_is_while_one_goes_through_the_units(still_page):
+    page = opened(still_page, made_up())
+    page.set_viewport_size({"width": 916, "height": 400})
+    page.evaluate("scrollTo(0, 0)")
+    page.evaluate("window.cnnvis.model.receive({ unit: 3 })")
+    receive(page, **convolution_payload("relu", dataclasses.replace(made_up(), unit=3)), frame=3)
+    page.wait_for_selector(f"{PANEL}[data-y]")
+    expect(page.locator(f"{PANEL} .cnnvis-title")).to_contain_text("unit 3")
+    assert page.evaluate("scrollY") == 0
+
+
+def test_one_channel_alone_is_a_patch_times_a_kernel_of_any_size(still_page):
+    """Depthwise and 1 x 1: no list of channels, and products that add up to the sum."""
+    for side in (1, 3):
+        steps = made_up(channels=1)
+        kernel = steps.kernel[:side, :side]
+        sums = np.zeros((5, 6), np.float32)
+        padded = np.pad(steps.inputs[..., 0], ((2, 1), (0, 0)))
+        for y, x in np.ndindex(5, 6):
+            patch = padded[2 * y : 2 * y + 2 * side - 1 : 2, x : x + 2 * side - 1 : 2]
+            sums[y, x] = (patch * kernel[..., 0]).sum()
+        relu = Line("relu", "activation", "ReLU", np.maximum(sums, 0))
+        steps = dataclasses.replace(
+            steps, kind="depthwise", kernel=kernel, sums=sums, sizes=np.abs(sums), lines=(relu,)
+        )
+        page = opened(still_page, steps)
+        hover(page, 3, 4)
+        assert numbers(page, "products").sum() == pytest.approx(sums[3, 4], abs=6e-3)
+        assert len(numbers(page, "products")) == side * side
+        expect(page.locator(f"{PANEL} .cnnvis-title")).to_contain_text("epthwise")
+        expect(page.locator(f"{PANEL} .cnnvis-channel-list")).to_be_hidden()
+        assert [last_number(line) for line in lines(page)] == pytest.approx(
+            [sums[3, 4], max(sums[3, 4], 0)], rel=6e-3
+        )
+
+
 @pytest.mark.parametrize("width", [480, 700, 900, 1400])
 def test_nothing_is_cut_off_at_any_width(still_page, width):
     page = opened(still_page, made_up(channels=30))

@@ -73,7 +73,7 @@ def test_the_panel_shows_curves_strip_and_verdict_and_asks_the_kernel(page: Page
     partly = replace(found, insertion={}, insertion_areas={}, randomization=(), verdict="")
     progress = {"running": True, "step": 4, "steps": 10, "seconds_left": 2.2}
     receive(page, **trust_payload(partly, "en", progress), frame=6)
-    expect(page.locator(f"{PANEL} .cnnvis-readout").first).to_have_text("Test 4 of 10 · about 3 s left")
+    expect(page.locator(f"{PANEL} .cnnvis-readout").first).to_have_text("Test 4 of 10 · about 2.2 s left")
     page.locator("[data-trust=cancel]").press("Enter")
     assert sent(page) == ["trust", "trust-cancel"]
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 from playwright.sync_api import expect
-from widgets.stage_page import open_stage, settle
+from widgets.stage_page import open_stage, pixels, receive, settle
 
 import cnnvis_widgets as cnnvis
 from cnnvis_widgets.errors import CnnvisError, UnknownLayerError
@@ -80,6 +80,7 @@ def test_a_wrong_step_or_link_is_one_sentence(lecture, tmp_path):
             read_steps(text)
     for link, said in (
         ("block1_conv1/99", "units 0 to 31"),
+        ("block1_conv1/9@64,0", "positions 0,0 to 63,63"),
         ("?class=unicorn", "unicorn"),
         ("?size=3", "'size'"),
     ):
@@ -102,6 +103,40 @@ def test_a_step_sets_the_state_and_hides_what_it_wants(lecture):
     assert lecture.address == "bundled/block2_pool/3@4,5"
     lecture.step = 99
     assert lecture.step == 1
+
+
+def test_a_phrase_marks_its_position_each_time(page, lecture):
+    lecture.step = 0
+    assert lecture.state["unit"] == 7
+    open_stage(page, lecture.stage)
+    phrase = page.locator(".cnnvis-phrase").last
+    phrase.click()
+    asked = page.evaluate(
+        "cnnvis.model.sent.map(({ content }) => content).filter(({ type }) => type === 'go')"
+    )
+    assert [(go["place"]["unit"], go["place"]["y"], go["place"]["x"]) for go in asked] == [(9, 5, 6)]
+    receive(page, unit=9, position=[5, 6], frame=lecture.stage.frame + 1)
+    marks = ".cnnvis-panel-detail .cnnvis-marks"
+    assert pixels(page, marks)[..., 3].any()
+    page.locator(".cnnvis-detail").hover()
+    page.mouse.move(2, 2)
+    settle(page)
+    assert not pixels(page, marks)[..., 3].any(), "who points elsewhere has gone on from it"
+    phrase.click()
+    page.mouse.move(2, 2)
+    settle(page)
+    assert pixels(page, marks)[..., 3].any()
+
+
+def test_a_phrase_about_a_class_lights_up_with_it_in_the_list(page, lecture):
+    lecture.step = 1
+    assert lecture.state["target"] == 5
+    open_stage(page, lecture.stage)
+    phrase = page.locator(".cnnvis-phrase")
+    for row in page.locator(".cnnvis-class").all():
+        row.hover()
+        settle(page)
+        assert ("cnnvis-lit" in phrase.get_attribute("class")) == ("dog" in row.inner_text())
 
 
 def test_phrases_lead_and_light_up_and_answers_wait(page, lecture):

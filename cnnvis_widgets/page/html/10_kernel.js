@@ -160,8 +160,7 @@ function createPageKernel(page, arrays) {
 
   /** Grad-CAM of another class, from maps and channel weights. @param {number} target */
   function makeHeat(target) {
-    const traits = layerTraits();
-    const maps = /** @type {Maps} */ (readMaps(/** @type {any} */ ({ get: (/** @type {string} */ name) => traits[name] })));
+    const maps = mapsHere();
     const { from, classes = [], scale = 1 } = current.weights;
     const row = from === "head" ? target : classes.indexOf(target);
     const made = classHeat(maps, halvesOf(own.weights, scale).subarray(row * maps.c, (row + 1) * maps.c));
@@ -206,6 +205,11 @@ function createPageKernel(page, arrays) {
     };
   }
 
+  function mapsHere() {
+    const traits = /** @type {any} */ (layerTraits());
+    return /** @type {Maps} */ (readMaps(/** @type {any} */ ({ get: (/** @type {string} */ name) => traits[name] })));
+  }
+
   /** @param {string} path @param {number} [unit] */
   async function showLayer(path, unit) {
     const entry = page.layers[places.get(path) ?? -1];
@@ -219,7 +223,7 @@ function createPageKernel(page, arrays) {
     if (before !== model.get("target_choice")) notice(t("page.small_layer", { layer: path, name: page.classes[rank.get(page.target) ?? 0].name }));
     const units = entry.maps.shape[0];
     const next = unit === undefined ? entry.strongest : clamp(unit, 0, units - 1);
-    model.receive({ ...layerTraits(), ...explained(), unit: next, frame: nextFrame() });
+    model.receive({ ...layerTraits(), ...explained(), unit: next, position: [], frame: nextFrame() });
     watchers.forEach((watcher) => watcher());
   }
 
@@ -247,10 +251,11 @@ function createPageKernel(page, arrays) {
   }
 
   /** Where a walkthrough leads; what it leaves out stays as it is. @param {Place} place */
-  async function go({ layer, unit, target, method: name }) {
+  async function go({ layer, unit, y, x, target, method: name }) {
     if (name !== null && kept(current, name)) method = name;
     if (layer !== null && (layer !== wanted || unit !== null)) await showLayer(layer, unit ?? undefined);
     else if (unit !== null) model.set("unit", unit);
+    if (y !== null) model.receive({ position: [y, x], frame: nextFrame() });
     if (target !== null) model.set("target_choice", target + 1);
     if (name !== null) kernel.setMethod(name);
   }
@@ -268,8 +273,7 @@ function createPageKernel(page, arrays) {
 
   /** @param {number} unit */
   function pin(unit) {
-    const traits = /** @type {any} */ (layerTraits());
-    const maps = /** @type {Maps} */ (readMaps(/** @type {any} */ ({ get: (/** @type {string} */ name) => traits[name] })));
+    const maps = mapsHere();
     const full = model.get("detail_unit") === unit;
     const [h, w] = full ? model.get("detail_shape") : [maps.h, maps.w];
     const plane = full ? floatsOf(model.get("detail_map")) : maps.values.slice(unit * h * w, (unit + 1) * h * w);

@@ -50,7 +50,7 @@ function render({ model, el, signal: outer }) {
       codeButton, said),
     note, code);
 
-  /** The kernel's newest address: what stands in the field where nobody is typing. */
+  /** The kernel's newest address: what stands in the field unless somebody is typing there. */
   let shown = "";
   let typing = false;
 
@@ -70,6 +70,7 @@ function render({ model, el, signal: outer }) {
   }
   function paintAddress() {
     shown = model.get("address") ?? "";
+    typing &&= address.matches(":focus");
     if (!typing) address.value = shown;
   }
   function paintNote() {
@@ -113,7 +114,7 @@ function render({ model, el, signal: outer }) {
       button.focus();
     }, { signal });
   }
-  onCopy(copyAddress, () => address.value);
+  onCopy(copyAddress, () => shown);
   onCopy(copyCode, () => text.textContent ?? "");
   codeButton.addEventListener("click", () => {
     model.set("code_wanted", !model.get("code_wanted"));

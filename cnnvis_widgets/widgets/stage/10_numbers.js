@@ -69,7 +69,7 @@ function formatNumber(value) {
   if (value === 0) return "0";
   const size = Math.abs(value);
   const text =
-    size >= 1e5 || size < 1e-3 ? value.toExponential(1) : size >= 1000 ? value.toFixed(0) : value.toPrecision(3);
+    size >= 1e5 || size < 1e-3 ? value.toExponential(1) : size >= 999.5 ? value.toFixed(0) : value.toPrecision(3);
   return text.replace(/-/g, "−").replace("e+", "e");
 }
 

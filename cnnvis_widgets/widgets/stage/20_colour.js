@@ -128,13 +128,18 @@ function shrink(values, c, h, w, height, width) {
 }
 
 /**
- * One map painted into a rectangle of a picture, each cell a block of pixels.
+ * One map painted into a rectangle of a picture: each cell a block of pixels or, where it has more cells than that has
+ * pixels, each pixel the mean of its cells.
  * @param {Uint32Array} pixels packed RGBA @param {number} stride @param {number} x0 @param {number} y0
  * @param {number} width @param {number} height the rectangle
  * @param {Float32Array} values @param {number} start where the map starts @param {number} h @param {number} w
  * @param {Uint32Array} table @param {number} low @param {number} high
  */
 function paintMap(pixels, stride, x0, y0, width, height, values, start, h, w, table, low, high) {
+  if (h > height && w > width) {
+    const small = shrink(values.subarray(start, start + h * w), 1, h, w, height, width);
+    return paintMap(pixels, stride, x0, y0, width, height, small, 0, height, width, table, low, high);
+  }
   const rows = Math.floor(pixels.length / stride);
   const top = Math.max(0, -y0);
   const bottom = Math.min(height, rows - y0);

@@ -55,6 +55,15 @@ function tileCorner(layout, place) {
   return [layout.left + column * (layout.width + layout.gap), layout.top + row * (layout.height + layout.gap)];
 }
 
+/** The tile on a canvas that stays while the tiles are scrolled beneath it. @param {GridLayout} layout @param {number} place
+ * @param {number} top what is scrolled away @param {number} ratio device pixels to a CSS pixel
+ * @returns {[number, number, number, number]} x, y, width, height in device pixels */
+function tileRect(layout, place, top, ratio) {
+  const [x, y] = tileCorner(layout, place);
+  const round = (/** @type {number} */ size) => Math.round(size * ratio);
+  return [round(x), round(y - top), round(layout.width), round(layout.height)];
+}
+
 /**
  * @param {GridLayout} layout @param {number} count @param {number} x @param {number} y
  * @returns {{place: number, x: number, y: number} | null} the tile under a point and where in it, 0..1
@@ -67,6 +76,13 @@ function tileAt(layout, count, x, y) {
   const [left, top] = tileCorner(layout, place);
   const inside = { place, x: (x - left) / layout.width, y: (y - top) / layout.height };
   return inside.x < 1 && inside.y < 1 ? inside : null;
+}
+
+/** The first of the tiles in sight, and the one behind the last. @param {GridLayout} layout @param {number} count @param {number} top
+ * @param {number} tall of what is seen @returns {[number, number]} */
+function tilesInSight(layout, count, top, tall) {
+  const row = (/** @type {number} */ y) => y / (layout.height + layout.gap);
+  return [Math.max(0, Math.floor(row(top - layout.top)) * layout.columns), Math.min(count, Math.ceil(row(top + tall)) * layout.columns)];
 }
 
 /**

@@ -65,9 +65,9 @@ function spanRect(span, rows, columns, width, height) {
   return [x, y, ((span.right + 1) / columns) * width - x, ((span.bottom + 1) / rows) * height - y];
 }
 
-/** The position where a map is largest, or farthest from zero. @param {Float32Array} values @param {number} start
- * @param {number} h @param {number} w @param {boolean} signed @returns {[number, number]} y, x in 0..1 */
-function strongestPlace(values, start, h, w, signed) {
-  const best = largestAt(values, start, h * w, signed);
+/** The position where a map is largest, or farthest from zero. @param {Float32Array} values @param {number} h
+ * @param {number} w @param {boolean} signed @returns {[number, number]} y, x in 0..1 */
+function strongestPlace(values, h, w, signed) {
+  const best = largestAt(values, 0, h * w, signed);
   return [(Math.floor(best / w) + 0.5) / h, ((best % w) + 0.5) / w];
 }

@@ -32,12 +32,13 @@ function intoPicture({ factor, left, top }, [x, y]) {
 /** The wheel with Alt or Ctrl; without either it scrolls as ever. @param {HTMLElement} element @param {AbortSignal} signal
  * @param {(by: number, event: WheelEvent) => void} zoomed */
 function onZoomWheel(element, signal, zoomed) {
-  element.addEventListener("wheel", (event) => {
-    if (!event.altKey && !event.ctrlKey) return;
-    event.preventDefault();
-    event.stopPropagation();
-    zoomed((event.deltaY || event.deltaX) < 0 ? ZOOM_STEP : 1 / ZOOM_STEP, event);
-  }, { signal, passive: false });
+  listen(element, signal, {
+    wheel(event) {
+      if (!event.altKey && !event.ctrlKey) return;
+      claim(event);
+      zoomed((event.deltaY || event.deltaX) < 0 ? ZOOM_STEP : 1 / ZOOM_STEP, event);
+    },
+  });
 }
 
 /** The buttons − and +. @param {View} view @param {string} what its sentences' name @param {(by: number) => void} zoomed */

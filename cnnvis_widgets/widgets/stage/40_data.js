@@ -84,28 +84,35 @@ function decodeMaps(codes, stats, signed) {
   return values;
 }
 
+/** Numbers with their shape; null where there are none. @param {Binary} binary float32 @param {number[] | undefined} shape */
+function planeOf(binary, shape) {
+  const [h, w] = shape ?? [0, 0];
+  const values = floatsOf(binary);
+  return h * w > 0 && values.length >= h * w ? { h, w, values } : null;
+}
+
 /** @param {Model} model @returns {Heat | null} */
 function readHeat(model) {
-  const [h, w] = model.get("heat_shape") ?? [0, 0];
-  const values = floatsOf(model.get("heat"));
-  if (!(h * w > 0 && values.length >= h * w)) return null;
-  const target = model.get("heat_target") ?? -1;
-  return { h, w, values, signed: !!model.get("heat_signed"), target, most: model.get("heat_most") ?? 0 };
+  const plane = planeOf(model.get("heat"), model.get("heat_shape"));
+  return plane && { ...plane, signed: !!model.get("heat_signed"), target: model.get("heat_target") ?? -1, most: model.get("heat_most") ?? 0 };
 }
 
 /** @param {Model} model @returns {Detail | null} */
 function readDetail(model) {
-  const [h, w] = model.get("detail_shape") ?? [0, 0];
-  const values = floatsOf(model.get("detail_map"));
-  return h * w > 0 && values.length >= h * w ? { unit: model.get("detail_unit"), h, w, values } : null;
+  const plane = planeOf(model.get("detail_map"), model.get("detail_shape"));
+  return plane && { ...plane, unit: model.get("detail_unit") };
+}
+
+/** The best picture of a unit's map that is here. @param {Maps} maps @param {Detail | null} detail @param {number} unit */
+function fullMap({ h, w, values, reduced }, detail, unit) {
+  if (reduced && detail?.unit === unit) return { ...detail, exact: true };
+  return { h, w, values: values.subarray(unit * h * w, (unit + 1) * h * w), exact: !reduced };
 }
 
 /** @param {Model} model @returns {Effect | null} */
 function readEffect(model) {
-  const [h, w] = model.get("field_shape") ?? [0, 0];
-  const values = floatsOf(model.get("field_map"));
-  if (!h || !w || values.length < h * w) return null;
-  return { h, w, values, signed: false, target: -1, most: 1, of: model.get("field_of"), silent: values.every((value) => value === 0) };
+  const plane = planeOf(model.get("field_map"), model.get("field_shape"));
+  return plane && { ...plane, signed: false, target: -1, most: 1, of: model.get("field_of"), silent: plane.values.every((value) => value === 0) };
 }
 
 /** The channel weights there are for the maps shown. @param {Model} model @returns {Weights | null} */

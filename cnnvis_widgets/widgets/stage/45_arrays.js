@@ -52,6 +52,11 @@ function receiveArrays(model, signal) {
   if (model.get("frame") > 0) model.send({ type: "arrays" });
 }
 
+/** Whether a model has a view still. @param {Model} model */
+function isWatched(model) {
+  return !!arraysOf.get(model.get("identity") ?? "")?.watchers.size;
+}
+
 /** Buffers are DataViews in JupyterLab, ArrayBuffers elsewhere. @param {ArrayBuffer | ArrayBufferView} buffer */
 function viewOf(buffer) {
   if (!ArrayBuffer.isView(buffer)) return new DataView(buffer);

@@ -155,8 +155,8 @@ function makeClassList(view) {
   const { signal, t, classes } = view;
   const element = view.label(make("ol", { class: "cnnvis-classes" }), { "aria-label": "stage.classes" });
   const newList = createMemo();
-  /** @type {{button: HTMLElement, index: number}[]} */
-  let rows = [];
+  /** @type {HTMLElement[]} */
+  const rows = []; // they stay while a camera's classes change: a click takes longer than a frame
   const target = (/** @type {Event} */ event) =>
     Number(/** @type {HTMLElement | null} */ (/** @type {Element} */ (event.target).closest?.("[data-class]"))?.dataset.class ?? NaN);
   let clicked = NaN; // the class just clicked: shown as chosen, not as pointed at, until the pointer has left it
@@ -170,45 +170,44 @@ function makeClassList(view) {
     clicked = NaN;
     classes.peek(null);
   };
-  element.addEventListener("pointermove", peek, { signal }); // not "over": a live list changes under a pointer at rest
-  element.addEventListener("pointerleave", leave, { signal });
-  element.addEventListener("focusin", (event) => {
-    if (/** @type {Element} */ (event.target).matches(":focus-visible")) peek(event);
-  }, { signal });
-  element.addEventListener("focusout", leave, { signal });
-  element.addEventListener("click", (event) => {
-    const index = target(event);
-    if (Number.isNaN(index)) return;
-    const again = index === classes.chosen() && view.model.get("target_choice") > 0;
-    classes.peek(null);
-    clicked = index;
-    classes.choose(again ? null : index);
-  }, { signal });
-
-  function build() {
-    const focused = rows.findIndex(({ button }) => button === document.activeElement);
-    rows = classes.listed().map(({ index, name, probability }) => {
-      const bar = make("span", { class: "cnnvis-class-bar", "aria-hidden": "true" });
-      bar.style.width = `${clamp(100 * probability, 0, 100)}%`;
-      const button = make("button", { type: "button", class: "cnnvis-class", "data-class": String(index) }, bar,
-        make("span", { class: "cnnvis-class-name" }, name), make("span", {}, formatShare(probability)));
-      return { button, index };
-    });
-    element.replaceChildren(...rows.map(({ button }) => make("li", {}, button)));
-    rows[focused]?.button.focus();
-  }
+  listen(element, signal, {
+    pointermove: peek, // not "over": a live list changes under a pointer at rest
+    pointerleave: leave,
+    focusin(event) {
+      if (/** @type {Element} */ (event.target).matches(":focus-visible")) peek(event);
+    },
+    focusout: leave,
+    click(event) {
+      const index = target(event);
+      if (Number.isNaN(index)) return;
+      const again = index === classes.chosen() && view.model.get("target_choice") > 0;
+      classes.peek(null);
+      clicked = index;
+      classes.choose(again ? null : index);
+    },
+  });
 
   return {
     element,
     paint() {
       const list = classes.listed();
-      if (newList(JSON.stringify(list))) build();
+      const fresh = newList(JSON.stringify(list));
+      rows.splice(list.length).forEach((row) => row.parentElement?.remove());
+      while (rows.length < list.length) {
+        rows.push(make("button", { type: "button", class: "cnnvis-class" },
+          make("span", { class: "cnnvis-class-bar", "aria-hidden": "true" }), make("span", { class: "cnnvis-class-name" }), make("span")));
+        element.append(make("li", {}, rows[rows.length - 1]));
+      }
       show(element, list.length > 0);
-      rows.forEach(({ button, index }, i) => {
-        const { name, probability, logit } = list[i];
-        const words = t("stage.classes.row", { name, share: formatShare(probability), score: logit.toFixed(2) });
-        put(button, { "aria-label": words, title: `${words}. ${t("stage.classes_hint")}`, "aria-pressed": index === classes.chosen() });
-        button.classList.toggle("cnnvis-class-shown", index === classes.shown());
+      rows.forEach((row, i) => {
+        const { index, name, probability, logit } = list[i];
+        const [bar, said, share] = /** @type {HTMLElement[]} */ ([...row.children]);
+        if (fresh) bar.style.width = `${clamp(100 * probability, 0, 100)}%`;
+        setText(said, name);
+        setText(share, formatShare(probability));
+        const words = t("stage.classes.row", { name, share: share.textContent, score: logit.toFixed(2) });
+        put(row, { "data-class": index, "aria-label": words, title: `${words}. ${t("stage.classes_hint")}`, "aria-pressed": index === classes.chosen() });
+        row.classList.toggle("cnnvis-class-shown", index === classes.shown());
       });
     },
   };

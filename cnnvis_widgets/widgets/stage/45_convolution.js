@@ -33,8 +33,7 @@ function readConvolution(model) {
     const [scale, shift] = take(2);
     return { ...line, values: maps[i], scale, shift };
   });
-  const { layer, unit, path, kind, source, channels, channel_count: count, strides, dilation, padding } = info;
-  return { layer, unit, path, kind, source, channels, count, h, w, kh, kw, H, W, strides, dilation, padding, inputs, kernels, sums, sizes, bias, lines };
+  return { ...info, count: info.channel_count, h, w, kh, kw, H, W, inputs, kernels, sums, sizes, bias, lines };
 }
 
 /** The input's row and column under the kernel's first tap; negative where that is padding. @param {Convolution} c

@@ -61,11 +61,42 @@ function show(element, shown) {
   if (element.hidden === shown) element.hidden = !shown;
 }
 
+/** Words, whose element is only there where there are some. @param {HTMLElement} element @param {string} words */
+function say(element, words) {
+  setText(element, words);
+  show(element, !!words);
+}
+
+/** Listeners that go when the signal says so. @param {EventTarget} target @param {AbortSignal} signal
+ * @param {{[K in keyof HTMLElementEventMap]?: (event: HTMLElementEventMap[K]) => void}} handlers by event */
+function listen(target, signal, handlers) {
+  for (const [name, handler] of Object.entries(handlers)) {
+    target.addEventListener(name, /** @type {EventListener} */ (handler), { signal });
+  }
+}
+
+/** Nobody else shall act on an event, the browser included. @param {Event} event */
+function claim(event) {
+  event.preventDefault();
+  event.stopPropagation();
+}
+
+/** Keys without Alt, Ctrl or Cmd, while an element has the focus; one that was of use goes no further: JupyterLab would
+ * move to the next cell, or run this one. @param {HTMLElement} element @param {AbortSignal} signal
+ * @param {(key: string, event: KeyboardEvent) => boolean} used */
+function listenForKeys(element, signal, used) {
+  listen(element, signal, {
+    keydown(event) {
+      if (!event.altKey && !event.ctrlKey && !event.metaKey && used(event.key, event)) claim(event);
+    },
+  });
+}
+
 /** A button, named and explained by the sentences `key` and `key`_hint. @param {View} view @param {string} key
  * @param {() => void} act @param {Record<string, string>} attributes @returns {HTMLButtonElement} */
 function makeButton(view, key, act, attributes = {}) {
   const button = make("button", { type: "button", class: "cnnvis-button", ...attributes });
-  button.addEventListener("click", act, { signal: view.signal });
+  listen(button, view.signal, { click: act });
   return /** @type {HTMLButtonElement} */ (view.label(button, { text: key, title: `${key}_hint` }));
 }
 
@@ -89,20 +120,42 @@ function createMemo() {
   };
 }
 
+/** @param {number} count of memos */
+const createMemos = (count) => Array.from({ length: count }, createMemo);
+
+/** @param {string} name @param {...(Node | string)} children */
+const makeBox = (name, ...children) => make("div", { class: `cnnvis-${name}` }, ...children);
+
+/** @param {View} view @param {string} key of its sentence */
+const makeTitle = (view, key) => view.label(make("h3", { class: "cnnvis-title" }), { text: key });
+
+/** @param {View} view @param {string} panel */
+function hasPanel(view, panel) {
+  return (view.model.get("panels") ?? []).includes(panel);
+}
+
 /** A line of words. @param {string} name */
 function makeLine(name) {
   return make("p", { class: `cnnvis-${name}` });
 }
 
-/** How far long work has come. @param {View} view @param {string} key of its name */
-function makeProgress(view, key) {
-  const fill = make("div", { class: "cnnvis-fill" });
+/** How far long work has come, as a bar and in words. @param {View} view @param {string} name of its sentences */
+function makeProgress(view, name) {
+  const { t } = view;
+  const key = `stage.${name}`;
+  const fill = makeBox("fill");
   const element = make("div", { class: "cnnvis-progress", role: "progressbar", "aria-valuemin": "0" }, fill);
-  view.label(element, { "aria-label": key });
+  view.label(element, { "aria-label": `${key}.progress` });
+  const readout = makeLine("readout");
   return {
-    element,
-    /** @param {boolean} running @param {number} step @param {number} steps @param {string[]} words */
-    paint(running, step, steps, words) {
+    elements: [element, readout],
+    /** @param {boolean} running @param {{step?: number, steps?: number, seconds_left?: number | null}} progress
+     * @param {string} more to be said */
+    paint(running, { step = 0, steps = 0, seconds_left: left }, more) {
+      const words = running && steps ? [t(`${key}.step`, { step, steps })] : [];
+      if (words.length && Number.isFinite(left)) words.push(t(`${key}.left`, { seconds: Number(left) < 10 ? left?.toFixed(1) : Math.round(Number(left)) }));
+      if (more) words.push(more);
+      setText(readout, words.join(" · "));
       element.classList.toggle("cnnvis-idle", !running);
       fill.style.width = steps ? `${clamp((100 * step) / steps, 0, 100)}%` : "0";
       put(element, { "aria-valuemax": steps, "aria-valuenow": step, "aria-valuetext": words.join(", ") });
@@ -110,18 +163,26 @@ function makeProgress(view, key) {
   };
 }
 
-/** @param {Record<string, string>} attributes @returns {HTMLCanvasElement} */
-function makeCanvas(attributes) {
+/** @param {string} tag @param {Record<string, string | number>} attributes @param {...(Node | string)} children */
+function makeSvg(tag, attributes = {}, ...children) {
+  const element = document.createElementNS("http://www.w3.org/2000/svg", tag);
+  put(element, attributes);
+  element.append(...children);
+  return element;
+}
+
+/** @param {Record<string, string>} [attributes] @returns {HTMLCanvasElement} */
+function makeCanvas(attributes = {}) {
   return /** @type {HTMLCanvasElement} */ (make("canvas", attributes));
 }
 
 /** A panel: heading, place for a canvas, lines below. @param {string} name @param {string} role of the canvas */
 function makePanel(name, role) {
   const title = make("h3", { class: "cnnvis-title" });
-  const head = make("div", { class: "cnnvis-head" }, title);
+  const head = makeBox("head", title);
   const canvas = makeCanvas({ class: `cnnvis-${name}`, ...(role && { role }) });
   const note = makeLine("note");
-  const view = make("div", { class: "cnnvis-view" }, canvas, note);
+  const view = makeBox("view", canvas, note);
   const element = make("section", { class: `cnnvis-panel cnnvis-panel-${name}` }, head, view);
   note.hidden = true;
   return { element, head, title, view, canvas, note };
@@ -161,7 +222,6 @@ function fitCanvas(canvas, place, h, w, owner) {
 function drawPhoto(canvas, photo) {
   const { width, height } = canvas;
   const context = pen(canvas, true);
-  context.imageSmoothingQuality = "high";
   context.fillStyle = "#fff";
   context.fillRect(0, 0, width, height);
   context.drawImage(photo, 0, 0, width, height);
@@ -184,7 +244,33 @@ function sizeCanvas(canvas, width, height) {
 
 /** @param {HTMLCanvasElement} canvas @param {boolean} [read] pixels will be read back */
 function pen(canvas, read = false) {
-  return /** @type {CanvasRenderingContext2D} */ (canvas.getContext("2d", { willReadFrequently: read }));
+  const context = /** @type {CanvasRenderingContext2D} */ (canvas.getContext("2d", { willReadFrequently: read }));
+  context.imageSmoothingQuality = "high";
+  return context;
+}
+
+/** A canvas's pixels, all of them anew. @param {HTMLCanvasElement} canvas
+ * @param {(pixels: Uint32Array, picture: ImageData) => void} draw packed RGBA, at first transparent */
+function paintPixels(canvas, draw) {
+  const picture = new ImageData(canvas.width, canvas.height);
+  draw(new Uint32Array(picture.data.buffer), picture);
+  pen(canvas).putImageData(picture, 0, 0);
+}
+
+/** Asks the kernel about the selected unit once the selection rests, once for each. @param {View} view @param {string} type
+ * of the message @returns {(lacking: boolean) => void} what to call at each paint */
+function askAtRest(view, type) {
+  const fresh = createMemo();
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  let timer;
+  view.signal.addEventListener("abort", () => clearTimeout(timer));
+  return (lacking) => {
+    const { maps, frame } = view.data;
+    if (!fresh(lacking && maps, lacking && view.unit)) return;
+    clearTimeout(timer);
+    const message = { type, unit: view.unit, frame };
+    if (lacking) timer = setTimeout(() => view.model.send(message), 60);
+  };
 }
 
 /** Scroll until a tile is seen. @param {HTMLElement} place @param {GridLayout} layout @param {number} tile @param {number} top
@@ -197,11 +283,40 @@ function scrollIntoSight(place, layout, tile, top) {
   return to !== top;
 }
 
+/** A panel's picture becomes a grid of tiles that scrolls under its canvas; to those who hear it, it is cells of which one
+ * at a time is the active one. @param {ReturnType<typeof makePanel>} panel @param {HTMLElement[]} cells
+ * @returns {HTMLElement} what is as high as all tiles */
+function makeGrid({ view, canvas }, cells) {
+  const spacer = makeBox("spacer", canvas);
+  view.classList.add("cnnvis-scroll");
+  view.prepend(spacer);
+  view.append(make("div", { role: "row", class: "cnnvis-hidden" }, ...cells));
+  put(view, { role: "grid", tabindex: 0, "aria-activedescendant": cells[0].id });
+  return spacer;
+}
+
+/** Where a key leads in a grid that scrolls; null: it is none of the grid's. @param {HTMLElement} place @param {GridLayout} layout
+ * @param {string} key @param {number} tile @param {number} count of tiles @returns {number | null} */
+function moveInGrid(place, layout, key, tile, count) {
+  const page = Math.max(1, Math.floor(place.clientHeight / (layout.height + layout.gap)));
+  return count ? keyMove(key, tile, count, layout.columns, page) : null;
+}
+
 /** The pointer as a share of an element's width and height. @param {MouseEvent} event @returns {[number, number]} x, y in 0..1 */
 function pointerShare(event) {
   const box = /** @type {HTMLElement} */ (event.currentTarget).getBoundingClientRect();
   const share = (/** @type {number} */ at, /** @type {number} */ size) => clamp(at / size, 0, 1 - 1e-9);
   return [share(event.clientX - box.left, box.width), share(event.clientY - box.top, box.height)];
+}
+
+/** A grey line around a tile: a dark map must not vanish into a dark page. @param {CanvasRenderingContext2D} context
+ * @param {[number, number, number, number]} rect @param {number} line @param {boolean} [dashed] */
+function frameTile(context, [x, y, width, height], line, dashed = false) {
+  context.lineWidth = line;
+  context.strokeStyle = "#808080";
+  context.setLineDash(dashed ? [3 * line, 4 * line] : []);
+  context.strokeRect(x - line / 2, y - line / 2, width + line, height + line);
+  context.setLineDash([]);
 }
 
 /** A rectangle that is seen on any picture and in any theme: white within black. */

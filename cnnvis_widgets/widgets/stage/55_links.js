@@ -49,9 +49,8 @@ function createLinks(view) {
     let [y, x] = hover ? [hover.y, hover.x] : strongest;
     const { detail } = view.data;
     if (!hover && newMap(maps, detail, view.unit)) {
-      strongest = [y, x] = maps.reduced && detail?.unit === view.unit
-        ? strongestPlace(detail.values, 0, detail.h, detail.w, maps.signed)
-        : strongestPlace(maps.values, view.unit * maps.h * maps.w, maps.h, maps.w, maps.signed);
+      const { h, w, values } = fullMap(maps, detail, view.unit);
+      strongest = [y, x] = strongestPlace(values, h, w, maps.signed);
     }
     return { unit: hover?.panel === "maps" ? hover.unit : view.unit, y: Math.floor(y * maps.fullH), x: Math.floor(x * maps.fullW) };
   }
@@ -94,8 +93,13 @@ function createLinks(view) {
       view.schedule();
       return there;
     },
+    /** A link leads there once more. @param {Place} place */
+    markAgain({ y, x }) {
+      if (String(model.get("position")) === String([y, x])) left = false;
+      view.schedule();
+    },
     /** Whether the field of this layer can be drawn. */
-    known: () => !!field() && (model.get("panels") ?? []).includes("photo"),
+    known: () => !!field() && hasPanel(view, "photo"),
     boxWanted: () => boxWanted,
     effectWanted: () => effectWanted?.cell ?? null,
     toggleBox() {
@@ -105,7 +109,7 @@ function createLinks(view) {
     /** Ask for the effective field of the position pointed at, or of the strongest; the same again takes it away. */
     toggleEffect() {
       const { maps } = view.data;
-      if (!maps || !(model.get("panels") ?? []).includes("photo")) return;
+      if (!maps || !hasPanel(view, "photo")) return;
       const pointed = view.hover && view.hover.panel !== "photo";
       const cell = cellOf(maps, pointed ? view.hover : null);
       const same = effectWanted && (!pointed || JSON.stringify(cell) === JSON.stringify(effectWanted.cell));

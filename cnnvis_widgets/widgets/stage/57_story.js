@@ -16,9 +16,9 @@ function createStoryPanel(view) {
   const before = button("before", () => stepStory(view, -1));
   const after = button("after", () => stepStory(view, 1));
   const reveal = button("reveal", () => { revealed = storyStep(model); view.schedule(); });
-  const text = make("div", { class: "cnnvis-story-text" });
+  const text = makeBox("story-text");
   const answer = make("div", { class: "cnnvis-story-text cnnvis-story-answer", "aria-live": "polite" });
-  const head = make("div", { class: "cnnvis-head" }, title, count, before, after);
+  const head = makeBox("head", title, count, before, after);
   const element = make("section", { class: "cnnvis-panel-story", tabindex: "-1" }, head, text, reveal, answer);
   view.label(element, { "aria-label": "stage.story.label" });
   let revealed = -1; // the step whose answer is seen
@@ -33,7 +33,7 @@ function createStoryPanel(view) {
     return blocks.map(({ kind, runs }) => make({ heading: "h4", item: "li" }[kind] ?? "p", {}, ...runs.map(({ text: words, style, link }) => {
       if (!link) return style ? make(style, {}, words) : words;
       const phrase = make("button", { type: "button", class: "cnnvis-phrase" }, words);
-      phrase.addEventListener("click", () => goTo(view, link), { signal });
+      listen(phrase, signal, { click: () => goTo(view, link) });
       phrases.push({ element: phrase, place: link });
       return phrase;
     })));
@@ -94,11 +94,12 @@ function stepWithArrow(view, by) {
 
 /** What the browser can do is done at once, the rest is asked of the kernel. @param {View} view @param {Place} place */
 function goTo(view, place) {
+  view.links.markAgain(place);
   const here = place.layer === null || place.layer === view.model.get("layer")?.path;
   if (here && place.method === null) {
     if (place.unit !== null) view.select(place.unit);
     if (place.target !== null) view.classes.choose(place.target);
-    if (place.unit !== null || place.target !== null) return;
+    if (place.y === null && (place.unit !== null || place.target !== null)) return;
   }
   view.model.send({ type: "go", place });
 }

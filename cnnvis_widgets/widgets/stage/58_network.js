@@ -10,13 +10,10 @@ function createNetworkPanel(view) {
   const words = makeLine("strip-words");
   const list = make("div", { class: "cnnvis-strip", role: "listbox", tabindex: "0", "aria-orientation": "horizontal" });
   const name = make("span", { class: "cnnvis-strip-name", "aria-hidden": "true" });
-  const element = make("section", { class: "cnnvis-panel-network" }, words, list, make("div", { class: "cnnvis-strip-names" }, name));
+  const element = make("section", { class: "cnnvis-panel-network" }, words, list, makeBox("strip-names", name));
   element.hidden = true;
-  const svg = (/** @type {string} */ tag) => document.createElementNS("http://www.w3.org/2000/svg", tag);
-  const lines = svg("path");
-  const drawing = svg("svg");
-  drawing.setAttribute("aria-hidden", "true");
-  drawing.append(lines);
+  const lines = makeSvg("path");
+  const drawing = makeSvg("svg", { "aria-hidden": "true" }, lines);
 
   /** @type {StripItem[]} */
   let items = [];
@@ -29,30 +26,32 @@ function createNetworkPanel(view) {
   let pointed = -1; // the item under the pointer
   /** @type {HTMLElement[]} */
   let options = [];
-  const [newLayer, newFold, newWords, newMarks, newPointed] = Array.from({ length: 5 }, createMemo);
+  const [newLayer, newFold, newWords, newMarks, newPointed] = createMemos(5);
 
   const room = () => roomOf(list)[0];
   const itemOf = (/** @type {number} */ node) => items.findIndex(({ last }) => last >= node);
   const nodeOf = (/** @type {StripItem} */ { first, last }) => (first === last ? view.data.graph?.nodes[first] : undefined);
 
-  list.addEventListener("pointermove", (event) => { pointed = locate(event); view.schedule(); }, { signal });
-  list.addEventListener("pointerleave", () => { pointed = -1; view.schedule(); }, { signal });
-  list.addEventListener("click", (event) => activate(locate(/** @type {PointerEvent} */ (event))), { signal });
-  for (const change of ["focus", "blur"]) list.addEventListener(change, () => view.schedule(), { signal });
-  list.addEventListener("keydown", (event) => {
-    if (event.altKey || event.ctrlKey || event.metaKey || !items.length) return;
+  const point = (/** @type {number} */ at) => { pointed = at; view.schedule(); };
+  listen(list, signal, {
+    pointermove: (event) => point(locate(event)),
+    pointerleave: () => point(-1),
+    click: (event) => activate(locate(event)),
+    focus: view.schedule,
+    blur: view.schedule,
+  });
+  listenForKeys(list, signal, (key) => {
+    if (!items.length) return false;
     const at = itemOf(cursor);
-    const to = stripMove(event.key, at, items, layout);
-    if (to === null && event.key !== "Enter" && event.key !== " ") return;
-    event.preventDefault();
-    event.stopPropagation(); // JupyterLab would move to the next cell, or run this one
-    pointed = -1;
+    const to = stripMove(key, at, items, layout);
+    if (to === null && key !== "Enter" && key !== " ") return false;
     if (to === null) activate(at);
     else cursor = items[to].first;
-    view.schedule();
-  }, { signal });
+    point(-1);
+    return true;
+  });
 
-  /** @param {PointerEvent} event */
+  /** @param {MouseEvent} event */
   function locate(event) {
     const box = list.getBoundingClientRect();
     return stripAt(layout, (event.clientX - box.left) / pitch, ((event.clientY - box.top) / tall) * layout.rows);

@@ -18,12 +18,12 @@ function createPhotoPanel(view) {
   panel.head.append(record, browse, input);
   const sign = make("span", { class: "cnnvis-on", role: "status" });
   const rate = make("span", { class: "cnnvis-rate" });
-  const strip = make("div", { class: "cnnvis-live" }, sign, rate, keep);
+  const strip = makeBox("live", sign, rate, keep);
   panel.head.after(strip);
   const readout = makeLine("readout");
   const ramp = makeCanvas({ class: "cnnvis-ramp", "aria-hidden": "true" });
   const [low, high] = [make("span"), make("span")];
-  const legend = make("div", { class: "cnnvis-legend" }, low, ramp, high);
+  const legend = makeBox("legend", low, ramp, high);
   const caption = makeLine("caption");
   const sees = makeLine("sees");
   const scales = makeChoice(view, "heat_scale", ["own", "shared"], () => view.classes.canShare());
@@ -31,18 +31,18 @@ function createPhotoPanel(view) {
   panel.element.append(readout, legend, scales.element, list.element, caption, sees); // the list must stay under the pointer
 
   const mark = makeMarks(panel, 2);
-  const base = document.createElement("canvas"); // the photograph alone, at the size shown
+  const base = makeCanvas(); // the photograph alone, at the size shown
   /** @type {Uint8ClampedArray | null} */
   let photo = null;
   /** @type {Int16Array | null} */
   let indices = null;
   /** @type {[number, number] | null} */
   let pointer = null;
-  const [newPhoto, newHeat, newBlend, newRamp] = [createMemo(), createMemo(), createMemo(), createMemo()];
+  const [newPhoto, newHeat, newBlend, newRamp] = createMemos(4);
 
-  canvas.addEventListener("pointermove", (event) => { pointer = pointerShare(event); view.point("photo", pointer); }, { signal });
-  canvas.addEventListener("pointerleave", () => { pointer = null; view.point("photo", null); }, { signal });
-  input.addEventListener("change", () => { sendPicture(view, input.files?.[0]); input.value = ""; }, { signal });
+  const point = (/** @type {[number, number] | null} */ at) => view.point("photo", (pointer = at));
+  listen(canvas, signal, { pointermove: (event) => point(pointerShare(event)), pointerleave: () => point(null) });
+  listen(input, signal, { change() { sendPicture(view, input.files?.[0]); input.value = ""; } });
 
   /** The camera's sign, its button and how fast it goes. */
   function describeCamera() {
@@ -115,13 +115,11 @@ function createPhotoPanel(view) {
       if (newHeat(heat?.values, heat?.high, symmetric, tall, wide)) {
         indices = heat && enlarge(heat.values, heat.h, heat.w, tall, wide, symmetric ? -heat.high : 0, heat.high);
       }
-      const opacity = clamp(model.get("opacity") ?? 0.4, 0, 1);
+      const opacity = opacityOf(model);
       if (photo && newBlend(photo, indices, table, opacity)) {
-        if (indices) {
-          const picture = new ImageData(wide, tall);
-          blend(photo, indices, table, opacity, wide, picture.data);
-          pen(canvas).putImageData(picture, 0, 0);
-        } else pen(canvas).drawImage(base, 0, 0);
+        const [under, over] = [photo, indices];
+        if (over) paintPixels(canvas, (_, picture) => blend(under, over, table, opacity, wide, picture.data));
+        else pen(canvas).drawImage(base, 0, 0);
       }
       setText(low, symmetric ? "−1" : "0");
       const kind = symmetric ? "_signed" : heat && heat.high !== 1 ? "_shared" : "";
@@ -136,6 +134,11 @@ function createPhotoPanel(view) {
   };
 }
 
+/** @param {Model} model */
+function opacityOf(model) {
+  return clamp(model.get("opacity") ?? 0.4, 0, 1);
+}
+
 /** The heatmap's value at a point of the photograph. @param {Heat} heat @param {number} y @param {number} x in 0..1 */
 function sampleHeat({ h, w, values }, y, x) {
   return between(values, h, w, clamp(y * h - 0.5, 0, h - 1), clamp(x * w - 0.5, 0, w - 1));
@@ -143,11 +146,8 @@ function sampleHeat({ h, w, values }, y, x) {
 
 /** A colour table as a strip. @param {HTMLCanvasElement} ramp @param {Uint32Array} table */
 function paintRamp(ramp, table) {
-  ramp.width = 256;
-  ramp.height = 1;
-  const strip = new ImageData(256, 1);
-  new Uint32Array(strip.data.buffer).set(table);
-  pen(ramp).putImageData(strip, 0, 0);
+  [ramp.width, ramp.height] = [256, 1];
+  paintPixels(ramp, (pixels) => pixels.set(table));
 }
 
 /**
@@ -177,22 +177,30 @@ async function sendPicture(view, file) {
 
 /** @param {ImageBitmap} bitmap @param {string} type @returns {Promise<Blob>} */
 async function smallerPicture(bitmap, type) {
-  const scale = Math.min(1, PICTURE_SIDE / Math.max(bitmap.width, bitmap.height));
-  const canvas = document.createElement("canvas");
-  canvas.width = Math.max(1, Math.round(bitmap.width * scale));
-  canvas.height = Math.max(1, Math.round(bitmap.height * scale));
-  const context = pen(canvas);
-  context.imageSmoothingQuality = "high";
-  const encode = (/** @type {string} */ as) =>
-    new Promise((/** @type {(blob: Blob) => void} */ resolve, reject) =>
-      canvas.toBlob((blob) => (blob ? resolve(blob) : reject(new Error(as))), as, 0.92));
-  context.drawImage(bitmap, 0, 0, canvas.width, canvas.height);
+  const canvas = makeCanvas();
+  const context = drawSmaller(canvas, bitmap, PICTURE_SIDE, bitmap.width, bitmap.height);
   if (type !== "image/jpeg") {
-    const png = await encode("image/png");
+    const png = await encoded(canvas, "image/png");
     if (png.size < PICTURE_BYTES / 2) return png;
   }
   context.globalCompositeOperation = "destination-over"; // JPEG knows no transparency: white behind
   context.fillStyle = "#fff";
   context.fillRect(0, 0, canvas.width, canvas.height);
-  return encode("image/jpeg");
+  return encoded(canvas, "image/jpeg");
+}
+
+/** @param {HTMLCanvasElement} canvas @param {string} type @param {number} [quality] @returns {Promise<Blob>} */
+function encoded(canvas, type, quality = 0.92) {
+  return new Promise((resolve, reject) => canvas.toBlob((blob) => (blob ? resolve(blob) : reject(new Error(type))), type, quality));
+}
+
+/** A picture made no larger than a side. @param {HTMLCanvasElement} canvas @param {CanvasImageSource} source
+ * @param {number} side @param {number} width @param {number} height of the source */
+function drawSmaller(canvas, source, side, width, height) {
+  const scale = Math.min(1, side / Math.max(width, height));
+  canvas.width = Math.max(1, Math.round(width * scale));
+  canvas.height = Math.max(1, Math.round(height * scale));
+  const context = pen(canvas);
+  context.drawImage(source, 0, 0, canvas.width, canvas.height);
+  return context;
 }

@@ -6,13 +6,8 @@ function createMapsPanel(view) {
   const { model, signal, t } = view;
   const panel = makePanel("maps", "presentation");
   const { canvas, note } = panel;
-  panel.view.classList.add("cnnvis-scroll");
-  const spacer = make("div", { class: "cnnvis-spacer" }, canvas);
-  panel.view.prepend(spacer);
   const cells = [0, 1].map((i) => make("span", { role: "gridcell", id: `${view.root.id}-cell-${i}` }));
-  panel.view.append(make("div", { role: "row", class: "cnnvis-hidden" }, ...cells));
-  panel.view.tabIndex = 0;
-  panel.view.setAttribute("role", "grid");
+  const spacer = makeGrid(panel, cells);
 
   const sorts = makeChoice(view, "sort", ["index", "strength", "class"], () => !!view.classes.weightsOf(view.classes.chosen()));
   const scales = makeChoice(view, "scale", ["map", "layer"]);
@@ -26,11 +21,11 @@ function createMapsPanel(view) {
   };
   const zooms = makeZoomButtons(view, "maps", zoomed);
   onZoomWheel(panel.view, signal, zoomed);
-  panel.head.after(make("div", { class: "cnnvis-tools" }, sorts.element, scales.element));
+  panel.head.after(makeBox("tools", sorts.element, scales.element));
   panel.head.append(zooms);
   panel.element.append(readout, caption);
 
-  const base = document.createElement("canvas"); // the tiles without the selection
+  const base = makeCanvas(); // the tiles without the selection
   let letters = 0; // height of the names of columns and rows
   const newNamed = createMemo();
   /** @type {GridLayout} */
@@ -45,37 +40,34 @@ function createMapsPanel(view) {
   let hover = null;
   let spoken = 0;
   let scrolled = 0; // asking the element lays out the page
-  const [newOrder, newTiles, newBase, newFace, newPlace, newWords] = Array.from({ length: 6 }, createMemo);
+  const [newOrder, newTiles, newBase, newFace, newPlace, newWords] = createMemos(6);
   view.label(panel.title, { text: "stage.maps.title" });
 
-  const locate = (/** @type {PointerEvent} */ event) => {
+  const locate = (/** @type {MouseEvent} */ event) => {
     const box = canvas.getBoundingClientRect();
     return tileAt(layout, order.length, event.clientX - box.left, event.clientY - box.top + scrolled);
   };
-  canvas.addEventListener("pointermove", (event) => {
-    hover = locate(event);
-    view.point("maps", hover && [hover.x, hover.y], hover ? order[hover.place] : undefined);
-  }, { signal });
-  canvas.addEventListener("pointerleave", () => { hover = null; view.point("maps", null); }, { signal });
-  canvas.addEventListener("click", (event) => {
-    const hit = locate(/** @type {PointerEvent} */ (event));
-    if (hit) view.select(order[hit.place]);
-  }, { signal });
-  panel.view.addEventListener("scroll", () => { scrolled = panel.view.scrollTop; view.schedule(); }, { signal, passive: true });
-  panel.view.addEventListener("keydown", (event) => {
-    if (event.altKey || event.ctrlKey || event.metaKey || !order.length) return;
-    if ("+=-".includes(event.key)) {
-      event.preventDefault();
-      event.stopPropagation();
-      return zoomed(event.key === "-" ? 1 / ZOOM_STEP : ZOOM_STEP);
+  listen(canvas, signal, {
+    pointermove(event) {
+      hover = locate(event);
+      view.point("maps", hover && [hover.x, hover.y], hover ? order[hover.place] : undefined);
+    },
+    pointerleave() { hover = null; view.point("maps", null); },
+    click(event) {
+      const hit = locate(event);
+      if (hit) view.select(order[hit.place]);
+    },
+  });
+  listen(panel.view, signal, { scroll() { scrolled = panel.view.scrollTop; view.schedule(); } });
+  listenForKeys(panel.view, signal, (key) => {
+    if (order.length && "+=-".includes(key)) zoomed(key === "-" ? 1 / ZOOM_STEP : ZOOM_STEP);
+    else {
+      const place = moveInGrid(panel.view, layout, key, places[view.unit], order.length);
+      if (place === null) return false;
+      view.select(order[place]);
     }
-    const page = Math.max(1, Math.floor(panel.view.clientHeight / (layout.height + layout.gap)));
-    const place = keyMove(event.key, places[view.unit], order.length, layout.columns, page);
-    if (place === null) return;
-    event.preventDefault();
-    event.stopPropagation(); // JupyterLab would move to the next cell
-    view.select(order[place]);
-  }, { signal });
+    return true;
+  });
 
   /** @param {number} place */
   function scrollTo(place) {
@@ -89,30 +81,22 @@ function createMapsPanel(view) {
     const { width: wide, height: tall } = canvas;
     if (!newBase(tiles, order, layout, table, symmetric, model.get("scale"), top, wide, tall)) return false;
     [base.width, base.height] = [wide, tall];
-    const picture = new ImageData(wide, tall);
-    const pixels = new Uint32Array(picture.data.buffer);
-    const pitch = layout.height + layout.gap;
-    const first = Math.max(0, Math.floor((top - layout.top) / pitch) * layout.columns);
-    const end = Math.min(order.length, Math.ceil((top + tall / ratio) / pitch) * layout.columns);
-    const size = [Math.round(layout.width * ratio), Math.round(layout.height * ratio)];
-    for (let place = first; place < end; place++) {
-      const unit = order[place];
-      const [low, high] = unitRange(maps, unit, model.get("scale"), symmetric);
-      const [x, y] = tileCorner(layout, place);
-      paintMap(pixels, wide, Math.round(x * ratio), Math.round((y - top) * ratio), size[0], size[1],
-        tiles.values, unit * tiles.h * tiles.w, tiles.h, tiles.w, table, low, high);
-    }
+    const [first, end] = tilesInSight(layout, order.length, top, tall / ratio);
+    paintPixels(base, (pixels) => {
+      for (let place = first; place < end; place++) {
+        const unit = order[place];
+        const [low, high] = unitRange(maps, unit, model.get("scale"), symmetric);
+        paintMap(pixels, wide, ...tileRect(layout, place, top, ratio), tiles.values, unit * tiles.h * tiles.w, tiles.h, tiles.w, table, low, high);
+      }
+    });
     const context = pen(base);
-    context.putImageData(picture, 0, 0);
     const line = Math.max(1, Math.round(ratio));
     for (let place = first; place < end; place++) {
-      const [x, y] = tileCorner(layout, place);
-      const [px, py] = [Math.round(x * ratio), Math.round((y - top) * ratio)];
-      context.lineWidth = line;
-      context.strokeStyle = "#808080"; // a dark map must not vanish into a dark page
-      context.strokeRect(px - line / 2, py - line / 2, size[0] + line, size[1] + line);
+      const rect = tileRect(layout, place, top, ratio);
+      const [x, y, width, height] = rect;
+      frameTile(context, rect, line);
       const state = maps.state[order[place]];
-      if (state) drawSign(context, px + size[0] / 2, py + size[1] / 2, Math.min(28 * ratio, Math.min(...size) * 0.5), state);
+      if (state) drawSign(context, x + width / 2, y + height / 2, Math.min(28 * ratio, width * 0.5, height * 0.5), state);
     }
     return true;
   }
@@ -121,13 +105,11 @@ function createMapsPanel(view) {
   function paintCells(maps, ratio) {
     const { cells } = view.linked;
     if (!cells || (cells.bottom - cells.top === maps.fullH - 1 && cells.right - cells.left === maps.fullW - 1)) return;
-    const [wide, tall] = [Math.round(layout.width * ratio), Math.round(layout.height * ratio)];
-    const [x, y, ...size] = spanRect(cells, maps.fullH, maps.fullW, wide, tall);
-    const [, inSight] = roomOf(panel.view);
-    for (let place = 0; place < order.length; place++) {
-      const [left, top] = tileCorner(layout, place);
-      if (top + layout.height < scrolled || top > scrolled + inSight) continue;
-      enclose(pen(canvas), [Math.round(left * ratio) + x, Math.round((top - scrolled) * ratio) + y, ...size], Math.max(1, Math.floor(ratio)));
+    const [first, end] = tilesInSight(layout, order.length, scrolled, roomOf(panel.view)[1]);
+    for (let place = first; place < end; place++) {
+      const [left, top, wide, tall] = tileRect(layout, place, scrolled, ratio);
+      const [x, y, ...size] = spanRect(cells, maps.fullH, maps.fullW, wide, tall);
+      enclose(pen(canvas), [left + x, top + y, ...size], Math.max(1, Math.floor(ratio)));
     }
   }
 
@@ -185,8 +167,7 @@ function createMapsPanel(view) {
       sorts.paint();
       scales.paint();
       put(panel.view, { "aria-label": t("stage.maps.label", { layer: view.path }) });
-      setText(note, t("stage.maps.empty"));
-      show(note, !maps);
+      say(note, maps ? "" : t("stage.maps.empty"));
       show(spacer, !!maps);
       if (!maps) {
         setText(readout, "");
@@ -200,7 +181,8 @@ function createMapsPanel(view) {
         order = unitOrder(maps, sort, view.classes.weightsOf(target));
         places = new Int32Array(order.length);
         order.forEach((unit, place) => (places[unit] = place));
-        hover = null;
+        hover = null; // another tile lies under the pointer
+        view.point("maps", null);
       }
       letters = coordinateSize(view);
       const next = namedLayout(maps.c, width, height, maps.fullH / maps.fullW, zoom, letters);
@@ -227,11 +209,8 @@ function createMapsPanel(view) {
       paintCells(maps, ratio);
       paintCoordinates(canvas, layout, scrolled, letters, ratio);
       if (letters && newNamed(view.unit, order, layout)) clearOfLetters(panel.view, layout, places[view.unit]);
-      const mark = (/** @type {number} */ place, /** @type {number} */ line) => {
-        const [x, y] = tileCorner(layout, place);
-        outline(context, Math.round(x * ratio), Math.round((y - scrolled) * ratio),
-          Math.round(layout.width * ratio), Math.round(layout.height * ratio), line);
-      };
+      const mark = (/** @type {number} */ place, /** @type {number} */ line) =>
+        outline(context, ...tileRect(layout, place, scrolled, ratio), line);
       if (hover) mark(hover.place, Math.max(1, ratio / 2));
       mark(places[view.unit], Math.max(1, Math.round(1.5 * ratio)));
     },

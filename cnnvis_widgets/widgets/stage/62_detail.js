@@ -10,9 +10,9 @@ function createDetailPanel(view) {
   const { canvas, note } = panel;
   const readout = makeLine("readout");
   const bars = makeCanvas({ class: "cnnvis-histogram", role: "img" });
-  const place = make("div", { class: "cnnvis-bars" }, bars);
+  const place = makeBox("bars", bars);
   const ends = [make("span"), make("span"), make("span")];
-  const axis = make("div", { class: "cnnvis-axis" }, ...ends);
+  const axis = makeBox("axis", ...ends);
   const caption = makeLine("caption");
   panel.element.append(readout, place, axis, caption);
   const mark = makeMarks(panel);
@@ -21,13 +21,10 @@ function createDetailPanel(view) {
   panel.head.append(boxButton, effectButton, makeZoomButtons(view, "detail", (by) => zoomed(by)));
   /** @type {[number, number] | null} */
   let pointer = null;
-  let asked = "";
-  /** @type {ReturnType<typeof setTimeout> | undefined} */
-  let timer;
-  const [newMap, newBars] = [createMemo(), createMemo()];
+  const ask = askAtRest(view, "detail");
+  const [newMap, newBars] = createMemos(2);
   /** @type {Float32Array} */
   let counts = new Float32Array(BINS);
-  signal.addEventListener("abort", () => clearTimeout(timer));
   let zoom = WHOLE;
   /** @type {[number, number] | null} */
   let held = null; // where the hand that moves the map was last
@@ -36,37 +33,24 @@ function createDetailPanel(view) {
     view.schedule();
   };
   onZoomWheel(canvas, signal, (by, event) => zoomed(by, ...pointerShare(event)));
-  canvas.addEventListener("pointerdown", (event) => {
-    if (zoom.factor === 1) return;
-    held = pointerShare(event);
-    canvas.setPointerCapture(event.pointerId);
-  }, { signal });
-  for (const end of ["pointerup", "pointercancel"]) canvas.addEventListener(end, () => { held = null; }, { signal });
-  canvas.addEventListener("dblclick", () => { zoom = WHOLE; view.schedule(); }, { signal });
-  canvas.addEventListener("pointermove", (event) => {
-    const at = pointerShare(event);
-    if (held) [zoom, held] = [panned(zoom, at[0] - held[0], at[1] - held[1]), at];
-    pointer = intoPicture(zoom, at);
-    view.point("detail", pointer);
-  }, { signal });
-  canvas.addEventListener("pointerleave", () => { pointer = null; view.point("detail", null); }, { signal });
-
-  /** The best picture of the selected unit there is. @param {Maps} maps */
-  function current(maps) {
-    const { detail } = view.data;
-    if (maps.reduced && detail?.unit === view.unit) return { ...detail, start: 0, exact: true, key: detail };
-    return { h: maps.h, w: maps.w, values: maps.values, start: view.unit * maps.h * maps.w, exact: !maps.reduced, key: maps };
-  }
-
-  /** Full resolution is asked for once the selection rests. @param {Maps} maps @param {boolean} exact */
-  function ask(maps, exact) {
-    const wish = exact ? "" : `${view.unit} of ${mapsNumber(maps)}`;
-    if (wish === asked) return;
-    asked = wish;
-    clearTimeout(timer);
-    const message = { type: "detail", unit: view.unit, frame: view.data.frame };
-    if (wish) timer = setTimeout(() => model.send(message), 60);
-  }
+  const release = () => { held = null; };
+  listen(canvas, signal, {
+    pointerdown(event) {
+      if (zoom.factor === 1) return;
+      held = pointerShare(event);
+      canvas.setPointerCapture(event.pointerId);
+    },
+    pointerup: release,
+    pointercancel: release,
+    dblclick() { zoom = WHOLE; view.schedule(); },
+    pointermove(event) {
+      const at = pointerShare(event);
+      if (held) [zoom, held] = [panned(zoom, at[0] - held[0], at[1] - held[1]), at];
+      pointer = intoPicture(zoom, at);
+      view.point("detail", pointer);
+    },
+    pointerleave() { pointer = null; view.point("detail", null); },
+  });
 
   function paintButtons() {
     const pressed = [view.links.boxWanted(), !!view.links.effectWanted()];
@@ -85,33 +69,26 @@ function createDetailPanel(view) {
       setText(panel.title, maps ? t("stage.detail.title", { unit: view.unit }) : t("stage.detail.title_empty"));
       for (const part of [canvas, place, axis]) show(part, !!maps);
       if (!maps) {
-        setText(note, t("stage.detail.empty"));
-        show(note, true);
+        say(note, t("stage.detail.empty"));
         setText(readout, "");
         return setText(caption, "");
       }
-      const { h, w, values, start, exact, key } = current(maps);
-      ask(maps, exact);
+      const { h, w, values, exact } = fullMap(maps, view.data.detail, view.unit);
+      ask(!exact);
       const { table, symmetric } = view.palette(maps.signed);
       const [low, high] = unitRange(maps, view.unit, model.get("scale"), symmetric);
       const [tall, wide] = fitCanvas(canvas, panel.view, maps.fullH, maps.fullW, panel.element);
       canvas.classList.toggle("cnnvis-movable", zoom.factor > 1);
-      if (tall && newMap(key, view.unit, table, low, high, tall, wide, zoom)) {
-        const picture = new ImageData(wide, tall);
-        const pixels = new Uint32Array(picture.data.buffer);
+      if (tall && newMap(maps, exact, view.unit, table, low, high, tall, wide, zoom)) {
         const [fullTall, fullWide] = [Math.round(tall * zoom.factor), Math.round(wide * zoom.factor)];
         const [x0, y0] = [-Math.round(zoom.left * fullWide), -Math.round(zoom.top * fullTall)];
-        if (h > fullTall && w > fullWide) {
-          const small = shrink(values.subarray(start, start + h * w), 1, h, w, fullTall, fullWide);
-          paintMap(pixels, wide, x0, y0, fullWide, fullTall, small, 0, fullTall, fullWide, table, low, high);
-        } else paintMap(pixels, wide, x0, y0, fullWide, fullTall, values, start, h, w, table, low, high);
-        pen(canvas).putImageData(picture, 0, 0);
+        paintPixels(canvas, (pixels) => paintMap(pixels, wide, x0, y0, fullWide, fullTall, values, 0, h, w, table, low, high));
       }
       if (tall) mark(seenThrough(zoom, view.linked.cells, maps), maps.fullH / zoom.factor, maps.fullW / zoom.factor);
       let value = NaN;
       if (pointer) {
         const [y, x] = [Math.floor(pointer[1] * h), Math.floor(pointer[0] * w)];
-        value = values[start + y * w + x];
+        value = values[y * w + x];
         const at = { y: Math.floor(pointer[1] * maps.fullH), x: Math.floor(pointer[0] * maps.fullW) };
         setText(readout, t("stage.detail.value", { ...at, value: (exact && !maps.rough ? "" : "≈ ") + formatNumber(value) }));
       } else {
@@ -120,19 +97,17 @@ function createDetailPanel(view) {
       }
       const state = maps.state[view.unit];
       const said = state === NOT_FINITE ? "stage.detail.not_finite" : "stage.detail.constant";
-      setText(note, state ? t(said, { value: formatNumber(maps.stats[3 * view.unit + 1]) }) : "");
-      note.classList.toggle("cnnvis-note-over", true);
-      show(note, !!state);
-      setText(caption, exact ? "" : t("stage.detail.reduced"));
-      show(caption, !exact);
+      say(note, state ? t(said, { value: formatNumber(maps.stats[3 * view.unit + 1]) }) : "");
+      note.classList.add("cnnvis-note-over");
+      say(caption, exact ? "" : t("stage.detail.reduced"));
       put(canvas, { "aria-label": t("stage.detail.alt", { unit: view.unit, layer: view.path,
         range: unitWords(view, maps, view.unit) }) });
       const title = `${t("stage.detail.histogram")} ${t(`stage.scale.${model.get("scale")}_words`)}`;
       put(bars, { title, "aria-label": title });
       const room = roomOf(place);
       const [barsTall, barsWide] = room[0] ? sizeCanvas(bars, ...room) : [0, 0];
-      if (barsTall && newBars(key, view.unit, table, low, high, barsTall, barsWide, value)) {
-        counts = histogram(values, start, h * w, low, high);
+      if (barsTall && newBars(maps, exact, view.unit, table, low, high, barsTall, barsWide, value)) {
+        counts = histogram(values, low, high);
         paintHistogram(bars, counts, table, (value - low) / (high - low));
       }
       [low, symmetric ? 0 : NaN, high].forEach((end, i) => setText(ends[i], Number.isNaN(end) ? "" : formatNumber(end)));
@@ -147,22 +122,12 @@ function seenThrough(zoom, cells, maps) {
   return cells && { ...cells, top: cells.top - down, bottom: cells.bottom - down, left: cells.left - right, right: cells.right - right };
 }
 
-/** @type {WeakMap<Maps, number>} */
-const mapsNumbers = new WeakMap();
-let mapsCount = 0;
-
-/** Which set of maps this is: a number that tells two apart. @param {Maps} maps */
-function mapsNumber(maps) {
-  if (!mapsNumbers.has(maps)) mapsNumbers.set(maps, ++mapsCount);
-  return mapsNumbers.get(maps);
-}
-
-/** How many values lie in each of the equal steps from low to high. @param {Float32Array} values @param {number} start
- * @param {number} size @param {number} low @param {number} high */
-function histogram(values, start, size, low, high) {
+/** How many values lie in each of the equal steps from low to high. @param {Float32Array} values
+ * @param {number} low @param {number} high */
+function histogram(values, low, high) {
   const counts = new Float32Array(BINS);
-  for (let i = start; i < start + size; i++) {
-    const bin = Math.floor(((values[i] - low) / (high - low)) * BINS);
+  for (const value of values) {
+    const bin = Math.floor(((value - low) / (high - low)) * BINS);
     if (bin === bin) counts[clamp(bin, 0, BINS - 1)]++;
   }
   return counts;

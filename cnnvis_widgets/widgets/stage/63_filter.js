@@ -26,26 +26,14 @@ function createFilterPanel(view) {
   const { model, t } = view;
   const panel = makePanel("filter", "img");
   const { canvas, note } = panel;
-  const bar = makeProgress(view, "stage.filter.progress");
+  const bar = makeProgress(view, "filter");
   view.label(panel.title, { text: "stage.filter.title" });
-  const readout = makeLine("readout");
   const caption = makeLine("caption");
   const patchesTitle = makeLine("caption");
   const strip = makeCanvas({ class: "cnnvis-patches", role: "img" });
-  panel.element.append(bar.element, readout, caption, patchesTitle, strip);
-  const picture = document.createElement("canvas"); // at its own size
-  const [newPicture, newSize, newPatches] = [createMemo(), createMemo(), createMemo()];
-
-  function progress() {
-    const { step = 0, steps = 0, seconds_left: left, message = "" } = model.get("picture_progress") ?? {};
-    const running = steps > 0;
-    const words = running ? [t("stage.filter.step", { step, steps })] : [];
-    if (running && Number.isFinite(left)) words.push(t("stage.filter.left", { seconds: left < 10 ? left.toFixed(1) : Math.round(left) }));
-    if (message) words.push(message);
-    setText(readout, words.join(" · "));
-    bar.paint(running, step, steps, words);
-    return running;
-  }
+  panel.element.append(...bar.elements, caption, patchesTitle, strip);
+  const picture = makeCanvas(); // at its own size
+  const [newPicture, newSize, newPatches] = createMemos(3);
 
   /** @param {boolean} wanted whether a picture is there that the patches belong to */
   function patches(wanted) {
@@ -55,8 +43,7 @@ function createFilterPanel(view) {
     /** @type {string[]} */
     const said = model.get("patches_said") ?? [];
     const there = wanted && n * h * w > 0 && rgb.length >= 3 * n * h * w;
-    setText(patchesTitle, there ? t("stage.filter.patches") : said[0] ?? "");
-    show(patchesTitle, wanted && said.length > 0);
+    say(patchesTitle, there ? t("stage.filter.patches") : (wanted && said[0]) || "");
     show(strip, there);
     if (!there) return;
     const [room] = roomOf(panel.view); // within the padding
@@ -67,7 +54,7 @@ function createFilterPanel(view) {
     const [tall, wide] = sizeCanvas(strip, n * (side + PATCH_GAP) - PATCH_GAP, side * (h / w));
     if (!newPatches(bytes, tall, wide)) return;
     const context = pen(strip);
-    const one = document.createElement("canvas");
+    const one = makeCanvas();
     const pitch = (wide * (side + PATCH_GAP)) / (n * (side + PATCH_GAP) - PATCH_GAP);
     context.clearRect(0, 0, wide, tall);
     for (let i = 0; i < n; i++) {
@@ -83,14 +70,15 @@ function createFilterPanel(view) {
       const bytes = model.get("picture");
       const rgb = bytesOf(bytes);
       const there = h * w > 0 && rgb.length >= 3 * h * w;
-      const running = progress();
+      const progress = model.get("picture_progress") ?? {};
+      const running = progress.steps > 0;
+      bar.paint(running, progress, progress.message);
       const words = there ? [model.get("picture_caption") || ""] : [];
       const other = there && view.data.maps && model.get("picture_unit") >= 0 && model.get("picture_unit") !== view.unit;
       if (other) words.push(t("stage.filter.other", { shown: model.get("picture_unit"), unit: view.unit }));
       setText(caption, words.filter(Boolean).join(" "));
       put(canvas, { "aria-label": t("stage.filter.alt", { caption: model.get("picture_caption") || "" }) });
-      setText(note, t(running ? "stage.filter.soon" : "stage.filter.empty"));
-      show(note, !there);
+      say(note, there ? "" : t(running ? "stage.filter.soon" : "stage.filter.empty"));
       show(canvas, there);
       patches(there);
       if (!there) return;
@@ -98,9 +86,7 @@ function createFilterPanel(view) {
       if (fresh) putRgb(picture, rgb, 0, h, w);
       const [tall, wide] = fitCanvas(canvas, panel.view, h, w, panel.element);
       if (tall && (newSize(tall, wide) || fresh)) {
-        const context = pen(canvas);
-        context.imageSmoothingQuality = "high";
-        context.drawImage(picture, 0, 0, wide, tall);
+        pen(canvas).drawImage(picture, 0, 0, wide, tall);
       }
     },
   };

@@ -70,14 +70,12 @@ function makeChannelList(view, choose) {
   /** @type {number[]} */
   let places = [];
   let chosen = 0;
-  rows.forEach((row, i) => row.addEventListener("click", () => choose(places[i]), { signal: view.signal }));
-  list.addEventListener("keydown", (event) => {
-    const to = keyMove(event.key, places.indexOf(chosen), places.length, 1, 4);
-    if (to === null || event.altKey || event.ctrlKey || event.metaKey) return;
-    event.preventDefault();
-    event.stopPropagation();
-    choose(places[to]);
-  }, { signal: view.signal });
+  rows.forEach((row, i) => listen(row, view.signal, { click: () => choose(places[i]) }));
+  listenForKeys(list, view.signal, (key) => {
+    const to = keyMove(key, places.indexOf(chosen), places.length, 1, 4);
+    if (to !== null) choose(places[to]);
+    return to !== null;
+  });
 
   /** @param {HTMLElement} row @param {string} words @param {number} value @param {number} most @param {Uint32Array} table */
   function fill(row, words, value, most, table) {
@@ -89,7 +87,7 @@ function makeChannelList(view, choose) {
   }
 
   return {
-    element: make("div", { class: "cnnvis-channel-list" }, head, list, rest, share),
+    element: makeBox("channel-list", head, list, rest, share),
     /** @param {Convolution} c @param {Float64Array} parts @param {number} place chosen @param {number} sum
      * @param {number} size all parts without signs @param {Uint32Array} table */
     paint(c, parts, place, sum, size, table) {
@@ -110,8 +108,7 @@ function makeChannelList(view, choose) {
       const percent = size > 0 ? places.reduce((total, k) => total + Math.abs(parts[k]), 0) / size : 1;
       const words = [view.t("stage.steps.share", { shown: places.length, count: c.count, share: `${Math.round(100 * Math.min(percent, 1))} %` })];
       if (c.channels.length < c.count) words.push(view.t("stage.steps.share_sent", { sent: c.channels.length }));
-      setText(share, words.join(" "));
-      show(share, others > 0);
+      say(share, others > 0 ? words.join(" ") : "");
     },
   };
 }
@@ -140,10 +137,12 @@ function makeFormula(view, choose) {
   const list = view.label(make("ol", { class: "cnnvis-formula" }), { "aria-label": "stage.steps.formula", title: "stage.steps.formula" });
   /** @type {HTMLElement[]} */
   let buttons = [];
-  list.addEventListener("click", (event) => {
-    const line = buttons.findIndex((button) => button.contains(/** @type {Node} */ (event.target)));
-    if (line >= 0) choose(line);
-  }, { signal: view.signal });
+  listen(list, view.signal, {
+    click(event) {
+      const line = buttons.findIndex((button) => button.contains(/** @type {Node} */ (event.target)));
+      if (line >= 0) choose(line);
+    },
+  });
   return {
     element: list,
     /** @param {[string, string][]} lines @param {number} chosen */
@@ -167,16 +166,12 @@ function paintPaddedMap(canvas, values, start, h, w, padding, table, low, high) 
   const { width: wide, height: tall } = canvas;
   const [top, bottom, left, right] = padding;
   const [across, down] = [wide / (w + left + right), tall / (h + top + bottom)];
-  const picture = new ImageData(wide, tall);
-  const pixels = new Uint32Array(picture.data.buffer);
-  for (let y = 0, i = 0; y < tall; y++) for (let x = 0; x < wide; x++, i++) pixels[i] = ((x + y) >> 2) & 1 ? 0xffb0b0b0 : 0xff707070;
   const [x0, y0] = [Math.round(left * across), Math.round(top * down)];
   const [x1, y1] = [Math.round((left + w) * across), Math.round((top + h) * down)];
-  if (h > y1 - y0 && w > x1 - x0) {
-    const small = shrink(values.subarray(start, start + h * w), 1, h, w, y1 - y0, x1 - x0);
-    paintMap(pixels, wide, x0, y0, x1 - x0, y1 - y0, small, 0, y1 - y0, x1 - x0, table, low, high);
-  } else paintMap(pixels, wide, x0, y0, x1 - x0, y1 - y0, values, start, h, w, table, low, high);
-  pen(canvas).putImageData(picture, 0, 0);
+  paintPixels(canvas, (pixels) => {
+    for (let i = 0; i < pixels.length; i++) pixels[i] = (((i % wide) + Math.floor(i / wide)) >> 2) & 1 ? 0xffb0b0b0 : 0xff707070;
+    paintMap(pixels, wide, x0, y0, x1 - x0, y1 - y0, values, start, h, w, table, low, high);
+  });
 }
 
 /**
@@ -186,8 +181,8 @@ function paintPaddedMap(canvas, values, start, h, w, padding, table, low, high) 
 function makeBoxedMap(view, name, canvas, place) {
   const words = makeLine("caption");
   const element = make("div", { class: `cnnvis-steps-${name}` }, words, place);
-  const base = document.createElement("canvas"); // the map without boxes
-  const [newValues, newPicture] = [createMemo(), createMemo()];
+  const base = makeCanvas(); // the map without boxes
+  const [newValues, newPicture] = createMemos(2);
   /** @type {[number, number]} */
   let ends = [0, 0];
   return {

@@ -7,7 +7,7 @@ const SAY_AFTER = 1000; // ms of rest until a changed view is announced: nobody 
 
 /** @param {View} view @returns {() => string} what to call at each paint; it reads arrays only where they have changed */
 function createDescription(view) {
-  const [newHeat, newUnit] = [createMemo(), createMemo()];
+  const [newHeat, newUnit] = createMemos(2);
   /** @type {{place: string, share: number} | null} */
   let strongest = null;
   /** @type {{y: number, x: number, exact: boolean} | null} */
@@ -63,12 +63,10 @@ function heatPlace({ h, w, values }) {
 /** The position of a map's largest value in the layer's own cells. @param {Maps} maps @param {Detail | null} detail
  * @param {number} unit */
 function unitPeak(maps, detail, unit) {
-  const full = maps.reduced && detail?.unit === unit ? detail : null;
-  const { h, w } = full ?? maps;
-  const at = full ? largestAt(full.values, 0, h * w) : largestAt(maps.values, unit * h * w, h * w);
+  const { h, w, values, exact } = fullMap(maps, detail, unit);
+  const at = largestAt(values, 0, h * w);
   const cell = (/** @type {number} */ i, /** @type {number} */ n, /** @type {number} */ m) => Math.floor(((i + 0.5) * m) / n);
-  const exact = (!!full || !maps.reduced) && !maps.rough;
-  return { y: cell(Math.floor(at / w), h, maps.fullH), x: cell(at % w, w, maps.fullW), exact };
+  return { y: cell(Math.floor(at / w), h, maps.fullH), x: cell(at % w, w, maps.fullW), exact: exact && !maps.rough };
 }
 
 /** A hidden element that screen readers read out politely, once its text has rested. @param {AbortSignal} signal */
@@ -94,7 +92,7 @@ function createAnnouncer(signal) {
 function makeLanguageChoice(view) {
   const select = /** @type {HTMLSelectElement} */ (make("select", { class: "cnnvis-button cnnvis-language" }));
   view.label(select, { "aria-label": "stage.language", title: "stage.language_hint" });
-  select.addEventListener("change", () => view.sync.set("language", select.value), { signal: view.signal });
+  listen(select, view.signal, { change: () => view.sync.set("language", select.value) });
   const newOptions = createMemo();
   return {
     element: select,

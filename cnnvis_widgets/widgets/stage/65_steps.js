@@ -15,16 +15,16 @@ function createStepsPanel(view) {
   const next = button("step", () => { walk.pause(); walk.on(); });
   panel.head.append(play, next, button("close", () => setOpen(false)));
   const inputCanvas = makeCanvas({ class: "cnnvis-steps-map", role: "img" });
-  const input = makeBoxedMap(view, "input", inputCanvas, make("div", { class: "cnnvis-view" }, inputCanvas));
+  const input = makeBoxedMap(view, "input", inputCanvas, makeBox("view", inputCanvas));
   const output = makeBoxedMap(view, "output", canvas, panel.view);
   const [patchGrid, kernelGrid, productGrid] = ["patch", "kernel", "products"].map(makeNumberGrid);
   const sign = (/** @type {string} */ text) => make("span", { class: "cnnvis-sign", "aria-hidden": "true" }, text);
   const sum = make("p", { class: "cnnvis-readout cnnvis-channel-sum" });
   const channels = makeChannelList(view, (place) => { walk.pause(); channel = place; view.schedule(); });
   const formula = makeFormula(view, (line) => { shownLine = line; view.schedule(); });
-  const sums = make("div", { class: "cnnvis-sums" }, patchGrid.element, sign("×"), kernelGrid.element, sign("="), productGrid.element);
-  const middle = make("div", { class: "cnnvis-steps-middle" }, sums, sum, formula.element, channels.element);
-  const body = make("div", { class: "cnnvis-steps-body" }, input.element, middle, output.element);
+  const sums = makeBox("sums", patchGrid.element, sign("×"), kernelGrid.element, sign("="), productGrid.element);
+  const middle = makeBox("steps-middle", sums, sum, formula.element, channels.element);
+  const body = makeBox("steps-body", input.element, middle, output.element);
   const caption = makeLine("caption");
   const spoken = make("p", { class: "cnnvis-hidden", role: "status" });
   const note = makeLine("note");
@@ -38,15 +38,13 @@ function createStepsPanel(view) {
   const walk = createWalk(() => view.schedule(), signal);
   /** @type {Convolution | null} */
   let convolution = null;
-  let [open, asked] = [false, ""];
+  let open = false;
   let channel = 0; // place among the channels sent
   let shownLine = Infinity; // whose map is shown on the right: the last
   let kernelMost = 1;
   let opening = false; // the weights for which it was opened have not come yet
-  /** @type {ReturnType<typeof setTimeout> | undefined} */
-  let asking;
-  const [newContent, newSubject] = [createMemo(), createMemo()];
-  signal.addEventListener("abort", () => clearTimeout(asking));
+  const ask = askAtRest(view, "convolution");
+  const [newContent, newSubject] = createMemos(2);
 
   /** @param {boolean} wanted */
   function setOpen(wanted) {
@@ -62,51 +60,31 @@ function createStepsPanel(view) {
     view.schedule();
   }
 
-  root.addEventListener("pointermove", (event) => {
-    const target = /** @type {HTMLElement} */ (event.target);
-    if (!open || !convolution || !(target === canvas || target.matches("canvas.cnnvis-detail"))) return;
-    if (target !== canvas) { // the large map, which may be zoomed
-      const at = view.hover;
-      if (at?.panel === "detail") walk.takeOver(Math.floor(at.y * convolution.H), Math.floor(at.x * convolution.W));
-      return;
-    }
-    const box = target.getBoundingClientRect();
-    walk.takeOver(Math.floor(((event.clientY - box.top) / box.height) * convolution.H), Math.floor(((event.clientX - box.left) / box.width) * convolution.W));
-  }, { signal });
-  inputCanvas.addEventListener("pointermove", (event) => {
-    if (!convolution) return;
-    const c = convolution;
-    const [x, y] = pointerShare(event);
-    const [top, bottom, left, right] = c.padding;
-    const centre = (/** @type {number} */ share, /** @type {number} */ size, /** @type {number} */ taps, /** @type {number} */ axis) =>
-      Math.round((share * size - 0.5 - ((taps - 1) * c.dilation[axis]) / 2) / c.strides[axis]);
-    walk.takeOver(centre(y, c.h + top + bottom, c.kh, 0), centre(x, c.w + left + right, c.kw, 1));
-  }, { signal });
-  root.addEventListener("keydown", (event) => {
-    const target = /** @type {HTMLElement} */ (event.target);
-    if (event.altKey || event.ctrlKey || event.metaKey || target.matches("input, select, textarea")) return;
-    if (!panel.element.contains(target)) return;
-    else if (event.key === "Escape") setOpen(false);
-    else if (event.key === " " && target === panel.view) walk.toggle();
-    else if (!walk.key(event.key)) return;
-    event.preventDefault();
-    event.stopPropagation(); // JupyterLab has keys of its own
-  }, { signal });
-
-  /** Weights are asked for once the selection rests. */
-  function ask() {
-    const { maps } = view.data;
-    const info = model.get("convolution_info") ?? {};
-    const answered = info.layer === model.get("layer")?.path && info.unit === view.unit;
-    const wish = maps && open && !answered ? `${view.unit} of ${mapsNumber(maps)}` : "";
-    if (wish !== asked) {
-      asked = wish;
-      clearTimeout(asking);
-      const message = { type: "convolution", unit: view.unit, frame: view.data.frame };
-      if (wish) asking = setTimeout(() => model.send(message), 60);
-    }
-    return answered ? info : null;
-  }
+  /** @param {number} x @param {number} y of the output, in 0..1 */
+  const takeOver = (x, y) => convolution && walk.takeOver(Math.floor(y * convolution.H), Math.floor(x * convolution.W));
+  listen(canvas, signal, { pointermove: (event) => takeOver(...pointerShare(event)) });
+  listen(root, signal, {
+    pointermove({ target }) { // over the large map, which may be zoomed
+      if (open && view.hover && /** @type {Element} */ (target).matches(".cnnvis-detail")) takeOver(view.hover.x, view.hover.y);
+    },
+  });
+  listen(inputCanvas, signal, {
+    pointermove(event) {
+      if (!convolution) return;
+      const c = convolution;
+      const [x, y] = pointerShare(event);
+      const [top, bottom, left, right] = c.padding;
+      const centre = (/** @type {number} */ share, /** @type {number} */ size, /** @type {number} */ taps, /** @type {number} */ axis) =>
+        Math.round((share * size - 0.5 - ((taps - 1) * c.dilation[axis]) / 2) / c.strides[axis]);
+      walk.takeOver(centre(y, c.h + top + bottom, c.kh, 0), centre(x, c.w + left + right, c.kw, 1));
+    },
+  });
+  listenForKeys(panel.element, signal, (key, { target }) => {
+    if (key === "Escape") setOpen(false);
+    else if (key === " " && target === panel.view) walk.toggle();
+    else return walk.key(key);
+    return true;
+  });
 
   /** New weights: the position stays where there is such a one, else it is the strongest. @param {Convolution} c */
   function begin(c) {
@@ -114,8 +92,9 @@ function createStepsPanel(view) {
     kernelMost = Math.max(...endsOf(c.kernels, 0, c.kernels.length).map(Math.abs)) || 1;
     channel = 0;
     shownLine = Infinity;
-    if (opening && !window.matchMedia("(prefers-reduced-motion: reduce)").matches) walk.start();
+    if (!opening) return;
     opening = false;
+    if (!window.matchMedia("(prefers-reduced-motion: reduce)").matches) walk.start();
     panel.element.scrollIntoView({ block: "nearest" });
   }
 
@@ -162,7 +141,7 @@ function createStepsPanel(view) {
     if (Math.max(...c.dilation) > 1) words.push(t("stage.steps.dilation", { y: c.dilation[0], x: c.dilation[1] }));
     if (Math.max(...c.padding) > 0) words.push(t("stage.steps.padding"));
     if (c.kind === "separable") words.push(t("stage.steps.folded"));
-    setText(caption, words.map((each) => each.replace(/\.$/, "")).join(" · "));
+    setText(caption, words.map((each) => each.replace(/[.。]$/, "")).join(" · "));
   }
 
   function paintControls() {
@@ -181,13 +160,13 @@ function createStepsPanel(view) {
     paint() {
       paintControls();
       if (!open) return;
-      const info = ask();
+      const info = model.get("convolution_info") ?? {};
+      const answered = info.layer === view.path && info.unit === view.unit;
+      ask(!!view.data.maps && !answered);
       if (newContent(model.get("convolution"), model.get("convolution_info"))) convolution = readConvolution(model);
-      const c = info ? convolution : null;
-      const said = info?.message || t("stage.steps.soon");
+      const c = answered ? convolution : null;
       for (const part of [play, next, body, caption]) show(part, !!c);
-      show(note, !c);
-      setText(note, said);
+      say(note, c ? "" : (answered && info.message) || t("stage.steps.soon"));
       if (!c) return setText(panel.title, t("stage.steps.title_empty"));
       if (newSubject(c)) {
         begin(c);

@@ -5,6 +5,7 @@
 const LIVE_SIDE = 640; // of the picture that is shown
 const FRAME_LEAST = 33; // ms between two frames: no camera is faster
 const FIRST_FRAME = 1000; // ms that the first one is waited for
+const ANSWER_PATIENCE = 10000; // ms until an answer is taken for lost, or given way to another view's frame
 const RATE_FRAMES = 20; // over which pictures per second are counted
 
 /** @typedef {{picture: HTMLCanvasElement, number: number, heat: ShownHeat,
@@ -17,8 +18,9 @@ function createCamera(view) {
   video.muted = true;
   video.playsInline = true;
   video.loop = true;
-  const small = document.createElement("canvas");
-  const pictures = [0, 1].map(() => document.createElement("canvas")); // one shown, one under way
+  const small = makeCanvas();
+  const pictures = [0, 1].map(() => makeCanvas()); // one shown, one under way
+  const underWay = () => pictures[Number(shown?.picture === pictures[0])];
   /** @type {MediaStream | null} */
   let stream = null;
   let [on, starting] = [false, false];
@@ -95,18 +97,18 @@ function createCamera(view) {
     else send();
   }
 
-  function send() {
+  async function send() {
     const mine = (waiting = ++number);
     sentAt = performance.now();
-    const picture = pictures[mine % 2];
-    draw(picture, video, LIVE_SIDE, video.videoWidth, video.videoHeight);
-    draw(small, picture, model.get("camera_side") || 224, picture.width, picture.height);
-    small.toBlob(async (blob) => {
-      const content = await blob?.arrayBuffer();
-      if (!content || !on || waiting !== mine) return;
-      const choice = view.classes.peeked() === null ? model.get("target_choice") : Number(view.classes.peeked()) + 1;
-      model.send({ type: "camera", number: mine, choice, view: view.root.id }, undefined, [content]);
-    }, "image/jpeg", 0.85);
+    timer = setTimeout(() => { waiting = 0; pump(); }, ANSWER_PATIENCE);
+    const picture = underWay();
+    drawSmaller(picture, video, LIVE_SIDE, video.videoWidth, video.videoHeight);
+    drawSmaller(small, picture, model.get("camera_side") || 224, picture.width, picture.height);
+    const content = await (await encoded(small, "image/jpeg", 0.85)).arrayBuffer();
+    if (!on || waiting !== mine) return;
+    const peeked = view.classes.peeked();
+    const choice = peeked === null ? model.get("target_choice") : peeked + 1;
+    model.send({ type: "camera", number: mine, choice, view: view.root.id }, undefined, [content]);
   }
 
   /** The answer to the frame under way, where it has come. */
@@ -121,8 +123,7 @@ function createCamera(view) {
     const values = floatsOf(model.get("live_heat"));
     const message = live.message || "";
     const heat = { h, w, values, signed: false, target: live.target, most: 1, high: 1, caption: live.caption, message };
-    const { classes, method, layer } = live;
-    shown = { picture: pictures[waiting % 2], number: waiting, heat, classes, method, layer };
+    shown = { ...live, picture: underWay(), heat };
     waiting = 0;
     times = [...times.slice(1 - RATE_FRAMES), performance.now()];
     pump();
@@ -143,26 +144,13 @@ function createCamera(view) {
       return shown;
     },
     /** Stop, and look at the frame shown as at any picture. */
-    keep() {
-      const picture = shown?.picture;
-      if (!picture) return;
-      picture.toBlob((blob) => {
-        if (blob) sendPicture(view, new File([blob], `${t("stage.camera.picture")}.jpg`, { type: "image/jpeg" }));
-        stop();
-      }, "image/jpeg", 0.92);
+    async keep() {
+      if (!shown) return;
+      const content = encoded(shown.picture, "image/jpeg");
+      stop();
+      sendPicture(view, new File([await content], `${t("stage.camera.picture")}.jpg`, { type: "image/jpeg" }));
     },
   };
-}
-
-/** A picture made no larger than a side. @param {HTMLCanvasElement} canvas @param {CanvasImageSource} source
- * @param {number} side @param {number} width @param {number} height of the source */
-function draw(canvas, source, side, width, height) {
-  const scale = Math.min(1, side / Math.max(width, height));
-  canvas.width = Math.max(1, Math.round(width * scale));
-  canvas.height = Math.max(1, Math.round(height * scale));
-  const context = pen(canvas);
-  context.imageSmoothingQuality = "high";
-  context.drawImage(source, 0, 0, canvas.width, canvas.height);
 }
 
 /** Until a film has shown a picture: on a busy machine one that plays may still be black. @param {HTMLVideoElement} film */

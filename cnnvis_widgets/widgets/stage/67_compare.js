@@ -6,11 +6,10 @@
 /** @param {View} view @returns {Panel} */
 function createComparePanel(view) {
   const { model, t } = view;
-  const title = view.label(make("h3", { class: "cnnvis-title" }), { text: "stage.compare.title" });
   const difference = makeButton(view, "stage.compare.difference",
     () => view.sync.set("difference", !model.get("difference")), { "data-choice": "difference" });
   const unpin = makeButton(view, "stage.compare.unpin", () => model.send({ type: "unpin" }), { "data-choice": "unpin" });
-  const head = make("div", { class: "cnnvis-head" }, title, make("span", { class: "cnnvis-tools" }, difference, unpin));
+  const head = makeBox("head", makeTitle(view, "stage.compare.title"), makeBox("tools", difference, unpin));
   const slots = ["A", "B"].flatMap((side) => ["heat", "map"].map((kind) => makeSlot(side, kind)));
   const view_ = make("div", { class: "cnnvis-view cnnvis-pair" }, ...slots.map((slot) => slot.element));
   const caption = makeLine("caption");
@@ -18,16 +17,17 @@ function createComparePanel(view) {
   slots.forEach((slot) => view.label(slot.note, { text: "stage.compare.none" }));
 
   const photos = { A: createPicture(view, "pinned_photo"), B: view.photo };
-  const [newPinned, newPaint] = [createMemo(), createMemo()];
+  const [newPinned, newPaint] = createMemos(2);
   /** @type {{map: Plane | null, heat: Plane | null}} */
   let pinned = { map: null, heat: null };
 
   function readPinned() {
     const about = model.get("pinned");
     const [low, high] = about.map_range ?? [0, 0];
+    const [map, heat] = ["map", "heat"].map((kind) => planeOf(model.get(`pinned_${kind}`), about[`${kind}_shape`]));
     return {
-      map: planeOf(floatsOf(model.get("pinned_map")), about.map_shape, about.map_signed, low, high),
-      heat: planeOf(floatsOf(model.get("pinned_heat")), about.heat_shape, about.heat_signed, about.heat_signed ? -1 : 0, 1),
+      map: map && { ...map, signed: about.map_signed, low, high },
+      heat: heat && { ...heat, signed: about.heat_signed, low: about.heat_signed ? -1 : 0, high: 1 },
     };
   }
 
@@ -36,19 +36,17 @@ function createComparePanel(view) {
   function current() {
     const { maps, detail } = view.data;
     const heat = view.classes.heat();
-    const full = maps?.reduced && detail?.unit === view.unit ? detail : null;
-    const [h, w] = full ? [full.h, full.w] : [maps?.h ?? 0, maps?.w ?? 0];
-    const values = full?.values ?? maps?.values.subarray(view.unit * h * w, (view.unit + 1) * h * w) ?? new Float32Array(0);
+    const map = maps && fullMap(maps, detail, view.unit);
     return {
-      map: maps && planeOf(values, [h, w], maps.signed, maps.stats[3 * view.unit], maps.stats[3 * view.unit + 1]),
-      heat: heat && planeOf(heat.values, [heat.h, heat.w], heat.signed, heat.signed ? -1 : 0, 1),
+      map: map && { ...map, signed: maps.signed, low: maps.stats[3 * view.unit], high: maps.stats[3 * view.unit + 1] },
+      heat: heat && { ...heat, low: heat.signed ? -1 : 0, high: 1 },
       words: heat?.message || heat?.caption || "",
     };
   }
 
-  /** @param {ReturnType<typeof makeSlot>} slot @param {Plane | null} plane @param {[number, number]} range
-   * @param {string} words @param {boolean} signed @param {ImageBitmap | null} photo */
-  function paintSlot(slot, plane, range, words, signed, photo) {
+  /** @param {ReturnType<typeof makeSlot>} slot @param {Plane | null} plane @param {string} words
+   * @param {ImageBitmap | null} photo */
+  function paintSlot(slot, plane, words, photo) {
     setText(slot.label, words);
     put(slot.canvas, { "aria-label": words });
     show(slot.canvas, !!plane);
@@ -57,38 +55,32 @@ function createComparePanel(view) {
     const shape = photo ? [photo.height, photo.width] : [plane.h, plane.w];
     const [tall, wide] = fitCanvas(slot.canvas, slot.place, shape[0], shape[1], slot.element);
     if (!tall) return;
-    const { table, symmetric } = view.palette(signed);
-    const [low, high] = valueRange(range[0], range[1], symmetric);
-    const picture = new ImageData(wide, tall);
-    if (photo) {
-      const under = drawPhoto(slot.canvas, photo).data;
-      const indices = enlarge(plane.values, plane.h, plane.w, tall, wide, low, high);
-      blend(under, indices, table, clamp(model.get("opacity") ?? 0.4, 0, 1), wide, picture.data);
-    } else {
-      paintMap(new Uint32Array(picture.data.buffer), wide, 0, 0, wide, tall, plane.values, 0, plane.h, plane.w, table, low, high);
-    }
-    pen(slot.canvas).putImageData(picture, 0, 0);
+    const { values, h, w } = plane;
+    const { table, symmetric } = view.palette(plane.signed);
+    const [low, high] = valueRange(plane.low, plane.high, symmetric);
+    const under = photo && drawPhoto(slot.canvas, photo).data;
+    paintPixels(slot.canvas, (pixels, picture) => {
+      if (!under) return paintMap(pixels, wide, 0, 0, wide, tall, values, 0, h, w, table, low, high);
+      blend(under, enlarge(values, h, w, tall, wide, low, high), table, opacityOf(model), wide, picture.data);
+    });
   }
 
   /** @param {"heat" | "map"} kind @param {Plane | null} a @param {Plane | null} b @param {string} wordsB of b */
   function paintPair(kind, a, b, wordsB) {
     const about = model.get("pinned");
-    const layer = view.path;
-    const alike = kind === "heat" || (about.network === model.get("network") && about.layer === layer);
-    const comparable = alike && !!a && !!b;
-    const subtracted = model.get("difference") && comparable ? minus(b, a) : null;
     const [slotA, slotB] = slots.filter((slot) => slot.kind === kind);
-    const wordsA = kind === "heat" ? about.heat_message || about.heat_caption
-      : t("stage.compare.map", { network: about.network, layer: about.layer, unit: about.unit });
-    // Values of one layer are on one scale, so they share their colours; those of two layers are not, and do not.
-    /** @type {(plane: Plane | null) => [number, number]} */
-    const range = (plane) => comparable && a && b ? [Math.min(a.low, b.low), Math.max(a.high, b.high)] : [plane?.low ?? 0, plane?.high ?? 1];
-    const signed = !!(comparable && (a?.signed || b?.signed));
-    paintSlot(slotA, a, range(a), `A: ${wordsA}`, signed || !!a?.signed, kind === "heat" ? photos.A.bitmap() : null);
-    const photoB = kind === "heat" ? photos.B.bitmap() : null;
-    if (subtracted) paintSlot(slotB, subtracted, [subtracted.low, subtracted.high], t("stage.compare.minus", { most: formatNumber(subtracted.high) }), true, photoB);
-    else paintSlot(slotB, b, range(b), `B: ${wordsB}`, signed || !!b?.signed, photoB);
-    return { alike, low: range(a)[0], high: range(a)[1] };
+    const [photoA, photoB] = kind === "heat" ? [photos.A.bitmap(), photos.B.bitmap()] : [null, null];
+    const wordsA = kind === "heat" ? about.heat_message || about.heat_caption : t("stage.compare.map", about);
+    const alike = kind === "heat" || (about.network === model.get("network") && about.layer === view.path);
+    let subtracted = null;
+    if (alike && a && b) { // values of one layer are on one scale, so they share their colours; those of two layers are not
+      if (model.get("difference")) subtracted = minus(b, a);
+      const shared = { low: Math.min(a.low, b.low), high: Math.max(a.high, b.high), signed: a.signed || b.signed };
+      [a, b] = [{ ...a, ...shared }, { ...b, ...shared }];
+    }
+    paintSlot(slotA, a, `A: ${wordsA}`, photoA);
+    paintSlot(slotB, subtracted ?? b, subtracted ? t("stage.compare.minus", { most: formatNumber(subtracted.high) }) : `B: ${wordsB}`, photoB);
+    return { alike, low: a?.low ?? 0, high: a?.high ?? 1 };
   }
 
   return {
@@ -113,8 +105,7 @@ function createComparePanel(view) {
         const scale = paintPair("heat", pinned.heat, heat, heatWords);
         words.push(t("stage.compare.heat_words", { low: formatNumber(scale.low), high: formatNumber(scale.high) }));
       }
-      const layer = view.path;
-      const mapWords = t("stage.compare.map", { network: model.get("network"), layer, unit: view.unit });
+      const mapWords = t("stage.compare.map", { network: model.get("network"), layer: view.path, unit: view.unit });
       const { alike, low, high } = paintPair("map", pinned.map, map, mapWords);
       words.push(alike ? t("stage.compare.map_shared", { low: formatNumber(Math.min(low, 0)), high: formatNumber(Math.max(high, 0)) }) : t("stage.compare.map_apart"));
       setText(caption, words.join(" "));
@@ -134,10 +125,12 @@ function makePinButton(view) {
   const button = makeButton(view, "stage.compare.pin", () => pinView(view), { "data-choice": "pin" });
   const select = /** @type {HTMLSelectElement} */ (make("select", { class: "cnnvis-button cnnvis-method", "data-choice": "other-method" }));
   view.label(select, { "aria-label": "stage.compare.method_hint", title: "stage.compare.method_hint" });
-  select.addEventListener("change", () => {
-    if (select.value) pinView(view, select.value);
-    select.value = "";
-  }, { signal });
+  listen(select, signal, {
+    change() {
+      if (select.value) pinView(view, select.value);
+      select.value = "";
+    },
+  });
   const fresh = createMemo();
   return {
     element: make("span", { class: "cnnvis-tools" }, select, button),
@@ -157,16 +150,9 @@ function makePinButton(view) {
 function makeSlot(side, kind) {
   const canvas = makeCanvas({ role: "img", class: `cnnvis-compare-${kind}-${side}` });
   const note = makeLine("note");
-  const place = make("div", { class: "cnnvis-slot-view" }, canvas, note);
+  const place = makeBox("slot-view", canvas, note);
   const label = makeLine("readout");
   return { side, kind, canvas, note, place, label, element: make("div", { class: `cnnvis-slot cnnvis-slot-${kind}` }, place, label) };
-}
-
-/** @param {Float32Array} values @param {number[]} shape @param {boolean} signed @param {number} low @param {number} high
- * @returns {Plane | null} */
-function planeOf(values, shape, signed, low, high) {
-  const [h, w] = shape ?? [0, 0];
-  return h * w > 0 && values.length >= h * w ? { h, w, values, signed, low, high } : null;
 }
 
 /** b - a on the finer of their two grids, its colours symmetric. @param {Plane} b @param {Plane} a @returns {Plane} */

@@ -14,8 +14,7 @@ function createConceptsPanel(view) {
   const caption = makeLine("caption");
   panel.head.append(close);
   panel.element.append(legend, caption);
-  const photo = createPicture(view, "photo");
-  const [newMaps, newPaint] = [createMemo(), createMemo()];
+  const [newMaps, newPaint] = createMemos(2);
   let open = false;
   let [pointed, kept] = [-1, -1]; // parts, -1: none
   /** @type {Float32Array} */
@@ -38,9 +37,9 @@ function createConceptsPanel(view) {
       setText(words, t("stage.concepts.part", { part: part + 1, share: `${Math.round(100 * about.share[part])}%` }));
       const entry = make("button", { type: "button", class: "cnnvis-button" }, swatch, words);
       const point = (/** @type {number} */ to) => () => { pointed = to; view.schedule(); };
-      for (const kind of ["pointerenter", "focus"]) entry.addEventListener(kind, point(part), { signal });
-      for (const kind of ["pointerleave", "blur"]) entry.addEventListener(kind, point(-1), { signal });
-      entry.addEventListener("click", () => { kept = kept === part ? -1 : part; view.schedule(); }, { signal });
+      const [here, away] = [point(part), point(-1)];
+      const keep = () => { kept = kept === part ? -1 : part; view.schedule(); };
+      listen(entry, signal, { pointerenter: here, focus: here, pointerleave: away, blur: away, click: keep });
       return entry;
     });
     legend.replaceChildren(...entries);
@@ -59,19 +58,19 @@ function createConceptsPanel(view) {
     element: panel.element,
     opener,
     paint() {
-      show(opener, !!view.data.maps && !!view.root.dataset.panels?.includes("photo"));
+      show(opener, !!view.data.maps && hasPanel(view, "photo"));
+      disableAbsent(view, opener, "concepts");
       put(opener, { "aria-expanded": open });
       show(panel.element, open);
       if (!open) return;
       const about = model.get("concepts");
       const there = !!about?.shape;
       setText(panel.title, t("stage.concepts.title", { layer: about?.layer ?? view.path }));
-      show(panel.note, !there || !!about.message);
-      setText(panel.note, there ? about.message : t("stage.concepts.soon"));
+      say(panel.note, there ? about.message : t("stage.concepts.soon"));
       show(panel.canvas, there);
       show(legend, there && !about.message);
       setText(caption, there && !about.message ? t("stage.concepts.caption", { explained: `${Math.round(100 * about.explained)}%` }) : "");
-      const ready = photo.decode();
+      const ready = view.photo.decode();
       if (!there) return;
       if (newMaps(model.get("concepts"), model.get("concept_maps"), model.get("texts"))) {
         maps = floatsOf(model.get("concept_maps"));
@@ -81,7 +80,7 @@ function createConceptsPanel(view) {
       const only = pointed >= 0 ? pointed : kept;
       entries.forEach((entry, part) => put(entry, { "aria-pressed": kept === part }));
       put(panel.canvas, { "aria-label": t("stage.concepts.alt", { layer: about.layer, part: only < 0 ? "" : only + 1 }) });
-      const bitmap = photo.bitmap();
+      const bitmap = view.photo.bitmap();
       if (!ready || !bitmap) return;
       if (!newPaint(about, maps, bitmap, only, ...roomOf(panel.view))) return;
       paintMixture(about, bitmap, only);

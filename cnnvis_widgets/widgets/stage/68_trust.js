@@ -12,14 +12,6 @@ function curvePoints(fractions, values) {
   return values.map((value, i) => (Number.isFinite(value) ? `${x(fractions[i]).toFixed(1)},${y(value).toFixed(1)}` : "")).filter(Boolean).join(" ");
 }
 
-/** @param {string} tag @param {Record<string, string | number>} attributes @param {...(Node | string)} children */
-function makeSvg(tag, attributes = {}, ...children) {
-  const element = document.createElementNS("http://www.w3.org/2000/svg", tag);
-  for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, String(value));
-  element.append(...children);
-  return element;
-}
-
 /** Two decimals, with a real minus. @param {number} value */
 function signedNumber(value) {
   return value.toFixed(2).replace("-", "−");
@@ -79,7 +71,7 @@ function makeStrip(view) {
   /** @type {{canvas: HTMLCanvasElement, label: HTMLElement}[]} */
   let tiles = [];
   return {
-    element: make("div", { class: "cnnvis-trust-random" }, title, words, list),
+    element: makeBox("trust-random", title, words, list),
     /** @param {any} about */
     paint(about) {
       const [h, w] = about.strip_shape ?? [0, 0];
@@ -98,9 +90,7 @@ function makeStrip(view) {
         setText(label, numbers ? t("stage.trust.stage", numbers) : t("stage.trust.real"));
         put(canvas, { "aria-label": numbers ? t("stage.trust.stage_alt", numbers) : t("stage.trust.real") });
         [canvas.width, canvas.height] = [w, h];
-        const picture = new ImageData(w, h);
-        paintMap(new Uint32Array(picture.data.buffer), w, 0, 0, w, h, values, i * h * w, h, w, table, symmetric ? -1 : 0, 1);
-        pen(canvas).putImageData(picture, 0, 0);
+        paintPixels(canvas, (pixels) => paintMap(pixels, w, 0, 0, w, h, values, i * h * w, h, w, table, symmetric ? -1 : 0, 1));
       });
     },
   };
@@ -118,30 +108,17 @@ function createTrustPanel(view) {
   const opener = button("open", () => (element.hidden ? start() : leave()));
   const [again, close] = [button("again", start), button("close", leave)];
   const cancel = button("cancel", () => model.send({ type: "trust-cancel" }));
-  const title = view.label(make("h3", { class: "cnnvis-title" }), { text: "stage.trust.title" });
-  const head = make("div", { class: "cnnvis-head" }, title, make("span", { class: "cnnvis-tools" }, again, cancel, close));
+  const head = makeBox("head", makeTitle(view, "stage.trust.title"), makeBox("tools", again, cancel, close));
   const verdict = make("p", { class: "cnnvis-verdict", role: "status" });
-  const bar = makeProgress(view, "stage.trust.progress");
-  const readout = makeLine("readout");
+  const bar = makeProgress(view, "trust");
   const [deletion, insertion, strip] = [makeCurves(view, "deletion"), makeCurves(view, "insertion"), makeStrip(view)];
   const body = make("div", { class: "cnnvis-view cnnvis-trust-body" }, deletion.element, insertion.element, strip.element);
   const caption = makeLine("caption");
-  const element = make("section", { class: "cnnvis-panel cnnvis-panel-trust", id: `${root.id}-trust` }, head, verdict, bar.element, readout, body, caption);
+  const element = make("section", { class: "cnnvis-panel cnnvis-panel-trust", id: `${root.id}-trust` }, head, verdict, ...bar.elements, body, caption);
   element.hidden = true;
   opener.setAttribute("aria-controls", element.id);
   const newBody = createMemo();
   let opened = false; // by this view's own button: then it is to be seen
-
-  /** @param {any} about */
-  function progress(about) {
-    const { running = false, step = 0, steps = 0, seconds_left: left } = about;
-    const words = [];
-    if (running && steps) words.push(t("stage.trust.step", { step, steps }));
-    if (running && steps && Number.isFinite(left)) words.push(t("stage.trust.left", { seconds: Math.ceil(left) }));
-    if (about.cancelled) words.push(t("stage.trust.cancelled"));
-    setText(readout, words.join(" · "));
-    bar.paint(running, step, steps, words);
-  }
 
   return {
     element,
@@ -151,12 +128,13 @@ function createTrustPanel(view) {
       const there = about.running !== undefined;
       const fresh = there && element.hidden;
       show(opener, hasPanel(view, "photo") && !!view.data.heat);
+      disableAbsent(view, opener, "trust");
       put(opener, { "aria-expanded": there });
       show(element, there);
       if (!there) return;
       show(cancel, !!about.running);
       show(again, !about.running && (about.stale || about.cancelled));
-      progress(about);
+      bar.paint(!!about.running, about, about.cancelled ? t("stage.trust.cancelled") : "");
       element.classList.toggle("cnnvis-out-of-date", !!about.stale);
       put(element, { "data-verdict": about.verdict ?? "" });
       setText(verdict, about.stale ? t("stage.trust.stale", { caption: about.caption ?? "" }) : about.sentence ?? "");

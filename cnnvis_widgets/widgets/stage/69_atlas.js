@@ -25,15 +25,10 @@ function createAtlasPanel(view) {
   const { model, signal, t } = view;
   const panel = makePanel("atlas", "presentation");
   const { canvas } = panel;
-  const spacer = make("div", { class: "cnnvis-spacer" }, canvas);
   const cell = make("span", { role: "gridcell", id: `${view.root.id}-atlas-cell`, "aria-selected": "true" });
   const caption = makeLine("caption");
   const readout = makeLine("readout");
-  panel.view.classList.add("cnnvis-scroll");
-  panel.view.replaceChildren(spacer, make("div", { role: "row", class: "cnnvis-hidden" }, cell));
-  panel.view.tabIndex = 0;
-  panel.view.setAttribute("role", "grid");
-  panel.view.setAttribute("aria-activedescendant", cell.id);
+  const spacer = makeGrid(panel, [cell]);
   panel.element.append(readout, caption);
   panel.element.hidden = true;
   view.label(panel.title, { text: "stage.atlas.title" });
@@ -51,7 +46,7 @@ function createAtlasPanel(view) {
   /** @type {number | null} */
   let hover = null;
   let layout = gridLayout(0, 1, 1, 1);
-  const [newSheet, newPlace] = [createMemo(), createMemo()];
+  const [newSheet, newPlace] = createMemos(2);
   signal.addEventListener("abort", forget);
 
   function forget() {
@@ -66,22 +61,17 @@ function createAtlasPanel(view) {
     const y = event.clientY - box.top + panel.view.scrollTop;
     return tileAt(layout, model.get("atlas").count, event.clientX - box.left, y)?.place ?? null;
   };
-  canvas.addEventListener("pointermove", (event) => { hover = locate(event); view.schedule(); }, { signal });
-  canvas.addEventListener("pointerleave", () => { hover = null; view.schedule(); }, { signal });
-  canvas.addEventListener("click", (event) => {
-    const unit = locate(event);
+  const choose = (/** @type {number | null} */ unit) => {
     if (unit !== null) view.select(unit);
-  }, { signal });
-  panel.view.addEventListener("scroll", () => view.schedule(), { signal, passive: true });
-  panel.view.addEventListener("keydown", (event) => {
-    if (event.altKey || event.ctrlKey || event.metaKey) return;
-    const page = Math.max(1, Math.floor(panel.view.clientHeight / (layout.height + layout.gap)));
-    const unit = keyMove(event.key, view.unit, model.get("atlas").count, layout.columns, page);
-    if (unit === null) return;
-    event.preventDefault();
-    event.stopPropagation(); // JupyterLab would move to the next cell
-    view.select(unit);
-  }, { signal });
+    return unit !== null;
+  };
+  listen(canvas, signal, {
+    pointermove(event) { hover = locate(event); view.schedule(); },
+    pointerleave() { hover = null; view.schedule(); },
+    click(event) { choose(locate(event)); },
+  });
+  listen(panel.view, signal, { scroll: view.schedule });
+  listenForKeys(panel.view, signal, (key) => choose(moveInGrid(panel.view, layout, key, view.unit, model.get("atlas").count)));
 
   /** The answer to a question of this or another view. @param {any} about */
   function receive(about) {
@@ -129,25 +119,18 @@ function createAtlasPanel(view) {
     const context = pen(canvas);
     const ratio = canvas.width / roomOf(panel.view)[0];
     const top = panel.view.scrollTop;
-    const [wide, tall] = [Math.round(layout.width * ratio), Math.round(layout.height * ratio)];
     const line = Math.max(1, Math.round(ratio));
     context.clearRect(0, 0, canvas.width, canvas.height);
-    context.imageSmoothingQuality = "high";
     for (let unit = first; unit < end; unit++) {
-      const corner = tileCorner(layout, unit);
-      const [x, y] = [Math.round(corner[0] * ratio), Math.round((corner[1] - top) * ratio)];
+      const rect = tileRect(layout, unit, top, ratio);
       const [sheet, row] = tiles.get(unit) ?? [null, 0];
       if (sheet?.picture) {
         const height = sheet.picture.height / sheet.units.length;
-        context.drawImage(sheet.picture, 0, row * height, sheet.picture.width, height, x, y, wide, tall);
+        context.drawImage(sheet.picture, 0, row * height, sheet.picture.width, height, ...rect);
       }
-      context.lineWidth = line;
-      context.strokeStyle = "#808080";
-      context.setLineDash(flags[unit] ? [] : [3 * line, 4 * line]); // dashed: not there yet
-      context.strokeRect(x - line / 2, y - line / 2, wide + line, tall + line);
-      context.setLineDash([]);
-      if (unit === view.unit) outline(context, x, y, wide, tall, Math.max(1, Math.round(1.5 * ratio)));
-      else if (unit === hover) outline(context, x, y, wide, tall, Math.max(1, ratio / 2));
+      frameTile(context, rect, line, !flags[unit]); // dashed: not there yet
+      if (unit === view.unit) outline(context, ...rect, Math.max(1, Math.round(1.5 * ratio)));
+      else if (unit === hover) outline(context, ...rect, Math.max(1, ratio / 2));
     }
   }
 
@@ -155,8 +138,7 @@ function createAtlasPanel(view) {
     element: panel.element,
     paint() {
       const about = model.get("atlas") ?? {};
-      const here = (model.get("panels") ?? []).includes("filter");
-      show(panel.element, here && !!about.layer && about.layer === model.get("layer")?.path);
+      show(panel.element, hasPanel(view, "filter") && !!about.layer && about.layer === model.get("layer")?.path);
       if (panel.element.hidden) return;
       if (about.layer !== layer) {
         forget();
@@ -178,9 +160,7 @@ function createAtlasPanel(view) {
       spacer.style.height = `${Math.max(layout.total, height)}px`;
       sizeCanvas(canvas, width, height);
       if (newPlace(view.unit, layer, layout.columns)) scrollIntoSight(panel.view, layout, view.unit, panel.view.scrollTop);
-      const pitch = layout.height + layout.gap;
-      const first = Math.max(0, Math.floor((panel.view.scrollTop - layout.top) / pitch) * layout.columns);
-      const end = Math.min(count, Math.ceil((panel.view.scrollTop + height) / pitch) * layout.columns);
+      const [first, end] = tilesInSight(layout, count, panel.view.scrollTop, height);
       paintTiles(flags, first, end);
       if (waiting || document.visibilityState === "hidden") return;
       const wanted = unitsToAsk(first, end, count, (unit) => !!flags[unit] && !tiles.has(unit));

@@ -39,11 +39,6 @@ const KEYS = [
 /** What Escape leaves, the innermost first (an open help sheet hears it before); true: it was there. @type {((view: View) => boolean)[]} */
 const BACK = [(view) => view.dismiss(), cancelPicture, (view) => view.links.unmark()];
 
-/** @param {View} view @param {string} panel */
-function hasPanel(view, panel) {
-  return (view.model.get("panels") ?? []).includes(panel);
-}
-
 /** @param {View} view @param {string} digit "1" is the first, "0" the tenth */
 function chooseClass(view, digit) {
   if (!hasPanel(view, "photo")) return false;
@@ -82,7 +77,8 @@ function toggleDifference(view) {
 function press(view, selector) {
   const button = /** @type {HTMLButtonElement | null} */ (view.root.querySelector(selector));
   if (!button) return false;
-  button.click();
+  if (button.disabled) view.complain(button.title); // why it is
+  else button.click();
 }
 
 /** @param {View} view */
@@ -126,10 +122,8 @@ function listenToKeys(view) {
     const explorer = view.root.closest(".cnnvis-explorer") ?? view.root;
     if (!(target instanceof Element) || !explorer.contains(target)) return;
     const binding = bindingOf(event, target);
-    if (binding?.run && binding.run(view, event.key) !== false) {
-      event.preventDefault();
-      event.stopPropagation();
-    } else if (target.closest(".cnnvis-panel-steps")) return; // has keys of its own
+    if (binding?.run && binding.run(view, event.key) !== false) claim(event);
+    else if (target.closest(".cnnvis-panel-steps")) return; // has keys of its own
     else if (target.matches("select, button, input") && !target.matches(TEXT_FIELDS)) event.stopPropagation();
   }, { capture: true, signal: view.signal });
 }
@@ -143,7 +137,7 @@ function createHelp(view) {
   const where = view.label(makeLine("caption"), { text: "stage.keys.where" });
   const close = makeButton(view, "stage.keys.close", () => help.close(), { autofocus: "" });
   const sheet = /** @type {HTMLDialogElement} */ (make("dialog", { class: "cnnvis-help", "aria-labelledby": title.id },
-    make("div", { class: "cnnvis-head" }, title, close), make("table", {}, rows), where));
+    makeBox("head", title, close), make("table", {}, rows), where));
   const opener = makeButton(view, "stage.keys.open", () => help.toggle(), { "aria-haspopup": "dialog" });
   const newWords = createMemo();
   const help = {
@@ -177,7 +171,7 @@ function createHelp(view) {
         make("tr", {}, make("th", { scope: "row" }, make("kbd", {}, shown ?? keys[0])), make("td", {}, t(says)))));
     },
   };
-  sheet.addEventListener("click", (event) => event.target === sheet && help.close(), { signal }); // beside the sheet
+  listen(sheet, signal, { click: (event) => event.target === sheet && help.close() }); // beside the sheet
   signal.addEventListener("abort", () => sheet.close());
   return help;
 }

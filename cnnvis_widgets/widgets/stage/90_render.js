@@ -12,7 +12,6 @@ const REPAINT = [
 const TINT_AFTER = 100; // ms until a stale picture looks stale
 const BUSY_AFTER = 1000; // ms until it is said in words
 let viewCount = 0;
-let openViews = 0;
 
 /** @param {Model} ownModel @param {HTMLElement} el @param {AbortSignal} signal */
 function createView(ownModel, el, signal) {
@@ -47,28 +46,26 @@ function createView(ownModel, el, signal) {
   const errorText = make("span");
   const dismiss = makeButton(/** @type {any} */ ({ signal, label }), "stage.dismiss", () => view.dismiss());
   const errorBox = make("div", { class: "cnnvis-error", role: "alert" }, errorText, dismiss);
-  const above = make("div", { class: "cnnvis-above" }); // the network strip, as wide as all panels
-  const grid = make("div", { class: "cnnvis-panels" });
+  const above = makeBox("above"); // the network strip, as wide as all panels
+  const grid = makeBox("panels");
   const status = make("p", { class: "cnnvis-status", id: `${root.id}-says` });
   const announcer = createAnnouncer(signal);
   root.setAttribute("aria-describedby", status.id);
   const busyText = make("span");
   const busy = make("p", { class: "cnnvis-busy", role: "status" }, make("span", { class: "cnnvis-spinner", "aria-hidden": "true" }), busyText);
-  const footer = make("div", { class: "cnnvis-footer" }, status, busy);
+  const footer = makeBox("footer", status, busy);
   const still = createStill(model, signal);
   const dropHint = label(make("div", { class: "cnnvis-drop", "aria-hidden": "true" }), { text: "stage.photo.drop" });
-  const below = make("div", { class: "cnnvis-below" });
+  const below = makeBox("below");
   for (const part of [busy, errorBox, still.element, dropHint]) part.hidden = true;
 
-  /** @type {View} */
-  const view = {
+  const view = /** @type {View} what else it has follows */ ({
     model, root, signal, t, sync, label,
     data: { maps: null, heat: null, detail: null, weights: null, effect: null, graph: null, frame: 0 },
     unit: 0,
     get path() { return model.get("layer")?.path ?? ""; },
     hover: null,
     linked: NOTHING_LINKED,
-    links: /** @type {any} */ (null),
     point(panel, share, unit) {
       if (share) {
         view.hover = { panel, x: share[0], y: share[1], unit: unit ?? view.unit };
@@ -82,6 +79,7 @@ function createView(ownModel, el, signal) {
     },
     select(unit) {
       sync.set("unit", unit);
+      view.unit = unit; // the next key may come before the next frame
     },
     palette(signed) {
       const diverging = model.get("diverging_colormaps") ?? [];
@@ -103,11 +101,7 @@ function createView(ownModel, el, signal) {
       view.schedule();
       return there;
     },
-    classes: /** @type {any} */ (null),
-    camera: /** @type {any} */ (null),
-    help: /** @type {any} */ (null),
-    photo: /** @type {any} */ (null),
-  };
+  });
   view.photo = createPicture(view, "photo");
   view.classes = createClasses(view);
   view.camera = createCamera(view);
@@ -115,7 +109,7 @@ function createView(ownModel, el, signal) {
   const help = (view.help = createHelp(view));
   const language = makeLanguageChoice(view);
   const pin = makePinButton(view);
-  const tools = make("div", { class: "cnnvis-tools" }, pin.element, help.opener, language.element);
+  const tools = makeBox("tools", pin.element, help.opener, language.element);
   footer.append(tools);
   root.append(errorBox, still.element, above, grid, below, footer, announcer.element, dropHint, help.sheet);
 
@@ -186,7 +180,7 @@ function createView(ownModel, el, signal) {
         panel.paint();
       } catch (error) {
         console.error(error);
-        panel.element.replaceChildren(make("p", { class: "cnnvis-error", role: "alert" }, t("stage.broken", { error: String(error) })));
+        panel.element.replaceChildren(makeAlert(t("stage.broken", { error: String(error) })));
       }
     }
     put(root, { "aria-label": t("stage.label", { network: model.get("network") ?? "" }) });
@@ -234,9 +228,8 @@ function createView(ownModel, el, signal) {
     sizes.disconnect();
     timers.forEach(clearTimeout);
     cancelAnimationFrame(scheduled);
-    if (--openViews === 0) tellNobodyWatches(model);
+    if (!isWatched(ownModel)) tellNobodyWatches(model);
   });
-  openViews++;
 
   /** @param {string} event @param {() => void} handler */
   const listen = (event, handler) => {
@@ -258,6 +251,9 @@ function createView(ownModel, el, signal) {
   build();
   busyChanged();
 }
+
+/** @param {string} words */
+const makeAlert = (words) => make("p", { class: "cnnvis-error", role: "alert" }, words);
 
 /** The last view of an output that was cleared: the kernel need not go on with what nobody sees. @param {Model} model */
 function tellNobodyWatches(model) {
@@ -289,29 +285,28 @@ function followTheme({ schedule, signal }) {
 /** Dropped and pasted pictures. @param {View} view @param {HTMLElement} hint */
 function acceptPictures(view, hint) {
   const { root, model, signal } = view;
-  const wanted = () => model.get("uploads") !== false && root.dataset.panels?.includes("photo");
+  const wanted = () => model.get("uploads") !== false && hasPanel(view, "photo");
   const dragged = (/** @type {boolean} */ over) => (/** @type {DragEvent} */ event) => {
     if (!wanted() || !event.dataTransfer?.types.includes("Files")) return;
-    event.preventDefault();
-    event.stopPropagation();
+    claim(event);
     if (over || !root.contains(/** @type {Node | null} */ (event.relatedTarget))) show(hint, over);
   };
-  root.addEventListener("dragover", dragged(true), { signal });
-  root.addEventListener("dragleave", dragged(false), { signal });
-  root.addEventListener("drop", (event) => {
-    show(hint, false);
-    if (!wanted()) return;
-    event.preventDefault();
-    event.stopPropagation();
-    sendPicture(view, event.dataTransfer?.files[0]);
-  }, { signal });
-  root.addEventListener("paste", (event) => {
-    const file = event.clipboardData?.files[0];
-    if (!wanted() || !file) return;
-    event.preventDefault();
-    event.stopPropagation();
+  const take = (/** @type {Event} */ event, /** @type {File | undefined} */ file) => {
+    claim(event);
     sendPicture(view, file);
-  }, { signal });
+  };
+  listen(root, signal, {
+    dragover: dragged(true),
+    dragleave: dragged(false),
+    drop(event) {
+      show(hint, false);
+      if (wanted()) take(event, event.dataTransfer?.files[0]);
+    },
+    paste(event) {
+      const file = event.clipboardData?.files[0];
+      if (wanted() && file) take(event, file);
+    },
+  });
 }
 
 /** @param {{model: Model, signal?: AbortSignal}} context */
@@ -327,7 +322,7 @@ function render({ model, el, signal }) {
     createView(model, el, own.signal);
   } catch (error) {
     console.error(error);
-    el.replaceChildren(make("p", { class: "cnnvis-error", role: "alert" }, String(error))); // else the cell stays empty
+    el.replaceChildren(makeAlert(String(error))); // else the cell stays empty
   }
   return () => own.abort();
 }
