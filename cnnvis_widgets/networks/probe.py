@@ -13,7 +13,6 @@ from __future__ import annotations
 import contextlib
 import copy
 import functools
-import itertools
 import math
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -319,13 +318,13 @@ class Probe:
             return self._compiled[key]
 
     def _forward(self, paths, of, inputs):
-        outputs, calls = self.run(inputs, self._folded(paths))
+        outputs, calls = self.run(inputs, {} if paths else self._folded)
         values = select(calls, paths)
         return scores_of(outputs, calls, of), [as_float(value) for value in values]
 
     def _backward(self, paths, of, rule, inputs, weights):
         with relu_rules.rule(rule):
-            outputs, calls = self.run(inputs, self._folded(paths))
+            outputs, calls = self.run(inputs)
         if rule and not relu_rules.any_relu(inputs.graph):
             raise MethodError(
                 f"{self.model.name} has no ReLU, and {rule} differs from the gradient in nothing else; "
@@ -339,18 +338,19 @@ class Probe:
             self._gradients(goal_of(scores, weights), values),
         )
 
-    def _folded(self, paths: Sequence[str] = ()) -> dict[str, Callable]:
-        """Changes that bring the same values in fewer steps, up to the first of the layers that are looked at."""
-        if INPUT in paths:
-            return {}
-        unseen = itertools.takewhile(lambda call: call.path not in paths, self.calls)
-        normalizations = [call.path for call in unseen if call.type_name == "BatchNormalization"]
+    @property
+    def _folded(self) -> dict[str, Callable]:
+        """Changes that bring the same scores in fewer steps, for runs that put out no layer.
+
+        What layers put out must not depend, in its last digits, on what else was asked for with it.
+        """
+        normalizations = (call.path for call in self.calls if call.type_name == "BatchNormalization")
         return dict.fromkeys(normalizations, into_convolution)
 
     def _forward_from(self, paths, of, inputs, values):
         # As many images as values, so that what goes past the layer meets them one to one.
         images = tf.repeat(inputs, tf.shape(values)[0], axis=0)
-        outputs, calls = self.run(images, self._folded() | {paths[0]: _instead(values)})
+        outputs, calls = self.run(images, self._folded | {paths[0]: _instead(values)})
         return scores_of(outputs, calls, of)
 
     def _backward_from(self, paths, inputs, values, weights):
