@@ -98,7 +98,7 @@ function createDetailPanel(view) {
       const state = maps.state[view.unit];
       const said = state === NOT_FINITE ? "stage.detail.not_finite" : "stage.detail.constant";
       say(note, state ? t(said, { value: formatNumber(maps.stats[3 * view.unit + 1]) }) : "");
-      note.classList.add("cnnvis-note-over");
+      note.classList.toggle("cnnvis-note-over", true);  // where it is there already, `add` would write it again
       say(caption, exact ? "" : t("stage.detail.reduced"));
       put(canvas, { "aria-label": t("stage.detail.alt", { unit: view.unit, layer: view.path,
         range: unitWords(view, maps, view.unit) }) });
