@@ -102,6 +102,8 @@ def test_one_frame_is_under_way_and_its_heatmap_is_painted_over_it(page, explore
     start(page)
     page.wait_for_timeout(400)
     assert len(page.evaluate(SENT)) == 1  # however long the answer takes
+    receive(page, frame=900, live={"number": 1, "view": "another view of the same Explorer"})
+    assert page.locator(".cnnvis-stage").get_attribute("data-live") == ""
     sent = answer(page, explorer, 0)
     assert max(sent.shape) == 128  # twice what the network takes
     page.wait_for_function(f"({SENT})().length === 2")

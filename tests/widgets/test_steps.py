@@ -188,6 +188,10 @@ def test_the_kernel_walks_until_the_pointer_takes_over(page):
     assert position(page) == (1, 4)
     hover(page, 3, 2, "canvas.cnnvis-detail")
     assert position(page) == (3, 2), "the large map moves it too"
+    box = page.locator("canvas.cnnvis-steps-map").bounding_box()  # 10 rows and 3 of padding, 10 columns
+    page.mouse.move(box["x"] + 7.5 / 10 * box["width"], box["y"] + 8.5 / 13 * box["height"])
+    settle(page)
+    assert position(page) == (3, 5), "the patch whose middle is under the pointer"
 
 
 def test_it_begins_where_the_unit_is_strongest_and_waits_for_those_who_want_no_motion(still_page):
