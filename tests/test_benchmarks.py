@@ -49,6 +49,9 @@ def test_an_answer_that_differs_is_not_timed(tmp_path, monkeypatch):
 
 
 def test_the_limit_of_a_small_network_by_hand(monkeypatch):
+    import keras
+    from keras import layers
+
     monkeypatch.syspath_prepend(str(BENCHMARKS))
     from side_by_side.limits import Rates, forward
     from side_by_side.subjects import subject
@@ -60,3 +63,10 @@ def test_the_limit_of_a_small_network_by_hand(monkeypatch):
     )
     assert forward(None, 2, [scores]).parts[0] == (2 * 2 * 16 * 10, 4 * (16 * 10 + 10 + 2 * (16 + 10)))
     assert forward(None, layers=[scores]).seconds(Rates(1e3, 1e9)) == 0.32
+    inputs = keras.Input((4, 4, 5))
+    model = keras.Model(
+        inputs, layers.BatchNormalization()(layers.DepthwiseConv2D(3, use_bias=False)(inputs))
+    )
+    spread, scaled = forward(model).parts
+    assert spread == (2 * 3 * 3 * 5 * 2 * 2, 4 * (3 * 3 * 5 + 4 * 4 * 5 + 2 * 2 * 5))
+    assert scaled == (2 * 2 * 2 * 5, 4 * (4 * 5 + 2 * 2 * 2 * 5))

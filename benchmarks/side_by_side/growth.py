@@ -2,7 +2,7 @@
 
 Time beside the machine's limit, where one can be counted, so that what grows faster than the work is seen; beside it
 that of tf-explain, which keeps nothing between calls, where it does the same. Memory: how far the process's peak rose
-above what it held before the call.
+above what it held before the first call.
 """
 
 from __future__ import annotations
@@ -150,7 +150,7 @@ def _ours(bench: Bench, network: str, task: str, run: Callable[[int], object], w
 def _one(
     bench: Bench, network: str, task: str, tool: str, run: Callable[[int], object], work: Work | None
 ) -> None:
-    run(0)
+    rise = peak_rise(lambda: run(0))
     limit = work.seconds(bench.rates) if work else None
     spent = []
     for number in range(1, ROUNDS + 1):
@@ -158,11 +158,14 @@ def _one(
         run(number)
         spent.append(time.perf_counter() - started)
     bench.note(network, task, tool, spent, "s", limit=limit)
-    bench.note(network, f"{task}: memory", tool, [peak_rise(lambda: run(ROUNDS + 1))], "MB")
+    bench.note(network, f"{task}: memory", tool, [rise], "MB")
 
 
 def peak_rise(run: Callable[[], object]) -> float:
-    """Megabytes by which the process's memory rose meanwhile at the most, looked at every two milliseconds."""
+    """Megabytes by which the process's memory rose meanwhile at the most, looked at every two milliseconds.
+
+    What earlier rows have left in TensorFlow's pools is used again and does not count.
+    """
     import psutil
 
     process, done, highest = psutil.Process(), threading.Event(), [0]

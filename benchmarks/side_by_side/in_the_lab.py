@@ -47,15 +47,15 @@ def slopes(x, index):
     return values, tape.gradient(score, values)
 
 def show_filter(unit=0):
-    plt.imshow(known[deep][..., unit]); plt.axis("off"); plt.show()
+    plt.imshow(known[deep][..., unit]); plt.axis("off"); plt.title(unit); plt.show()
 
 def show_layer(layer=0):
-    plt.imshow(known[layers[layer]][..., 0]); plt.axis("off"); plt.show()
+    plt.imshow(known[layers[layer]][..., 0]); plt.axis("off"); plt.title(layers[layer]); plt.show()
 
 def show_class(index=0):
     values, gradients = slopes(tf.constant(inputs), tf.constant(index))
     heat = np.maximum((values * tf.reduce_mean(gradients, (1, 2), keepdims=True)).numpy()[0].sum(-1), 0)
-    plt.imshow(picture); plt.axis("off")
+    plt.imshow(picture); plt.axis("off"); plt.title(network.class_names[index])
     plt.imshow(heat, alpha=0.5, cmap="jet", extent=(0, picture.shape[1], picture.shape[0], 0)); plt.show()
 
 interact(show_filter, unit=(0, known[deep].shape[-1] - 1))
@@ -77,7 +77,7 @@ STAGE = "() => document.querySelector('.cnnvis-stage').dataset.%s"
 # The output is empty for a moment while its picture is exchanged: that is no effect yet.
 PLOT = """() => { const plots = (window.plots ??= {});
   const plot = document.querySelectorAll(".widget-interact")[%d]?.querySelector("img");
-  if (plot?.complete) plots[%d] = plot.src.slice(-4000);
+  if (plot?.complete) plots[%d] = plot.src;
   return plots[%d]; }"""
 
 GESTURES = {

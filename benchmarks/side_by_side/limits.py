@@ -82,12 +82,11 @@ def behind(model, name: str) -> list:
 def _layer(layer, images: int) -> tuple[float, float]:
     weights = [np.prod(weight.shape) for weight in layer.weights]
     inputs, outputs = (_values(tensor) for tensor in (layer.input, layer.output))
-    kernel = (
-        max(weight.shape for weight in layer.weights) if not hasattr(layer, "kernel") else layer.kernel.shape
-    )
-    kind = type(layer).__name__
-    places = outputs / (kernel[-1] * kernel[-2] if "Depthwise" in kind else kernel[-1])
-    operations = 2 * float(np.prod(kernel)) * places if hasattr(layer, "kernel") else 2 * outputs
+    operations = 2 * outputs  # scale and shift
+    if hasattr(layer, "kernel"):
+        kernel = tuple(layer.kernel.shape)
+        units = kernel[-1] * kernel[-2] if "Depthwise" in type(layer).__name__ else kernel[-1]
+        operations = 2 * float(np.prod(kernel)) * outputs / units
     return images * operations, 4 * (sum(weights) + images * (inputs + outputs))
 
 

@@ -79,7 +79,6 @@ class GraphMode:
     def call(self, key, make, inputs: np.ndarray) -> list:
         """What the function that ``make`` builds of the model puts out; built once for each key."""
         with self.graph.as_default(), self.session.as_default():
-            self.backend.set_session(self.session)
             if key not in self.functions:
                 self.functions[key] = self.backend.function(
                     [self.model.input], make(self.model, self.backend)

@@ -38,6 +38,11 @@ class Row:
         return self.workload, self.network, self.task, self.table
 
 
+NOISE_MB = (
+    16  # what TensorFlow's pools take or give back at any moment: less than that apart is no difference
+)
+
+
 @dataclass(frozen=True)
 class Judged:
     """A task: our row, the peers', and how much better ours is than the best of theirs."""
@@ -66,6 +71,8 @@ def _judge(group: list[Row]) -> Judged | None:
     timed = [row for row in peers if row.median]
     best = min(timed, key=lambda row: row.median, default=None)
     ahead = best.median / ours.median if best and ours.median else None
+    if best and ours.unit == "MB" and abs(best.median - ours.median) < NOISE_MB:
+        ahead = None
     to_limit = ours.median / ours.limit if ours.median and ours.limit else None
     return Judged(ours, peers, ahead, to_limit, best.tool if best else "", bool(ahead and ahead < 1))
 

@@ -131,6 +131,12 @@ class Worker:
         if self._thread is not None and not self.is_current():
             self._thread.join(seconds)
 
+    def doze(self, seconds: float) -> None:
+        """Let so much time pass, less where a request comes in. For the worker's own thread."""
+        with self._changed:
+            if not self._waiting:
+                self._changed.wait(seconds)
+
     def is_current(self) -> bool:
         """Whether this code runs on the worker thread, which must never wait for a request."""
         return threading.current_thread() is self._thread
@@ -215,7 +221,7 @@ def rest(seconds: float) -> Iterator[None]:
     """Steps of long work that only let time pass: until somebody has settled, while others' requests are answered."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:
-        time.sleep(0.01)
+        worker().doze(0.01)
         yield
 
 

@@ -110,11 +110,9 @@ class Network:
         self.fixed_size = None not in (own_height, own_width)
         self.probe = Probe(model, (height, width, self._channels))
         self.memory = Memory()
-        self._class_names = (
-            None
-            if class_names is None
-            else tuple(map(str, listed(class_names, "class_names", "names", NetworkLoadError)))
-        )
+        if class_names is not None:
+            class_names = tuple(map(str, listed(class_names, "class_names", "names", NetworkLoadError)))
+        self._class_names = class_names
         # Runs the model symbolically: what cannot be used is refused now, not at the first picture
         _ = self.class_names
         self._watched = _some_vectors(model)

@@ -4,7 +4,7 @@ The idea: the model is never cut apart, cloned or changed; it is traced once ins
 `recording.py` notes what passes. What a request does not ask for, TensorFlow prunes from the graph, so a request for
 an early layer stops there.
 
-With `ascent.py`, `relu_rules.py` and `biases.py` beside it, all that knows `tf.function` and automatic
+With `ascent.py`, `folding.py`, `relu_rules.py` and `biases.py` beside it, all that knows `tf.function` and automatic
 differentiation.
 """
 
@@ -13,6 +13,7 @@ from __future__ import annotations
 import contextlib
 import copy
 import functools
+import itertools
 import math
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -24,6 +25,7 @@ import numpy as np
 from cnnvis_widgets.errors import CnnvisError, MethodError, NetworkLoadError
 from cnnvis_widgets.networks import biases, channels, relu_rules, room
 from cnnvis_widgets.networks.files import reason
+from cnnvis_widgets.networks.folding import into_convolution
 from cnnvis_widgets.networks.graph import Graph, Trace, parameters_of
 from cnnvis_widgets.networks.memory import give_back
 from cnnvis_widgets.networks.recording import INPUT, TRACING, keras, operations_of, recording, select, tf
@@ -317,13 +319,13 @@ class Probe:
             return self._compiled[key]
 
     def _forward(self, paths, of, inputs):
-        outputs, calls = self.run(inputs)
+        outputs, calls = self.run(inputs, self._folded(paths))
         values = select(calls, paths)
         return scores_of(outputs, calls, of), [as_float(value) for value in values]
 
     def _backward(self, paths, of, rule, inputs, weights):
         with relu_rules.rule(rule):
-            outputs, calls = self.run(inputs)
+            outputs, calls = self.run(inputs, self._folded(paths))
         if rule and not relu_rules.any_relu(inputs.graph):
             raise MethodError(
                 f"{self.model.name} has no ReLU, and {rule} differs from the gradient in nothing else; "
@@ -337,10 +339,18 @@ class Probe:
             self._gradients(goal_of(scores, weights), values),
         )
 
+    def _folded(self, paths: Sequence[str] = ()) -> dict[str, Callable]:
+        """Changes that bring the same values in fewer steps, up to the first of the layers that are looked at."""
+        if INPUT in paths:
+            return {}
+        unseen = itertools.takewhile(lambda call: call.path not in paths, self.calls)
+        normalizations = [call.path for call in unseen if call.type_name == "BatchNormalization"]
+        return dict.fromkeys(normalizations, into_convolution)
+
     def _forward_from(self, paths, of, inputs, values):
         # As many images as values, so that what goes past the layer meets them one to one.
         images = tf.repeat(inputs, tf.shape(values)[0], axis=0)
-        outputs, calls = self.run(images, {paths[0]: _instead(values)})
+        outputs, calls = self.run(images, self._folded() | {paths[0]: _instead(values)})
         return scores_of(outputs, calls, of)
 
     def _backward_from(self, paths, inputs, values, weights):

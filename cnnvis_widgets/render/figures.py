@@ -236,7 +236,7 @@ def plot_concepts(concepts: Concepts | Sequence[Concepts], opacity: float = 0.6)
     height = min((WIDTH - (len(pictures) + 1) * MARGIN) / sum(shapes), 0.6 * WIDTH)
     figure_width = max(height * sum(shapes) + (len(pictures) + 1) * MARGIN, NARROWEST)
     explained = np.mean([one.explained for one in several])
-    facts = f"{counted(len(first.maps), 'part')}, which give {explained:.0%} of the layer's activity again"
+    facts = f"{counted(len(first.maps), 'part')}, which reproduce {explained:.0%} of the layer's activity"
     heading = Heading(f"{first.network}  ·  {first.layer.path}", facts, figure_width)
     figure = Figure(figure_width, heading.height + height + UNDER)
     heading.write(figure)

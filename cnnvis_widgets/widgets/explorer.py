@@ -426,9 +426,16 @@ class Explorer(widgets.VBox):
             self._wanted = shown.state
             self._shown = shown
             self._complete = self._complete if shown.progress else shown
+            moved = shown.state.unit != self.stage.unit  # by code, or to a layer without that unit
             try:
-                self._update_controls(shown)
-                self._publish(shown, before, additions)
+                if before is not None and shown.network is before.network:
+                    # The picture first: each of the controls' messages takes its time in the browser.
+                    self.controls.unit.max = max(self.controls.unit.max, shown.state.unit)
+                    self._publish(shown, before, additions)
+                    self._update_controls(shown, moved)
+                else:  # lists that the new view's choices are in
+                    self._update_controls(shown, moved)
+                    self._publish(shown, before, additions)
             except BaseException:
                 self._wanted, self._shown, self._complete = kept
                 raise
@@ -494,7 +501,7 @@ class Explorer(widgets.VBox):
             changes["target_choice"] = self._choice_heard = choice
         self.stage.publish(**changes | additions)
 
-    def _update_controls(self, shown: Shown) -> None:
+    def _update_controls(self, shown: Shown, moved: bool = False) -> None:
         """Bring the controls to what is shown, without taking that for a person's wish."""
         state, network, controls = shown.state, shown.network, self.controls
         self._updating = threading.get_ident()
@@ -504,7 +511,7 @@ class Explorer(widgets.VBox):
             offer(controls.image, self.shelf.image_names, state.image)
             controls.show_layers(network.layers, shown.maps.layer)
             controls.unit.max = shown.maps.layer.units - 1
-            if state.unit != self.stage.unit:
+            if moved:
                 controls.unit.value = state.unit
             if controls.target.value == self._target_heard:  # else a person's newer choice waits to be heard
                 controls.show_classes(network.class_names, state.target)

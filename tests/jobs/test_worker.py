@@ -93,6 +93,21 @@ def test_a_short_request_is_answered_between_steps_of_long_work(worker):
     assert [entry for entry in order if entry != "view"] == list(range(50))
 
 
+def test_a_request_ends_a_doze(worker):
+    dozing = threading.Event()
+
+    def work(ticket):
+        while not ticket.stopped:
+            dozing.set()
+            worker.doze(600)
+            yield
+
+    worker.submit("dozing", work)
+    assert dozing.wait(10)
+    assert worker.call(lambda: 42) == 42
+    worker.cancel("dozing")
+
+
 def test_a_request_that_fails_tells_and_the_next_one_works(worker):
     errors, ran = [], []
 

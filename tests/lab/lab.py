@@ -289,14 +289,33 @@ class Notebook:
                 if (header.msg_type === "stream" && content.name === "stdout") said.text += content.text;
                 if (header.msg_type === "error") said.error = content.traceback.join("\\n");
               };
+              window.cnnvisTestSaid = said;
               window.cnnvisTestRun = future.done.then(() => said);
             }""",
             textwrap.dedent(code),
         )
 
     def finish(self) -> str:
-        """Wait for what ``start`` began; returns what it printed."""
-        said = self._await("the run in the kernel", "() => window.cnnvisTestRun")
+        """Wait for what ``start`` began; returns what it printed.
+
+        As in `run_all` the browser may never hear of the end; what the kernel answers later then tells of it.
+        """
+        said = self._await(
+            "the run in the kernel",
+            """async () => {
+              const { kernel } = window.jupyterapp.shell.currentWidget.sessionContext.session;
+              const sleep = (seconds) => new Promise((done) => setTimeout(done, 1000 * seconds));
+              const later = async () => {
+                await sleep(10);
+                await kernel.requestExecute({ code: "", store_history: false, silent: true }).done;
+                await sleep(3);
+                return { ...cnnvisTestSaid, lost: true };
+              };
+              return Promise.race([window.cnnvisTestRun, later()]);
+            }""",
+        )
+        if said.get("lost"):
+            warnings.warn(f"The end of a run in the kernel was lost. {self._state()}", stacklevel=2)
         assert not said["error"], said["error"]
         return said["text"]
 

@@ -829,13 +829,13 @@ def test_a_class_chosen_while_an_older_one_is_being_shown_is_not_turned_back(exp
     """The dropdown has the newer one before anybody has heard of it: neither it nor the stage may go back."""
     dropdown, update, choosing = explorer.controls.target, explorer._update_controls, []
 
-    def choose_meanwhile(shown):
+    def choose_meanwhile(shown, *moved):
         if shown.state.target == 3 and not choosing:
             thread = threading.Thread(target=setattr, args=(dropdown, "value", 4))
             thread.start()
             choosing.append(thread)
             wait_until(lambda: dropdown.value == 4)
-        update(shown)
+        update(shown, *moved)
 
     explorer.update(target=2)
     monkeypatch.setattr(explorer, "_update_controls", choose_meanwhile)

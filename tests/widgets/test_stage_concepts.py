@@ -66,7 +66,7 @@ def test_parts_are_asked_for_painted_and_looked_at_one_by_one(page: Page):
     assert entries.all_inner_texts() == [
         f"part {k + 1} · {round(100 * concepts.share[k])}%" for k in range(3)
     ]
-    expect(panel).to_contain_text("give 80% of the layer's activity again")
+    expect(panel).to_contain_text("reproduce 80% of the layer's activity")
     entries.nth(1).hover()
     page.wait_for_selector("[data-concepts='9 1']")
     assert shown_as(page, concepts.overlay(parts=[1])) < 4 < shown_as(page, concepts.overlay())
