@@ -94,7 +94,7 @@ PAGE = r"""
       canvas.dispatchEvent(new PointerEvent("pointermove", { bubbles: true, clientX, clientY }));
     },
     button: (text) => [...document.querySelectorAll(".cnnvis-explorer button")]
-      .find((one) => one.textContent.includes(text)).click(),
+      .find((one) => one.offsetParent && one.textContent.includes(text)).click(),
     press: (selector, i) => { const all = stage().querySelectorAll(selector); all[i % all.length].click(); },
     text: (selector) => stage().querySelector(selector)?.textContent ?? "",
     // Until `done`: the times at which `look` had something new to show.
@@ -240,7 +240,7 @@ NETWORK = Interaction(
     "network, seen before",
     "100 ms",
     "() => bench.choose('Network', bench.text('.cnnvis-panel-maps .cnnvis-caption').includes('bundled')"
-    " ? 'mobilenet_v2' : 'bundled')",
+    " ? 'MobileNetV2' : 'bundled')",
     "() => bench.text('.cnnvis-panel-maps .cnnvis-caption').split(' ')[0]",
     kernel=True,
 )
@@ -459,6 +459,7 @@ class Subject:
     """A network to look into, and two of its layers."""
 
     source: str  # what stands between the brackets of Explorer(...)
+    network: str  # its name in the list
     head: str  # feeds global average pooling and Dense
     convolution: str
 
@@ -467,8 +468,8 @@ def subjects(folder: Path | None) -> dict[str, Subject]:
     weights = repr(str(folder.resolve() / "mobilenet_v2.weights.h5")) if folder else "'random'"
     large = f"cnnvis.load_network('mobilenet_v2', weights={weights})"
     return {
-        "bundled": Subject("", "block4_add", "block3_conv2"),
-        "mobilenet_v2": Subject(large, "out_relu", "block_6_expand"),
+        "bundled": Subject("", "bundled", "block4_add", "block3_conv2"),
+        "mobilenet_v2": Subject(large, "MobileNetV2", "out_relu", "block_6_expand"),
     }
 
 
@@ -483,7 +484,7 @@ def visit(lab: Lab, name: str, subject: Subject, goals: dict[str, str]) -> Visit
     seen.attempt(seen.browser, subject.head, subject.convolution)
     seen.attempt(seen.kernel)
     if name != "bundled":
-        seen.attempt(seen.networks, name)
+        seen.attempt(seen.networks, subject.network)
     seen.attempt(seen.picture, subject.convolution)
     seen.attempt(seen.camera)
     seen.attempt(seen.busy)
@@ -516,7 +517,8 @@ def table(visits: dict[str, Visit], goals: dict[str, str]) -> str:
         lines.append(f"| {name} | {goal} | {' | '.join(cells)} |")
     lines += ["", "Median (95th percentile) of each gesture; messages and kilobytes per gesture.", ""]
     for what in next(iter(visits.values())).facts:
-        lines.append(f"- {what}: " + "; ".join(f"{name} {each.facts[what]}" for name, each in visits.items()))
+        found = (f"{name} {each.facts[what]}" for name, each in visits.items() if what in each.facts)
+        lines.append(f"- {what}: " + "; ".join(found))
     sources = [file for kind in ("js", "css") for file in (ROOT / "cnnvis_widgets").rglob(f"*.{kind}")]
     written = sum(len(file.read_bytes()) for file in sources) / 1000
     sent = sum(len(str(text).encode()) for text in (Stage._esm, Stage._css, Bar._esm, Bar._css)) / 1000

@@ -63,9 +63,10 @@ interact(show_layer, layer=(0, len(layers) - 1))
 interact(show_class, index=(0, len(network.class_names) - 1));
 """
 
-# A step of the n-th slider of a page to the right, and one of the Explorer's dropdowns to its next entry.
+# A step of the n-th slider of a page to and fro, and one of the Explorer's dropdowns to its next entry.
 SLIDE = """(i) => { const handle = document.querySelectorAll(".widget-slider .noUi-handle")[%d];
-  handle.dispatchEvent(new KeyboardEvent("keydown", { key: "ArrowRight", bubbles: true, cancelable: true })); }"""
+  const key = i %% 2 ? "ArrowLeft" : "ArrowRight";  // ten classes are soon at their end
+  handle.dispatchEvent(new KeyboardEvent("keydown", { key, bubbles: true, cancelable: true })); }"""
 LABELLED = """(i) => { const handle = [...document.querySelectorAll(".widget-slider")]
   .find((one) => one.querySelector("label")?.textContent === "%s").querySelector(".noUi-handle");
   handle.dispatchEvent(new KeyboardEvent("keydown", { key: "ArrowRight", bubbles: true, cancelable: true })); }"""

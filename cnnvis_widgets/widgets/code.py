@@ -78,5 +78,5 @@ def _place(state: State) -> str:
 
 
 def _comment(name: str) -> str:
-    """A name that stays within its comment, whatever it holds."""
-    return " ".join(name.split())
+    """A name that stays within its comment, whatever it holds: no line breaks, nothing that turns the text around."""
+    return " ".join("".join(sign if sign.isprintable() else " " for sign in name).split())

@@ -33,7 +33,7 @@ class TrainingViewer(widgets.VBox):
     """
 
     def __init__(self, recorder: Recorder, language: str = "en"):
-        if not isinstance(recorder, Recorder):
+        if not hasattr(recorder, "epochs") or not hasattr(recorder, "listeners"):
             raise CnnvisError(f"A TrainingViewer shows a Recorder; {short(recorder)} was given.")
         say("training.epoch", language)  # whether it is one, before anything is made
         self.recorder = recorder

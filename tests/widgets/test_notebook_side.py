@@ -311,10 +311,11 @@ def test_the_code_makes_what_is_shown(state):
 
 
 def test_the_code_asks_for_what_only_its_owner_has():
-    mine = Network(functional().model, name="my\nnet'")
+    mine = Network(functional().model, name="my\nnet'\0\u202e")
     picture = np.random.default_rng(0).integers(0, 256, (50, 70, 3), np.uint8)
     explorer = cnnvis.Explorer(mine, image=picture, layer="conv2", unit=1)
     code = explorer.code()
+    assert all(line.isprintable() for line in code.splitlines())
     assert "# network: yours" in code and "# image: your picture 'my image'" in code
     names = run(code, network=mine, image=picture)
     np.testing.assert_array_equal(names["heatmap"].values, explorer.heatmap.values)

@@ -1,6 +1,7 @@
 """The epochs of a training under a slider: no network is needed to try it."""
 
 import io
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -44,6 +45,13 @@ def record(recorder, found: Epoch) -> None:
 
 def picture(frame) -> np.ndarray:
     return np.asarray(Image.open(io.BytesIO(frame.children[0].value)).convert("RGB"))
+
+
+def test_html_in_names_stays_text(recorder):
+    html = "<img src=x onerror=alert(1)>"
+    record(recorder, replace(epoch(0), names=(html,), answers=(Prediction(0, html, 0.75, 1.0),)))
+    words = cnnvis.TrainingViewer(recorder)._frames.children[0].children[1].value
+    assert "<" not in words and words.count("&lt;img src=x onerror=alert(1)&gt;") == 2
 
 
 def test_the_viewer_fills_while_one_watches_and_each_epoch_is_drawn_once(recorder):
