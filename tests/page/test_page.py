@@ -443,10 +443,6 @@ def test_a_walkthrough_is_a_slide_deck_led_by_keys(open_page, tmp_path):
     assert "at layer first:" in page.locator(".cnnvis-status").inner_text()  # the heatmap follows unseen
     page.get_by_role("button", name="unit three").click()
     page.wait_for_selector(f'{ROOT}[data-layer="second"][data-unit="3"]')
-    page.wait_for_function(
-        """() => { const marks = document.querySelector(".cnnvis-panel-detail .cnnvis-marks");
-          return marks.getContext("2d").getImageData(0, 0, marks.width, marks.height).data.some((each) => each); }"""
-    )
     page.keyboard.press("PageDown")
     expect(page.locator(".cnnvis-story-answer")).to_have_text("This.")
     page.keyboard.press("PageDown")
