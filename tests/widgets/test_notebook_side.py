@@ -311,7 +311,8 @@ def test_the_code_makes_what_is_shown(state):
 
 
 def test_the_code_asks_for_what_only_its_owner_has():
-    mine = Network(functional().model, name="my\nnet'\0\u202e")
+    names = [f"class\0\u202e\n{index}" for index in range(5)]
+    mine = Network(functional().model, name="my\nnet'", class_names=names)
     picture = np.random.default_rng(0).integers(0, 256, (50, 70, 3), np.uint8)
     explorer = cnnvis.Explorer(mine, image=picture, layer="conv2", unit=1)
     code = explorer.code()
