@@ -181,11 +181,14 @@ class Notebook:
 
     def _await(self, what: str, function: str, argument: object = None) -> Any:
         """The value of an asynchronous JavaScript function; what never comes fails the test, in words."""
-        return self.page.evaluate(
-            f"""([argument, what, limit]) => Promise.race([({function})(argument),
-              new Promise((_, fail) => setTimeout(() => fail(new Error(`${{what}} did not end`)), limit))])""",
-            [argument, what, LIMIT * 1000],
+        ended, value = self.page.evaluate(
+            f"""([argument, limit]) => Promise.race([
+              Promise.resolve(({function})(argument)).then((value) => [true, value]),
+              new Promise((done) => setTimeout(() => done([false, null]), limit))])""",
+            [argument, LIMIT * 1000],
         )
+        assert ended, f"{what} did not end; {self._state()}"
+        return value
 
     def _wait_until_ready(self) -> None:
         """Lab, notebook and kernel: cells that are run before the session is ready would never finish."""
@@ -266,7 +269,7 @@ class Notebook:
         seen = self.page.evaluate(
             """() => {
               const { content, sessionContext } = window.jupyterapp.shell.currentWidget;
-              const { status, connectionStatus } = sessionContext.session.kernel;
+              const { status, connectionStatus } = sessionContext.session?.kernel ?? {};
               const cells = [...content.model.cells].map((cell) => [cell.executionCount, cell.executionState]);
               return { status, connectionStatus, cells };
             }"""
