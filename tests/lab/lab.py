@@ -308,9 +308,14 @@ class Notebook:
             """async () => {
               const { kernel } = window.jupyterapp.shell.currentWidget.sessionContext.session;
               const sleep = (seconds) => new Promise((done) => setTimeout(done, 1000 * seconds));
+              const answered = () => kernel.requestExecute({ code: "", store_history: false, silent: true }).done;
               const later = async () => {
                 await sleep(10);
-                await kernel.requestExecute({ code: "", store_history: false, silent: true }).done;
+                // As a person would reload the page, whose connection answers nothing any more.
+                if (await Promise.race([answered().then(() => false), sleep(40).then(() => true)])) {
+                  await kernel.reconnect();
+                  await answered();
+                }
                 await sleep(3);
                 return { ...cnnvisTestSaid, lost: true };
               };
