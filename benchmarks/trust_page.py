@@ -1,6 +1,6 @@
 """Writes what trust_table.py has measured so far into the documentation, docs/trust.md:
 
-    python benchmarks/trust_page.py --results FOLDER
+    python benchmarks/trust_page.py --results benchmarks/trust
 
 The words stand here, all numbers and the sentences about them come from the results: run it again whenever there are
 more. It computes nothing but means and intervals.
