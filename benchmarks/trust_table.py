@@ -8,7 +8,8 @@ the index of the ImageNet class, and the same in the folders of ten_classes. It 
 down as a line of JSON as soon as it is there (one for each network, photograph, method and kind of test), and what is
 there already is not computed again: stop it and go on whenever you like. `SCHEDULE` says what comes first: the cheap
 and decisive tests on all photographs, the dear ones on the first few of an order that takes one of each folder in turn.
-`benchmarks/trust` holds what is there by now: --output benchmarks/trust goes on with it on the same photographs. --table prints the tables of what there is; trust_page.py writes them into the documentation.
+`benchmarks/trust` holds what is there by now; --output benchmarks/trust goes on with it on the same photographs.
+--table prints the tables of what there is; trust_page.py writes them into the documentation.
 """
 
 from __future__ import annotations
