@@ -294,6 +294,28 @@ def test_a_selected_unit_out_of_sight_is_scrolled_to(page: Page):
     assert (selected == 255).all(-1).sum() > 80  # the white outline is in sight
 
 
+SHORTER = """(grid) => {
+  const tall = `${grid.clientHeight - 30}px`;
+  Object.assign(grid.style, { flex: "none", minHeight: tall, height: tall });
+}"""
+
+
+def test_the_selected_unit_stays_in_sight_where_the_grid_loses_height(page: Page):
+    open_stage(page, cat_stage(cat_maps(2048, 7)))
+    receive(page, unit=2000)
+    settle(page)
+    before = page.locator(GRID).evaluate("(grid) => [grid.scrollTop, grid.clientHeight]")
+    page.locator(GRID).evaluate(SHORTER)
+    settle(page)
+    after = page.locator(GRID).evaluate("(grid) => [grid.scrollTop, grid.clientHeight]")
+    assert after[1] == before[1] - 30 and sum(after) >= sum(before)  # its lower edge has not gone up
+    page.locator(GRID).evaluate("(grid) => { grid.scrollTop = 0; }")
+    settle(page)
+    page.locator(GRID).evaluate(SHORTER)
+    settle(page)
+    assert page.locator(GRID).evaluate("(grid) => grid.scrollTop") == 0  # the person had left it
+
+
 def test_maps_that_were_away_for_a_step_are_where_they_look(page: Page):
     open_stage(page, cat_stage(cat_maps(2048, 7)))
     receive(page, unit=2000)

@@ -40,6 +40,7 @@ function createMapsPanel(view) {
   let hover = null;
   let spoken = 0;
   let scrolled = 0; // asking the element lays out the page
+  let inSight = 0; // the view's height at the last painting
   const [newOrder, newTiles, newBase, newFace, newPlace, newWords] = createMemos(6);
   view.label(panel.title, { text: "stage.maps.title" });
 
@@ -197,7 +198,11 @@ function createMapsPanel(view) {
           ? { values: shrink(maps.values, maps.c, maps.h, maps.w, tall, wide), h: tall, w: wide }
           : maps;
       }
-      if (newPlace(view.unit, order, layout)) scrollTo(places[view.unit]);
+      // Words that come below the grid take some of its height: the chosen tile stays in sight where it was.
+      const bottom = tileCorner(layout, places[view.unit])[1] + layout.height;
+      const hidden = bottom > scrolled + height && bottom <= scrolled + inSight;
+      inSight = height;
+      if (newPlace(view.unit, order, layout) || hidden) scrollTo(places[view.unit]);
       const fresh = paintBase(maps, ratio);
       describe(maps);
       speak(maps);
