@@ -59,24 +59,25 @@ MEDIUM = ("smooth-grad-cam++", "integrated-gradients", "smoothgrad", "vargrad")
 QUICK = tuple(row.name for row in cnnvis.methods() if row.name not in SLOW + MEDIUM)
 FIRST = ("grad-cam", *CONTROLS)
 CHEAP = ("curves", "pointing")
+HEATMAP = ("curves", "strong blur", "road")  # of the same heatmap: made once
 # (of so many photographs, these methods, these kinds): one after the other, the networks taking turns in each.
 SCHEDULE = (
     (20, FIRST, CHEAP),
     (10, QUICK, CHEAP),
     (20, FIRST, ("strong blur",)),
     (3, QUICK, ("random weights", "sensitivity")),
-    (60, FIRST, CHEAP),
     (999, FIRST, CHEAP),
-    (3, MEDIUM + SLOW, ("curves",)),
-    (60, FIRST, ("strong blur",)),
-    (10, (*QUICK, *CONTROLS), ("road",)),
+    (10, MEDIUM + SLOW, HEATMAP),
     (30, QUICK, CHEAP),
-    (10, MEDIUM + SLOW, CHEAP),
-    (10, QUICK, ("random weights", "sensitivity", "strong blur")),
-    (10, MEDIUM + SLOW, ("road", "strong blur")),
+    (10, (*QUICK, *CONTROLS), ("road", "strong blur")),
+    (10, QUICK, ("random weights", "sensitivity")),
+    (10, MEDIUM + SLOW, ("pointing",)),
+    (3, MEDIUM, ("sensitivity", "random weights")),
     (999, QUICK, CHEAP),
+    (30, MEDIUM + SLOW, HEATMAP),
     (30, (*QUICK, *CONTROLS), ("road", "strong blur")),
-    (30, MEDIUM + SLOW, CHEAP),
+    (30, MEDIUM + SLOW, ("pointing",)),
+    (3, SLOW, ("sensitivity", "random weights")),
 )
 
 
@@ -133,9 +134,14 @@ def lines_of(file: Path) -> list[dict]:
 
 
 def measured(
-    network, photographs: Sequence[Photograph], which: int, methods: Sequence[str], kind: str
+    network,
+    photographs: Sequence[Photograph],
+    which: int,
+    methods: Sequence[str],
+    kind: str,
+    heatmaps: dict[str, np.ndarray],
 ) -> Iterator[tuple[str, Mapping[str, float]]]:
-    """The values of each method on the photograph of this number."""
+    """The values of each method on the photograph of this number, whose heatmaps are kept from kind to kind."""
     aside, layer, photograph = network.aside(), network.default_layer, photographs[which]
     if kind == "random weights":
         yield from under_random_weights(network, photograph, methods)
@@ -144,13 +150,16 @@ def measured(
     trials: dict[str, Trial] = {}
     spent: dict[str, float] = {}
     for method in methods:
-        if kind == "curves" and which < TIMED:
-            aside.forget()
-        started = time.process_time()
         explainer = explainer_of(method, layer)
-        raw = finish(explainer(aside, photograph.pixels, photograph.target, case.seed))
-        if kind == "curves" and which < TIMED:
-            spent[method] = time.process_time() - started
+        if method not in heatmaps:
+            timed = kind == "curves" and which < TIMED
+            if timed:
+                aside.forget()
+            started = time.process_time()
+            heatmaps[method] = finish(explainer(aside, photograph.pixels, photograph.target, case.seed))
+            if timed:
+                spent[method] = time.process_time() - started
+        raw = heatmaps[method]
         ranks = hiding.ranking(at_size(raw, photograph.pixels.shape[:2]), case.seed)
         trials[method] = Trial(case, raw, explainer, photographs, which, ranks)
     areas = curve_areas(case, {method: trial.ranks for method, trial in trials.items()}, KINDS[kind])
@@ -223,13 +232,15 @@ def measure(name: str, network, photographs, row: int, file: Path, until: float)
     done = {(line["image"], line["method"], line["kind"]) for line in lines_of(file)}
     for which, kind in itertools.product(range(min(upto, len(photographs))), kinds):
         image = photographs[which].name
+        if kind == kinds[0]:
+            heatmaps: dict[str, np.ndarray] = {}
         todo = [method for method in methods if (image, method, kind) not in done]
         if not todo:
             continue
         if time.monotonic() > until:
             break
         with file.open("a", encoding="utf-8") as out:
-            for method, values in measured(network, photographs, which, todo, kind):
+            for method, values in measured(network, photographs, which, todo, kind, heatmaps):
                 line = {"image": image, "method": method, "kind": kind, "values": values}
                 out.write(json.dumps(line) + "\n")
                 out.flush()
