@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 import trust_table
 
+import cnnvis_widgets as cnnvis
 from cnnvis_widgets.compute.faithfulness.controls import CONTROLS
 from cnnvis_widgets.compute.faithfulness.evaluation import bootstrap
 from cnnvis_widgets.results import Evaluation
@@ -71,7 +72,8 @@ def cell(found: Evaluation, method: str, metric: str) -> str:
     if not row.n:
         return ""
     star = "\\*" if set(row.beats) == set(found.controls) else ""
-    return f"{row.mean:.3f}{star} <small>[{row.low:.2f}, {row.high:.2f}] {row.n}</small>"
+    interval = f"[{row.low:.2f},\u00a0{row.high:.2f}]\u00a0{row.n}"
+    return f"{row.mean:.3f}{star}<br><small>{interval}</small>"
 
 
 def table(found: Evaluation, metrics: Sequence[str], seconds: bool) -> str:
@@ -112,8 +114,11 @@ def sentences(found: Evaluation) -> list[str]:
 def page(results: Path) -> str:
     text = [HEAD]
     for name in trust_table.NETWORKS:
-        found = trust_table.evaluation_of(name, results / f"{name}.lines.jsonl")
-        text.append(f"## {NAMES[name]}\n")
+        file = results / f"{name}.lines.jsonl"
+        found = trust_table.evaluation_of(name, file)
+        figure = cnnvis.plot_evaluation(trust_table.evaluation_of(name, file, DECISIVE), ahead=True)
+        figure.savefig(PAGE.parent / "images" / f"trust-{name}.png")
+        text.append(f"## {NAMES[name]}\n\n![How far ahead of the controls](images/trust-{name}.png)\n")
         text.append("\n".join(sentences(found)) + "\n")
         for place, metrics in enumerate(TABLES):
             text.append(table(found, metrics, seconds=place == 0) + "\n")

@@ -250,21 +250,21 @@ def measure(name: str, network, photographs, row: int, file: Path, until: float)
         print(time.strftime("%H:%M:%S"), words, file=sys.stderr, flush=True)
 
 
-def evaluation_of(name: str, file: Path) -> Evaluation:
-    """What has been written down, as an `Evaluation`."""
+def evaluation_of(name: str, file: Path, metrics: Sequence[str] = METRICS) -> Evaluation:
+    """What has been written down of these metrics, as an `Evaluation`."""
     methods = [*(row.name for row in cnnvis.methods()), *CONTROLS]
     lines = [line for line in lines_of(file) if line["method"] in methods]
     images = list(dict.fromkeys(line["image"] for line in lines))
-    values = np.full((len(methods), len(METRICS), len(images)), np.nan)
+    values = np.full((len(methods), len(metrics), len(images)), np.nan)
     seconds = np.full((len(methods), len(images)), np.nan)
     for line in lines:
         row, column = methods.index(line["method"]), images.index(line["image"])
         for metric, value in line["values"].items():
             if metric == "seconds":
                 seconds[row, column] = value
-            else:
-                values[row, METRICS.index(metric), column] = value
-    return summary(values, seconds, methods, [find_metric(one) for one in METRICS], images, name)
+            elif metric in metrics:
+                values[row, metrics.index(metric), column] = value
+    return summary(values, seconds, methods, [find_metric(one) for one in metrics], images, name)
 
 
 def compare_steps(network, photographs: Sequence[Photograph]) -> None:

@@ -5,6 +5,7 @@ Pictures (`render/`) and widgets (`widgets/`) are made from these and know nothi
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
@@ -344,9 +345,11 @@ class Epoch:
 class EvaluationRow:
     """One method by one metric, over all photographs.
 
-    low, high: of the 95 % interval of the mean, by bootstrap over photographs.
+    low, high: of the 95 % interval of the mean, by bootstrap over photographs; NaN of a single one.
     n: photographs that have a value.
-    beats: the controls it is better than by more than the interval of the paired difference.
+    beats: the controls it is better than by more than the interval of the paired difference; none on fewer than 6.
+    ahead: that difference from the control hardest to beat, photograph by photograph (mean, low, high); above 0 is
+    better, whichever way the metric goes. NaN of a control.
     """
 
     method: str
@@ -356,6 +359,7 @@ class EvaluationRow:
     high: float
     n: int
     beats: tuple[str, ...]
+    ahead: tuple[float, float, float] = (math.nan,) * 3
 
 
 @dataclass(frozen=True)
@@ -413,7 +417,8 @@ class Evaluation:
         if not row.n:
             return "-"
         star = "*" if self.controls and set(row.beats) == set(self.controls) else ""
-        return f"{row.mean:.3f} [{row.low:.3f}, {row.high:.3f}]{star}"
+        interval = f" [{row.low:.3f}, {row.high:.3f}]" if row.n > 1 else ""
+        return f"{row.mean:.3f}{interval}{star}"
 
 
 @dataclass(frozen=True)

@@ -112,7 +112,7 @@ def _as_lists(_app, what, _name, thing, _options, lines: list[str]) -> None:
 
 # Small print, remarks for whoever edits a page, and live pages with links to them.
 _KNOWN_HTML = re.compile(
-    r"""</?small>|<!--.*?-->|</?p>|</a>|</iframe>|<a\ href="live-[\w-]+\.html">
+    r"""</?small>|<br>|<!--.*?-->|</?p>|</a>|</iframe>|<a\ href="live-[\w-]+\.html">
     |<iframe\ src="live-[\w-]+\.html"\ title="[^"<>]*"\ style="[^"<>]*">""",
     re.DOTALL | re.VERBOSE,
 )

@@ -517,13 +517,16 @@ def test_the_real_thing_names_the_closest_layer_in_one_line(tmp_path):
 
 
 def evaluated():
-    """Two methods by two metrics over three photographs, of which one has no value for the second metric."""
+    """Two methods by two metrics over six photographs, of which four have no value for the second metric."""
     from cnnvis_widgets.compute.faithfulness import find_metric
     from cnnvis_widgets.compute.faithfulness.evaluation import summary
 
-    values = np.array([[[0.1, 0.2, 0.3], [0.9, 0.8, np.nan]], [[0.5, 0.6, 0.7], [np.nan] * 3]])
+    few = [0.9, 0.8, *[np.nan] * 4]
+    values = np.array([[[0.1, 0.2, 0.3] * 2, few], [[0.5, 0.6, 0.7] * 2, [np.nan] * 6]])
     metrics = [find_metric("deletion"), find_metric("pointing-2x2")]
-    return summary(values, np.ones((2, 3)), ["grad-cam", "random"], metrics, ["a.jpg", "b.jpg", "c.jpg"], "n")
+    return summary(
+        values, np.ones((2, 6)), ["grad-cam", "random"], metrics, [f"{i}.jpg" for i in range(6)], "n"
+    )
 
 
 def test_evaluate_writes_what_was_measured_and_prints_it(calls, capsys, monkeypatch):
@@ -556,6 +559,9 @@ def test_evaluate_writes_what_was_measured_and_prints_it(calls, capsys, monkeypa
         None,
     ]
     assert rows[0]["beats"] == ["random"] and rows[1]["n"] == 2
+    ahead = [rows[0][name] for name in ("ahead", "ahead_low", "ahead_high")]
+    assert ahead == pytest.approx([0.4] * 3)  # on every photograph by as much
+    assert rows[1]["ahead"] is None  # the control has nothing to be compared with
     lines = Path("e.csv").read_text().splitlines()
     assert lines[0].startswith("method,metric,mean,low,high,n,beats") and len(lines) == 5
 

@@ -73,11 +73,14 @@ def _photographs(folder: Path) -> dict[str, Path]:
 
 def _as_markdown(evaluation: Evaluation) -> str:
     """The table, and what its signs mean."""
+    from cnnvis_widgets.compute.faithfulness.evaluation import FEWEST
+
     name, controls = in_markdown(evaluation.network), ", ".join(evaluation.controls)
     return (
         f"# {name}, {len(evaluation.images)} photographs\n\n{evaluation.table('markdown')}\n\n"
         "Mean and 95 % interval (bootstrap over photographs); arrows: which way is better; "
-        f"\\*: better than {controls} by more than the interval of the paired difference.\n"
+        f"\\*: better than {controls} by more than the interval of the paired difference "
+        f"(fewer than {FEWEST} photographs cannot show that).\n"
     )
 
 
@@ -100,6 +103,7 @@ def _evaluation_rows(evaluation: Evaluation) -> list[dict[str, Any]]:
     rows = []
     for row in evaluation.rows:
         plain = dataclasses.asdict(row) | {"seconds_per_image": evaluation.seconds_per_image(row.method)}
+        plain |= dict(zip(("ahead", "ahead_low", "ahead_high"), row.ahead, strict=True))
         rows.append({name: None if value != value else value for name, value in plain.items()})
     return rows
 

@@ -29,10 +29,12 @@ _DASHES = {"random": (0, (1, 2)), "edges": (0, (5, 2)), "centre": (0, (6, 2, 1, 
 _CURVES_HEIGHT, _STRIP_HEIGHT = 2.6, 1.7
 
 
-def plot_evaluation(evaluation: Evaluation, columns: int = 3) -> Figure:
+def plot_evaluation(evaluation: Evaluation, columns: int = 3, ahead: bool = False) -> Figure:
     """Each metric's methods as dots with their 95 % intervals, the controls grey, and a line at the best of them.
 
-    Filled dots beat every control by more than the interval of the paired difference. columns: metrics side by side.
+    Filled dots beat every control by more than the interval of the paired difference. ahead: draw that difference,
+    `EvaluationRow.ahead`, instead: right of the line at 0 is better than every control. Photographs differ far more
+    than methods do, so it tells what the means cannot. columns: metrics side by side.
     Returns a matplotlib `Figure`. Raises CnnvisError for another kind of result, or less than one column.
     """
     if not isinstance(evaluation, Evaluation):
@@ -44,11 +46,14 @@ def plot_evaluation(evaluation: Evaluation, columns: int = 3) -> Figure:
         raise CnnvisError(f"{columns} columns cannot be drawn; ask for 1 or more.")
     columns = min(columns, len(evaluation.metrics))
     rows = -(-len(evaluation.metrics) // columns)
-    names = 0.085 * max(len(name) for name in evaluation.methods) + 0.1
-    height = 0.24 * len(evaluation.methods) + 0.2
+    methods = [name for name in evaluation.methods if not (ahead and name in evaluation.controls)]
+    names = 0.085 * max(map(len, methods), default=0) + 0.1
+    height = 0.24 * len(methods) + 0.2
     title = f"{evaluation.network}  ·  {_counted(evaluation)}"
     facts = (
-        "mean and 95 % interval; filled: better than every control (grey) by more than the paired interval"
+        "better than the hardest control by so much: paired difference and its 95 % interval; filled: surely better"
+        if ahead
+        else "mean and 95 % interval; filled: better than every control (grey) by more than the paired interval"
     )
     heading = Heading(title, facts, WIDTH)
     figure = Figure(WIDTH, heading.height + rows * (height + 0.75) + MARGIN)
@@ -59,9 +64,9 @@ def plot_evaluation(evaluation: Evaluation, columns: int = 3) -> Figure:
         left = MARGIN + names + across * (width + 0.3)
         top = figure.get_figheight() - heading.height - down * (height + 0.75) - 0.3
         axes = axes_at(figure, left, top - height, width, height)
-        rows_here = [evaluation.row(method, metric) for method in evaluation.methods]
-        _dots(axes, rows_here, evaluation.controls, better, across == 0)
-        way = "higher is better" if better == "higher" else "lower is better"
+        rows_here = [evaluation.row(method, metric) for method in methods]
+        _dots(axes, rows_here, evaluation.controls, better, across == 0, ahead)
+        way = "right is better" if ahead else f"{better} is better"
         write(axes, 0, 1.02, f"{metric}  ({way})", 10, color=INK, va="bottom", transform=axes.transAxes)
     return figure
 
@@ -102,21 +107,25 @@ def plot_trust(trust: Trust) -> Figure:
 
 
 def _dots(
-    axes: Axes, rows: Sequence[EvaluationRow], controls: Sequence[str], better: str, named: bool
+    axes: Axes,
+    rows: Sequence[EvaluationRow],
+    controls: Sequence[str],
+    better: str,
+    named: bool,
+    ahead: bool,
 ) -> None:
     places = np.arange(len(rows))[::-1]
-    best = [row.mean for row in rows if row.method in controls and row.n]
+    best = [0.0] if ahead else [row.mean for row in rows if row.method in controls and row.n]
     if best:
         axes.axvline(max(best) if better == "higher" else min(best), color=_CONTROL, linewidth=0.8, zorder=0)
     for place, row in zip(places, rows, strict=True):
-        if not row.n:
+        mean, low, high = row.ahead if ahead else (row.mean, row.low, row.high)
+        if not np.isfinite(mean):
             continue
         colour = _CONTROL if row.method in controls else _METHOD
         filled = bool(controls) and set(row.beats) == set(controls)
-        axes.plot([row.low, row.high], [place, place], color=colour, linewidth=1.5)
-        axes.plot(
-            row.mean, place, "o", color=colour, markersize=5, markerfacecolor=colour if filled else "white"
-        )
+        axes.plot([low, high], [place, place], color=colour, linewidth=1.5)
+        axes.plot(mean, place, "o", color=colour, markersize=5, markerfacecolor=colour if filled else "white")
     axes.set_ylim(-0.6, len(rows) - 0.4)
     axes.set_yticks(places, [row.method for row in rows] if named else [""] * len(rows), fontsize=9)
     axes.tick_params(axis="x", labelsize=8, colors=FAINT, length=2)

@@ -426,8 +426,26 @@ def test_bootstrap_gives_the_interval_that_theory_gives():
     half = 1.96 * values.std() / 20
     assert (mean, count) == (pytest.approx(values.mean()), 400)
     assert low == pytest.approx(mean - half, abs=0.015) and high == pytest.approx(mean + half, abs=0.015)
-    assert bootstrap(np.array([2.5])) == (2.5, 2.5, 2.5, 1)
+    np.testing.assert_equal(bootstrap(np.array([2.5])), (2.5, np.nan, np.nan, 1))
     assert bootstrap(np.array([np.nan]))[3] == 0
+
+
+def test_the_interval_of_few_values_holds_as_often_as_it_says():
+    random = np.random.default_rng(7)
+    for count in (6, 12):
+        held = [
+            low < 0 < high for low, high in (bootstrap(random.normal(size=count))[1:3] for _ in range(400))
+        ]
+        assert 0.92 <= np.mean(held) <= 0.98  # plain percentiles: 0.84 and 0.91
+
+
+def test_a_handful_of_photographs_cannot_show_one_method_ahead():
+    names, metrics = ["grad-cam", "random"], [table.find_metric("insertion")]
+    for count, beaten in ((1, ()), (5, ()), (6, ("random",))):
+        values = np.stack([np.ones((1, count)), np.zeros((1, count))])
+        found = summary(values, np.ones((2, count)), names, metrics, list("abcdef"[:count]), "toy")
+        assert found.row("grad-cam", "insertion").beats == beaten
+        assert "nan" not in found.table()
 
 
 def test_beating_is_by_the_paired_difference_in_the_direction_that_is_better():
@@ -450,7 +468,15 @@ def test_beating_is_by_the_paired_difference_in_the_direction_that_is_better():
     )
     assert found.row("grad-cam", "insertion").beats == ("random", "centre")
     assert found.row("grad-cam", "deletion").beats == ("edges",)
-    assert found.row("edges", "insertion").beats == ()
+    assert (
+        found.row("edges", "insertion").beats == () and np.isnan(found.row("edges", "insertion").ahead).all()
+    )
+    # Hardest to beat: edges at insertion (1 below), where less is better whoever is lowest.
+    apart = values[0] - values[2]
+    assert found.row("grad-cam", "insertion").ahead == pytest.approx(bootstrap(apart)[:3])
+    assert found.row("grad-cam", "deletion").ahead[0] == pytest.approx(
+        (values[1:2] - values[0]).mean(), abs=0.1
+    )
     lines = found.table("markdown").splitlines()
     assert lines[0] == "| method | s/image | insertion ↑ | deletion ↓ |" and len(lines) == 6
     assert lines[2].startswith("| grad-cam | 1 | ") and "*" not in found.table()
@@ -535,6 +561,12 @@ def test_figures_show_what_was_found(network):
     figure = cnnvis.plot_evaluation(found)
     words = [text.get_text() for axes in figure.axes for text in axes.texts]
     assert words == ["deletion  (lower is better)", "insertion  (higher is better)"]
+    beside = cnnvis.plot_evaluation(found, ahead=True)
+    for axes, metric in zip(beside.axes, found.metrics, strict=True):
+        zero, interval, dot = axes.lines  # of the one method: controls are what it is measured against
+        mean, low, high = found.row("grad-cam", metric).ahead
+        assert zero.get_xdata()[0] == 0 and dot.get_xdata()[0] == pytest.approx(mean)
+        np.testing.assert_allclose(interval.get_xdata(), (low, high))
     trust = cnnvis.trust(network, PHOTOGRAPHS["red"])
     figure = cnnvis.plot_trust(trust)
     lines = [line for axes in figure.axes for line in axes.lines]
