@@ -69,10 +69,12 @@ def grad_cam_plus_plus(activations: np.ndarray, gradients: np.ndarray) -> np.nda
     The paper explains exp(S) in place of the score S; the factor exp(S) of all its derivatives is left out here, as it
     scales the whole map, and overflows.
     """
-    # Divided by g^2: where g <= 0 there is nothing to weigh.
-    below = gradients * activations.sum(axis=(0, 1))
+    # Divided by g^2; where g <= 0 there is nothing to weigh.
+    share = relu(gradients)
+    below = share * activations.sum(axis=(0, 1))
     below += 2
-    share = np.divide(relu(gradients), below, out=np.zeros_like(below), where=~(below <= 0))
+    below[below <= 0] = np.inf  # by maps below 0, for which the formula is not made
+    share /= below
     return relu(activations @ share.sum(axis=(0, 1)))
 
 

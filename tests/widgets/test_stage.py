@@ -155,6 +155,22 @@ def test_hovering_the_photograph_tells_position_and_heat(page: Page):
     assert value == pytest.approx(fine[int(y), int(x)], abs=0.03)
 
 
+def test_a_finger_points_to_where_it_touched_last(browser: Browser):
+    context = browser.new_context(viewport={"width": 916, "height": 800}, has_touch=True)
+    page = open_stage(context.new_page(), cat_stage())
+    for selector, words in (
+        (".cnnvis-photo", "heat"),
+        (".cnnvis-maps", "Unit"),
+        (".cnnvis-detail", "x 7: "),
+    ):
+        box = page.locator(selector).bounding_box()
+        page.touchscreen.tap(box["x"] + box["width"] * 0.52, box["y"] + 60)
+        settle(page)
+        panel = page.locator(".cnnvis-panel", has=page.locator(selector))
+        expect(panel.locator(".cnnvis-readout")).to_contain_text(words)
+    context.close()
+
+
 # -------- the grid of maps
 
 
@@ -569,6 +585,16 @@ def test_a_large_picture_is_made_smaller_before_it_travels(page: Page):
     back = cv2.imdecode(np.frombuffer(sent_picture(page)[1], np.uint8), cv2.IMREAD_COLOR)[..., ::-1]
     assert back.shape == (1064, 1600, 3)
     assert np.abs(back.astype(int) - cv2.resize(CAT, (1600, 1064))).mean() < 6
+
+
+def test_of_two_pictures_the_one_chosen_last_is_sent_however_long_the_first_takes(page: Page):
+    open_stage(page, cat_stage())
+    contents = [cv2.imencode(".png", image[..., ::-1])[1] for image in (cv2.resize(CAT, (3608, 2400)), CAT)]
+    for content, name in zip(contents, ("large.png", "small.png"), strict=True):
+        drop(page, content.tobytes(), name, "image/png")
+    assert sent_picture(page)[0]["name"] == "small.png"
+    page.wait_for_timeout(1500)  # in which the large one would have come
+    assert page.evaluate("() => cnnvis.model.sent.length") == 1
 
 
 def test_what_the_browser_cannot_read_goes_to_the_kernel_and_too_much_of_it_is_refused(page: Page):

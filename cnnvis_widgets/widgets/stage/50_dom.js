@@ -75,6 +75,17 @@ function listen(target, signal, handlers) {
   }
 }
 
+/** Where the pointer is. A finger points by touching, and to where it touched last: it leaves as soon as it is lifted.
+ * @param {EventTarget} target @param {AbortSignal} signal
+ * @param {(event: PointerEvent) => void} move @param {() => void} leave */
+function listenForPointer(target, signal, move, leave) {
+  listen(target, signal, {
+    pointerdown: move,
+    pointermove: move,
+    pointerleave(event) { if (event.pointerType !== "touch") leave(); },
+  });
+}
+
 /** Nobody else shall act on an event, the browser included. @param {Event} event */
 function claim(event) {
   event.preventDefault();

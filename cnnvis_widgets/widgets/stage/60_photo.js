@@ -41,7 +41,7 @@ function createPhotoPanel(view) {
   const [newPhoto, newHeat, newBlend, newRamp] = createMemos(4);
 
   const point = (/** @type {[number, number] | null} */ at) => view.point("photo", (pointer = at));
-  listen(canvas, signal, { pointermove: (event) => point(pointerShare(event)), pointerleave: () => point(null) });
+  listenForPointer(canvas, signal, (event) => point(pointerShare(event)), () => point(null));
   listen(input, signal, { change() { sendPicture(view, input.files?.[0]); input.value = ""; } });
 
   /** The camera's sign, its button and how fast it goes. */
@@ -150,6 +150,9 @@ function paintRamp(ramp, table) {
   paintPixels(ramp, (pixels) => pixels.set(table));
 }
 
+/** The picture chosen last in each view: one that takes longer to read must not come after it. @type {WeakMap<View, File>} */
+const chosenPicture = new WeakMap();
+
 /**
  * A picture on its way to the kernel: small files as they are (their rotation mark with them), others made smaller.
  * @param {View} view @param {File | null | undefined} file
@@ -157,6 +160,7 @@ function paintRamp(ramp, table) {
 async function sendPicture(view, file) {
   if (!file) return view.complain(view.t("stage.photo.no_file"));
   if (file.type.startsWith("video/")) return view.camera.startFile(file);
+  chosenPicture.set(view, file);
   let blob = /** @type {Blob} */ (file);
   try {
     const bitmap = await createImageBitmap(file);
@@ -168,11 +172,12 @@ async function sendPicture(view, file) {
   } catch {
     blob = file; // not a picture that the browser knows; the kernel may, or will say what is wrong with it
   }
-  if (blob.size > PICTURE_BYTES) {
+  const content = blob.size > PICTURE_BYTES ? null : await blob.arrayBuffer();
+  if (view.signal.aborted || chosenPicture.get(view) !== file) return;
+  if (!content) {
     return view.complain(view.t("stage.photo.too_large", { name: file.name, megabytes: (file.size / 1e6).toFixed(1) }));
   }
-  const content = await blob.arrayBuffer();
-  if (!view.signal.aborted) view.model.send({ type: "image", name: file.name }, undefined, [content]);
+  view.model.send({ type: "image", name: file.name }, undefined, [content]);
 }
 
 /** @param {ImageBitmap} bitmap @param {string} type @returns {Promise<Blob>} */

@@ -48,12 +48,12 @@ function createMapsPanel(view) {
     const box = canvas.getBoundingClientRect();
     return tileAt(layout, order.length, event.clientX - box.left, event.clientY - box.top + scrolled);
   };
+  const point = (/** @type {typeof hover} */ at) => {
+    hover = at;
+    view.point("maps", hover && [hover.x, hover.y], hover ? order[hover.place] : undefined);
+  };
+  listenForPointer(canvas, signal, (event) => point(locate(event)), () => point(null));
   listen(canvas, signal, {
-    pointermove(event) {
-      hover = locate(event);
-      view.point("maps", hover && [hover.x, hover.y], hover ? order[hover.place] : undefined);
-    },
-    pointerleave() { hover = null; view.point("maps", null); },
     click(event) {
       const hit = locate(event);
       if (hit) view.select(order[hit.place]);

@@ -43,14 +43,14 @@ function createDetailPanel(view) {
     pointerup: release,
     pointercancel: release,
     dblclick() { zoom = WHOLE; view.schedule(); },
-    pointermove(event) {
-      const at = pointerShare(event);
-      if (held) [zoom, held] = [panned(zoom, at[0] - held[0], at[1] - held[1]), at];
-      pointer = intoPicture(zoom, at);
-      view.point("detail", pointer);
-    },
-    pointerleave() { pointer = null; view.point("detail", null); },
   });
+  const point = (/** @type {[number, number] | null} */ at) => view.point("detail", (pointer = at));
+  const move = (/** @type {PointerEvent} */ event) => {
+    const at = pointerShare(event);
+    if (held) [zoom, held] = [panned(zoom, at[0] - held[0], at[1] - held[1]), at];
+    point(intoPicture(zoom, at));
+  };
+  listenForPointer(canvas, signal, move, () => point(null));
 
   function paintButtons() {
     const pressed = [view.links.boxWanted(), !!view.links.effectWanted()];
