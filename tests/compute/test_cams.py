@@ -10,7 +10,8 @@ from models import BUILDS, CLASSES, SIZE, functional, nested, picture, sequentia
 from cnnvis_widgets.compute import cam
 from cnnvis_widgets.compute import case as cases
 from cnnvis_widgets.compute.case import Case
-from cnnvis_widgets.compute.explain import explain, explain_layers, explain_steps, fuse_heatmaps
+from cnnvis_widgets.compute.explain import explain, explain_steps
+from cnnvis_widgets.compute.explain_layers import explain_layers, fuse_heatmaps
 from cnnvis_widgets.compute.methods import methods
 from cnnvis_widgets.errors import MethodError
 from cnnvis_widgets.networks.network import Network
