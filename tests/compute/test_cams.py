@@ -90,6 +90,13 @@ def test_xgrad_cam_by_hand():
     np.testing.assert_allclose(cam.xgrad_cam(activations, gradients), [[weight, 3 * weight]])
 
 
+def test_xgrad_cam_of_a_channel_that_is_below_zero_on_the_whole():
+    activations = np.array([[[-1.0], [-3.0]]], np.float32)
+    gradients = np.array([[[2.0], [-4.0]]], np.float32)
+    weight = (2 * -1 + -4 * -3) / (-1 - 3)  # -2.5: added to the sum, an epsilon would have to have its sign
+    np.testing.assert_allclose(cam.xgrad_cam(activations, gradients), [[-weight, -3 * weight]])
+
+
 @pytest.mark.parametrize("shape", [(3, 4, 20), (7, 6, 5), (1, 1, 3), (4, 4, 1)])
 def test_eigen_cam_is_the_first_singular_vector_and_never_blank_by_its_sign(shape):
     for seed in range(5):

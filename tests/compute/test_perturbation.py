@@ -174,7 +174,7 @@ def test_sampled_shapley_values_sum_to_the_score_and_are_exact_for_a_sum():
 
 def test_a_mask_of_rise_is_bilinear_between_its_cells_and_shifted_by_less_than_one():
     height, width, cells, shown = 20, 30, 4, 0.5
-    random = np.random.default_rng(6)
+    random = np.random.default_rng(2)
     coarse = random.random((cells, cells)) < shown
     tall, wide = 5, 8  # of a cell, rounded up; the large mask has one cell more than the picture
     top, left = random.integers(tall), random.integers(wide)
@@ -185,7 +185,7 @@ def test_a_mask_of_rise_is_bilinear_between_its_cells_and_shifted_by_less_than_o
         at_x = np.clip((x + left + 0.5) * cells / ((cells + 1) * wide) - 0.5, 0, cells - 1)
         for (i, j), here in np.ndenumerate(coarse):
             expected[y, x] += here * max(0, 1 - abs(at_y - i)) * max(0, 1 - abs(at_x - j))
-    drawn = perturbation._soft_mask(np.random.default_rng(6), height, width, cells, shown)
+    drawn = perturbation._soft_mask(np.random.default_rng(2), height, width, cells, shown)
     np.testing.assert_allclose(drawn, expected, atol=1e-5)
 
 
