@@ -41,7 +41,8 @@ from cnnvis_widgets.results import (
 if TYPE_CHECKING:
     from cnnvis_widgets.compute.ablate import ablate
     from cnnvis_widgets.compute.concepts import concepts
-    from cnnvis_widgets.compute.explain import explain, explain_layers, explain_steps, fuse_heatmaps
+    from cnnvis_widgets.compute.explain import explain, explain_steps
+    from cnnvis_widgets.compute.explain_layers import explain_layers, fuse_heatmaps
     from cnnvis_widgets.compute.faithfulness import evaluate, metrics, trust, trust_steps
     from cnnvis_widgets.compute.feature_maps import feature_maps
     from cnnvis_widgets.compute.maximize import maximize_filters, objectives, recipes
@@ -84,9 +85,9 @@ _HOMES = {
     "concepts": "compute.concepts",
     "effective_field": "compute.receptive_field",
     "explain": "compute.explain",
-    "explain_layers": "compute.explain",
+    "explain_layers": "compute.explain_layers",
     "explain_steps": "compute.explain",
-    "fuse_heatmaps": "compute.explain",
+    "fuse_heatmaps": "compute.explain_layers",
     "methods": "compute.methods",
     "evaluate": "compute.faithfulness",
     "metrics": "compute.faithfulness",

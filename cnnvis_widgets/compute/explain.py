@@ -4,26 +4,27 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, overload
+from typing import Any, TypeVar, overload
 
 import numpy as np
 
-from cnnvis_widgets.compute import cam, runs
+from cnnvis_widgets.compute import runs
 from cnnvis_widgets.compute.case import Case, Partial, batch_size
 from cnnvis_widgets.compute.methods import Method, find_method
 from cnnvis_widgets.errors import (
     MethodError,
     UnknownLayerError,
     did_you_mean,
-    listed,
     number,
     seed_of,
-    short,
     whole,
 )
 from cnnvis_widgets.images import is_several, load_image
 from cnnvis_widgets.networks.network import Network, check_network
 from cnnvis_widgets.results import Heatmap, LayerInfo
+
+Item = TypeVar("Item")
+Answer = TypeVar("Answer")
 
 # Test-time augmentation: (mirrored, brightness), as pytorch-grad-cam's aug_smooth.
 VERSIONS = tuple((mirrored, brightness) for mirrored in (False, True) for brightness in (0.9, 1.0, 1.1))
@@ -62,19 +63,37 @@ def explain(
     check_network(network, "explain")
     several = is_several(image)
     images = [load_image(one) for one in image] if several else [load_image(image)]
-    row, heatmaps = find_method(method), []
+    row = find_method(method)
     about = None if target is None else network.target(target)
     together = _together(network, row, network.layer(layer)) if several and not augment else 1
-    for place, one in enumerate(images):
+
+    def steps(place: int) -> Iterator[tuple[int, int, Heatmap]]:
         if together > 1 and place % together == 0:
             part = images[place : place + together]
             runs.record_several(network, part, about, network.layer(layer).path, row.rule, together)
-        steps = _steps(network, one, row, layer, target, seed, augment, options)
-        for done, total, heatmap in steps:  # noqa: B007 - the last one is complete
-            if progress is not None:
-                progress(place * total + done, len(images) * total)
-        heatmaps.append(heatmap)
+        return steps_of(network, images[place], row, layer, target, seed, augment, options)
+
+    heatmaps = last_of_each(range(len(images)), steps, progress)
     return heatmaps if several else heatmaps[0]
+
+
+def last_of_each(
+    items: Sequence[Item],
+    steps: Callable[[Item], Iterator[tuple[int, int, Answer]]],
+    progress: Callable[[int, int], object] | None,
+) -> list[Answer]:
+    """The complete answer of each item's steps (done, total, answer so far), telling how far all of them are.
+
+    How many steps an item takes is known once it is begun: until then each is counted like the present one.
+    """
+    answers, before = [], 0
+    for place, item in enumerate(items):
+        for done, total, answer in steps(item):  # noqa: B007 - the last one is complete
+            if progress is not None:
+                progress(before + done, before + total * (len(items) - place))
+        answers.append(answer)
+        before += total
+    return answers
 
 
 def _together(network: Network, row: Method, layer: LayerInfo) -> int:
@@ -86,35 +105,7 @@ def _together(network: Network, row: Method, layer: LayerInfo) -> int:
     return max(1, min(batch_size(network, backward=True), network.memory.limit // 2 // each))
 
 
-def explain_layers(
-    network: Network,
-    image,
-    method: str = "grad-cam",
-    layers: Sequence[str | LayerInfo] | None = None,
-    target=None,
-    *,
-    seed: int = 0,
-    **options: Any,
-) -> list[Heatmap]:
-    """`explain` at many layers, with one forward and one backward pass where a method can.
-
-    layers: paths; None gives all of ``network.layers``. image, target, seed, options: as for `explain`.
-    Returns a list of `Heatmap`, one for each layer, in their order; each (h, w) float32 at its layer's resolution.
-    Raises `MethodError` for a method that explains the input's pixels, and what `explain` raises.
-    """
-    check_network(network, "explain_layers")
-    row, seed = find_method(method), seed_of(seed, MethodError)
-    if row.explains == "input":
-        raise MethodError(f"{row.name} explains the input's pixels and no layer; use explain.")
-    image = load_image(image)
-    infos = [network.layer(layer) for layer in (network.layers if layers is None else layers)]
-    if row.needs == "runs":
-        one = {"seed": seed, **options}
-        return [explain(network, image, method, info, target, **one) for info in infos]
-    return _of_maps(network, image, row, infos, target, options)
-
-
-def _of_maps(
+def at_layers(
     network: Network,
     image: np.ndarray,
     row: Method,
@@ -155,10 +146,12 @@ def explain_steps(
     Arguments as for `explain`, of one image; what that raises is raised at the first step.
     """
     check_network(network, "explain_steps")
-    yield from _steps(network, load_image(image), find_method(method), layer, target, seed, augment, options)
+    yield from steps_of(
+        network, load_image(image), find_method(method), layer, target, seed, augment, options
+    )
 
 
-def _steps(
+def steps_of(
     network: Network,
     image: np.ndarray,
     row: Method,
@@ -174,7 +167,7 @@ def _steps(
         yield from _augmented(network, image, row, layer, target, seed, options)
         return
     if row.needs == "maps":
-        yield 1, 1, _of_maps(network, image, row, [network.layer(layer)], target, options)[0]
+        yield 1, 1, at_layers(network, image, row, [network.layer(layer)], target, options)[0]
         return
     _check_options(row, options)
     logits = network.logits(image)
@@ -194,7 +187,7 @@ def _augmented(
     seed: int,
     options: Mapping[str, Any],
 ) -> Iterator[tuple[int, int, Heatmap]]:
-    """`_steps` of the mean over `VERSIONS`: each map is turned back, then the unscaled ones are averaged."""
+    """`steps_of` the mean over `VERSIONS`: each map is turned back, then the unscaled ones are averaged."""
     logits = network.logits(image)
     explained = network.target(int(np.argmax(logits)) if target is None else target)
     info = network.layer(layer)
@@ -204,45 +197,13 @@ def _augmented(
     for version_number, (mirrored, brightness) in enumerate(VERSIONS):
         version = np.rint(np.minimum(np.arange(256) * brightness, 255)).astype(np.uint8)[image]
         version = np.ascontiguousarray(version[:, ::-1]) if mirrored else version
-        for done, total, heatmap in _steps(network, version, row, info, explained, seed, False, options):
+        for done, total, heatmap in steps_of(network, version, row, info, explained, seed, False, options):
             raw = heatmap.raw[:, ::-1] if mirrored else heatmap.raw
             mean = (before + raw) / np.float32(version_number + 1)
             said = {name: max(value, details.get(name, value)) for name, value in heatmap.details.items()}
             said["versions averaged"] = version_number + 1
             yield version_number * total + done, len(VERSIONS) * total, _heatmap(row, case, score, mean, said)
         before, details = before + raw, said
-
-
-def fuse_heatmaps(heatmaps: Sequence[Heatmap], shallow: int | None = None) -> Heatmap:
-    r"""One heatmap of several layers', at the largest one's resolution, as LayerCAM's authors do (Jiang et al. 2021).
-
-    .. math:: L = \max_l L_l, \quad L_l \to \tanh(2 L_l / \max L_l) \text{ of shallow layers}
-
-    heatmaps: of one image and target, unsigned, from early layers to late ones. shallow: how many of them to brighten
-    first; None gives all but the last. Returns a `Heatmap` whose ``.layer`` is the last one's with all their paths.
-    Raises `MethodError` where they do not belong together.
-    """
-    heatmaps = listed(heatmaps, "heatmaps", "what explain_layers makes", MethodError)
-    if not heatmaps:
-        raise MethodError("Heatmaps of at least one layer are needed; explain_layers makes them.")
-    if others := [one for one in heatmaps if not isinstance(one, Heatmap)]:
-        raise MethodError(
-            f"Only heatmaps can be fused; {short(others[0])} is none: explain_layers makes them."
-        )
-    shallow = len(heatmaps) - 1 if shallow is None else whole(shallow, "shallow", 0, MethodError)
-    last = heatmaps[-1]
-    alike = {(heat.network, heat.method, heat.target, heat.signed) for heat in heatmaps}
-    if len(alike) > 1 or last.signed:
-        raise MethodError(
-            "Only unsigned heatmaps of one network, method and target can be fused; explain_layers makes them."
-        )
-    raw = cam.fused([heat.raw for heat in heatmaps], shallow)
-    height, width = raw.shape
-    paths = " + ".join(heat.layer.path for heat in heatmaps)
-    layer = LayerInfo(paths, last.layer.kind, (height, width, last.layer.units), last.layer.units)
-    return Heatmap(
-        share_of_maximum(raw), raw, layer, last.target, last.method, last.score, last.network, last.image
-    )
 
 
 def share_of_maximum(raw: np.ndarray) -> np.ndarray:

@@ -16,7 +16,7 @@ import numpy as np
 
 from cnnvis_widgets.compute import runs
 from cnnvis_widgets.compute.class_weights import is_linear_head, mean_gradients
-from cnnvis_widgets.compute.explain import explain_layers
+from cnnvis_widgets.compute.explain_layers import explain_layers
 from cnnvis_widgets.compute.methods import methods
 from cnnvis_widgets.errors import MethodError
 from cnnvis_widgets.networks.network import Network

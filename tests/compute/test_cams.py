@@ -10,7 +10,8 @@ from models import BUILDS, CLASSES, SIZE, functional, nested, picture, sequentia
 from cnnvis_widgets.compute import cam
 from cnnvis_widgets.compute import case as cases
 from cnnvis_widgets.compute.case import Case
-from cnnvis_widgets.compute.explain import explain, explain_layers, explain_steps, fuse_heatmaps
+from cnnvis_widgets.compute.explain import explain, explain_steps
+from cnnvis_widgets.compute.explain_layers import explain_layers, fuse_heatmaps
 from cnnvis_widgets.compute.methods import methods
 from cnnvis_widgets.errors import MethodError
 from cnnvis_widgets.networks.network import Network
@@ -87,6 +88,13 @@ def test_xgrad_cam_by_hand():
     gradients = np.array([[[2.0, 5.0], [4.0, 1.0]]], np.float32)
     weight = (2 * 1 + 4 * 3) / (1 + 3)
     np.testing.assert_allclose(cam.xgrad_cam(activations, gradients), [[weight, 3 * weight]])
+
+
+def test_xgrad_cam_of_a_channel_that_is_below_zero_on_the_whole():
+    activations = np.array([[[-1.0], [-3.0]]], np.float32)
+    gradients = np.array([[[2.0], [-4.0]]], np.float32)
+    weight = (2 * -1 + -4 * -3) / (-1 - 3)  # -2.5: added to the sum, an epsilon would have to have its sign
+    np.testing.assert_allclose(cam.xgrad_cam(activations, gradients), [[-weight, -3 * weight]])
 
 
 @pytest.mark.parametrize("shape", [(3, 4, 20), (7, 6, 5), (1, 1, 3), (4, 4, 1)])

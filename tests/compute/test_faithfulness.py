@@ -153,6 +153,22 @@ def test_what_is_removed_is_the_weighted_mean_of_its_neighbours(share, kind):
     assert np.abs(ours - plain).max() < 0.02 * image.std()
 
 
+def test_what_road_guesses_has_a_little_noise_and_what_is_there_has_none():
+    image = cnnvis.sample_images()["cat"][:100, :100].astype(np.float32)
+    missing = np.random.default_rng(1).random((100, 100)) < 0.5
+    noisy = road.imputed(image, missing, np.random.default_rng(2))
+    noise = (noisy - road.imputed(image, missing)) / image.std()
+    assert not noise[~missing].any() and abs(noise[missing].mean()) < 1e-3
+    assert noise[missing].std() == pytest.approx(
+        0.01, rel=0.05
+    )  # of pictures whose deviation is 1, as the paper's
+    seen = []
+    road.road_curves(
+        lambda pictures: seen.extend(pictures) or pictures[:, 0, 0, 0], image, hiding.ranking(image[..., 0])
+    )
+    assert any(np.unique(one).size > 5000 for one in seen), "the curves are of pictures with it"
+
+
 def test_road_takes_away_exactly_its_shares_though_nearly_all_of_the_map_is_zero():
     """A threshold at a percentile would take away nothing, or everything, where that percentile is zero."""
     image = np.random.default_rng(0).random((20, 20, 3)).astype(np.float32)
@@ -378,6 +394,15 @@ def test_a_right_method_beats_the_controls_where_the_answer_is_known(network):
         assert found.row(control, "independent-ssim").mean == pytest.approx(1)
     assert found.row("grad-cam", "cascading-spearman").mean < 0.9
     assert (found.seconds > 0).all()
+
+
+def test_another_seed_draws_another_random_control(network):
+    first, second, again = (
+        cnnvis.evaluate(network, [PHOTOGRAPHS["red"]], [], ["average-drop", "road"], seed=seed).values[0]
+        for seed in (1, 2, 1)
+    )
+    assert (first != second).all()
+    np.testing.assert_array_equal(first, again)
 
 
 def test_an_evaluation_that_is_cancelled_hands_back_what_there_is(network):

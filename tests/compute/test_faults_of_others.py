@@ -2,6 +2,7 @@
 
 import keras
 import numpy as np
+import oracles
 import pytest
 from models import functional, picture
 
@@ -27,6 +28,28 @@ def test_a_map_of_negative_values_keeps_its_sign():
     """Divided by the largest value instead of the largest magnitude it would be turned round."""
     np.testing.assert_allclose(share_of_maximum(np.array([-4.0, -1.0, 0.0])), [-1, -0.25, 0])
     np.testing.assert_allclose(share_of_maximum(np.array([-4.0, -1.0])), [-1, -0.25])
+
+
+def test_a_channel_that_is_the_same_everywhere_has_no_part_in_a_score_cam():
+    """Between its least and its most there is nothing to divide by."""
+    inputs = keras.Input((8, 8, 3))
+    conv = keras.layers.Conv2D(2, 1, name="conv")
+    dense = keras.layers.Dense(2, activation="softmax")
+    model = keras.Model(inputs, dense(keras.layers.GlobalAveragePooling2D()(conv(inputs))))
+    conv.set_weights([np.array([[1.0, 0], [0, 0], [0, 0]])[None, None], np.array([0.0, 3.0])])
+    dense.set_weights([np.array([[2.0, 0], [5.0, 0]]), np.array([-16.0, 0])])
+    network, image = Network(model, preprocess=lambda x: x / 64), picture(4, 8, 8)
+    case = case_of(network, image)
+    activations = case.activations()
+    assert (activations[..., 1] == 3).all()
+    expected = oracles.score_cam(
+        lambda x: np.asarray(model(x)), case.inputs, case.baseline, activations[..., :1], 0
+    )
+    assert expected.max() > 1e-3
+    heat = explain(network, image, "score-cam", target=0)
+    np.testing.assert_allclose(heat.raw, expected, rtol=1e-3, atol=1e-5)
+    even = explain(network, np.full((8, 8, 3), 200, np.uint8), "score-cam", target=0)
+    assert not even.values.any() and even.message.startswith("no positive evidence")
 
 
 def test_enlarged_maps_stay_within_their_values():

@@ -281,6 +281,22 @@ def test_all_terms_of_fullgrad_sum_to_the_score(build, activation):
     assert heat.details["completeness gap"] < 1e-4
 
 
+@keras.saving.register_keras_serializable("tests")
+class Negative(keras.layers.Layer):
+    def call(self, x):
+        return 1.0 - x
+
+
+def test_fullgrad_finds_what_is_taken_away_and_what_something_is_taken_from():
+    keras.utils.set_random_seed(5)
+    inputs = keras.Input((6, 6, 3))
+    normalized = keras.layers.Normalization(mean=[0.2, 0.4, 0.1], variance=[2.0, 3.0, 4.0])(inputs)
+    x = keras.layers.Conv2D(4, 3, activation="relu")(Negative()(normalized))
+    model = keras.Model(inputs, keras.layers.Dense(2)(keras.layers.GlobalAveragePooling2D()(x)))
+    heat = explain(Network(model, preprocess=lambda x: x / 255), picture(0, 6, 6), "fullgrad", target=1)
+    assert abs(heat.score) > 1e-3 and heat.details["completeness gap"] < 1e-4
+
+
 def test_fullgrad_equals_a_plain_reimplementation():
     halves, image = functional(None), picture(3) // 32
     conv1, conv2, bn, dense = (halves.model.get_layer(name) for name in ("conv1", "conv2", "bn", "out"))

@@ -1,6 +1,7 @@
 """Methods that hide parts of the picture, on networks of which the answer is known."""
 
 import functools
+import math
 
 import keras
 import numpy as np
@@ -169,3 +170,32 @@ def test_sampled_shapley_values_sum_to_the_score_and_are_exact_for_a_sum():
     expected = np.array([shares[parts == part].sum() for part in range(parts.max() + 1)])
     assert 2 ** len(expected) > 200
     close(heat.raw, expected[parts], 1e-2)
+
+
+def test_a_mask_of_rise_is_bilinear_between_its_cells_and_shifted_by_less_than_one():
+    height, width, cells, shown = 20, 30, 4, 0.5
+    random = np.random.default_rng(2)
+    coarse = random.random((cells, cells)) < shown
+    tall, wide = 5, 8  # of a cell, rounded up; the large mask has one cell more than the picture
+    top, left = random.integers(tall), random.integers(wide)
+    assert top and left and coarse.any() and not coarse.all()
+    expected = np.zeros((height, width))
+    for y, x in np.ndindex(height, width):
+        at_y = np.clip((y + top + 0.5) * cells / ((cells + 1) * tall) - 0.5, 0, cells - 1)
+        at_x = np.clip((x + left + 0.5) * cells / ((cells + 1) * wide) - 0.5, 0, cells - 1)
+        for (i, j), here in np.ndenumerate(coarse):
+            expected[y, x] += here * max(0, 1 - abs(at_y - i)) * max(0, 1 - abs(at_x - j))
+    drawn = perturbation._soft_mask(np.random.default_rng(2), height, width, cells, shown)
+    np.testing.assert_allclose(drawn, expected, atol=1e-5)
+
+
+def test_superpixels_are_drawn_together_as_often_as_the_weights_of_shapley_say():
+    count = 16
+    shown, weights = perturbation._coalitions(count, 8000, np.random.default_rng(0))
+    assert shown.shape == (8000, count) and (weights == 1).all()
+    sizes = np.arange(1, count)
+    ways = np.array([math.comb(count, int(size)) for size in sizes])
+    kernel = (count - 1) / (ways * sizes * (count - sizes))  # of one set of that size (theorem 2)
+    expected = ways * kernel / (ways * kernel).sum()
+    np.testing.assert_allclose(np.bincount(shown.sum(axis=1))[1:] / 8000, expected, atol=0.012)
+    np.testing.assert_allclose(shown.mean(axis=0), 0.5, atol=0.001)  # each with its opposite

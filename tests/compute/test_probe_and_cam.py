@@ -7,7 +7,8 @@ import pytest
 from models import BUILDS, CLASSES, SIZE, functional, picture
 
 from cnnvis_widgets.compute import cam
-from cnnvis_widgets.compute.explain import explain, explain_layers, share_of_maximum
+from cnnvis_widgets.compute.explain import explain, share_of_maximum
+from cnnvis_widgets.compute.explain_layers import explain_layers
 from cnnvis_widgets.compute.feature_maps import feature_maps
 from cnnvis_widgets.compute.methods import methods
 from cnnvis_widgets.errors import CnnvisError, MethodError, NetworkLoadError, UnknownLayerError

@@ -5,6 +5,7 @@ import pytest
 from models import SIZE, functional, nested, picture
 
 from cnnvis_widgets.compute.explain import VERSIONS, explain, explain_steps
+from cnnvis_widgets.compute.explain_layers import explain_layers
 from cnnvis_widgets.compute.methods import methods
 from cnnvis_widgets.errors import MethodError
 from cnnvis_widgets.networks.network import Network
@@ -100,6 +101,36 @@ def test_augmented_work_comes_in_steps_and_with_its_errors():
     assert [
         heat.details["versions averaged"] for heat in explain(network, [picture()] * 2, augment=True)
     ] == [6, 6]
+
+
+@pytest.mark.parametrize("name", ["layer-cam", "ablation-cam"])
+@pytest.mark.parametrize("augment", [False, True])
+def test_several_layers_of_several_images_are_what_each_is_alone(name, augment):
+    network, images = network_of(functional()), [picture(3), picture(4)]
+    layers = ["conv2", "relu"]
+    found = explain_layers(network, images, name, layers, target=2, augment=augment)
+    assert [len(heatmaps) for heatmaps in found] == [2, 2]
+    for image, heatmaps in zip(images, found, strict=True):
+        for layer, heat in zip(layers, heatmaps, strict=True):
+            alone = explain(network, image, name, layer, 2, augment=augment)
+            np.testing.assert_allclose(heat.raw, alone.raw, rtol=1e-4, atol=1e-6 * alone.raw.max())
+            assert heat.layer.path == layer and heat.augmented == augment
+            np.testing.assert_array_equal(heat.image, image)
+    (only,) = explain_layers(network, images[:1], name, layers[:1], target=2, augment=augment)
+    np.testing.assert_array_equal(only[0].raw, found[0][0].raw)
+
+
+def test_progress_over_layers_and_images_never_goes_back_and_ends_with_all_of_it():
+    network, images = network_of(functional()), [picture(3), picture(4)]
+    for verb, name, where in (
+        (explain_layers, "ablation-cam", ["conv1", "relu"]),  # 6 channels and 8
+        (explain_layers, "grad-cam", ["conv1", "relu"]),
+        (explain, "integrated-gradients", None),  # as many steps as it takes
+    ):
+        told: list[tuple[int, int]] = []
+        verb(network, images, name, where, 2, progress=lambda *step, told=told: told.append(step))
+        done = [step[0] for step in told]
+        assert done == sorted(done) and told[-1][0] == told[-1][1] and all(a <= b for a, b in told)
 
 
 def test_a_table_row_that_says_a_rule_takes_one_pass():
