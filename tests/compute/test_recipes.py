@@ -7,21 +7,30 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from models import CLASSES, SIZE, functional, nested, sequential, subclassed
+from models import CLASSES, SIZE, functional, nested, picture, sequential, subclassed
 
+import cnnvis_widgets as cnnvis
 from cnnvis_widgets import maximize
 from cnnvis_widgets.compute.maximize import (
     Adam,
+    Laplacian,
+    Maco,
     Penalties,
     Pixels,
     Recipe,
+    Shared,
+    Tile,
     Transforms,
+    alignment,
     ascend,
+    caricature,
     deep_dream,
+    direction,
     diversity,
     find_recipe,
     logit,
     maximize_filters,
+    neuron,
     recipes,
     unit,
 )
@@ -119,6 +128,33 @@ def test_live_pictures_are_the_same_and_one_compiled_step_serves_every_layer(net
         for one, other in zip(frames, own, strict=True):
             np.testing.assert_allclose(one.activations, other.activations, rtol=1e-3, atol=1e-4)
         np.testing.assert_allclose(frames[-1].inputs, own[-1].inputs, atol=1e-2)
+
+
+# What is computed of a map's or a picture's sides, which differ from resolution to resolution.
+OF_SIDES = {
+    "neuron": (Pixels(), lambda network: neuron("conv2", [1, 4], at=(0.2, 0.9))),
+    "direction": (Laplacian(), lambda network: direction("conv2", np.eye(8)[:2])),
+    "caricature": (Shared(), lambda network: caricature("conv2", seen(network, "conv2"))),
+    "diversity": (Maco(), lambda network: unit("conv2", [1, 1]) + diversity("conv2")),
+    "alignment": (Tile(), lambda network: unit("conv2", [1, 4]) + alignment("conv2")),
+}
+
+
+def seen(network, layer):
+    return cnnvis.feature_maps(network, picture(), layer).values
+
+
+@pytest.mark.parametrize("kind", OF_SIDES)
+def test_whatever_climbs_is_traced_once_for_all_resolutions(halves, kind):
+    network = Network(halves.model, preprocess=lambda x: x / 127.5 - 1)
+    parametrization, objective = OF_SIDES[kind][0], OF_SIDES[kind][1](network)
+    recipe = replace(
+        find_recipe("fourier"), parametrization=parametrization, stages=((0.6, 0.5), (1.0, 0.5)), steps=8
+    )
+    traces = network.probe.traces
+    made = maximize(network, objective, recipe, size=(96, 60))
+    assert network.probe.traces == traces + 2  # the step, and what is reached
+    assert made.images.shape[1:] == (96, 60, 3) and (made.values > made.history[:, 0]).all()
 
 
 def test_other_weights_and_units_of_an_objective_never_trace_again(network):
