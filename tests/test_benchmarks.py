@@ -48,6 +48,14 @@ def test_an_answer_that_differs_is_not_timed(tmp_path, monkeypatch):
     assert {row.tool for row in judged(rows.values())[0].peers} == {"same", "other", "known", "broken"}
 
 
+def test_a_unit_that_the_original_leaves_off_says_nothing_of_the_others(monkeypatch):
+    monkeypatch.syspath_prepend(str(BENCHMARKS))
+    import numpy as np
+    from original_speed import times
+
+    assert times(np.array([3.0, 0.0, 1.0, 2.0]), np.array([2.0, 0.0, 2.0, 0.0])).tolist() == [1.5, 0.5]
+
+
 def test_the_limit_of_a_small_network_by_hand(monkeypatch):
     import keras
     from keras import layers

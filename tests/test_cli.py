@@ -194,6 +194,29 @@ def test_an_image_may_be_a_sample_by_name_or_a_file(calls):
 
 
 @pytest.mark.parametrize(
+    ("text", "size"), [("128", (128, 128)), ("96x160", (96, 160)), ("96X160", (96, 160))]
+)
+def test_a_size_is_height_and_width(calls, text, size):
+    assert run(f"filters --size {text}") == 0
+    assert calls["maximize_filters"][1]["size"] == size
+    with pytest.raises(SystemExit):
+        run("filters --size 96x")
+
+
+def test_filters_may_stand_beside_patches_of_the_same_units(calls, monkeypatch):
+    seen = {}
+    real = cnnvis.plot_filters
+    monkeypatch.setitem(
+        vars(cnnvis), "plot_filters", lambda result, **given: seen.update(given) or real(result)
+    )
+    assert run("filters --units 0-2 --patches 5") == 0
+    assert seen == {"patches": PATCHES}
+    arguments, options = calls["top_patches"]
+    assert arguments[1] is PICTURES.layer
+    assert options == {"units": sorted(PICTURES.units.tolist()), "count": 5}
+
+
+@pytest.mark.parametrize(
     ("text", "units"), [("0", [0]), ("0-3", [0, 1, 2, 3]), ("0-1, 40", [0, 1, 40]), ("5,2", [5, 2])]
 )
 def test_units_are_ranges_and_numbers(text, units):

@@ -6,7 +6,7 @@ import argparse
 import sys
 
 import cnnvis_widgets as cnnvis
-from cnnvis_widgets.cli.common import command, name_list, network_of, positive, some, unit_list
+from cnnvis_widgets.cli.common import command, name_list, network_of, positive, size, some, unit_list
 
 
 def add(commands: argparse._SubParsersAction) -> None:
@@ -28,6 +28,7 @@ def add(commands: argparse._SubParsersAction) -> None:
     one.add_argument("--recipe", help="how the pictures are made")
     one.add_argument("--steps", type=positive, help="of the recipe, in place of its own number")
     one.add_argument("--seed", type=int, help="of the noise")
+    one.add_argument("--size", type=size, metavar="HxW", help="of the pictures; default the network's")
     one.add_argument(
         "--patches", type=int, metavar="N", help="photograph patches of each filter; default 9, 0: none"
     )
@@ -44,6 +45,7 @@ def _atlas(given: argparse.Namespace) -> int:
         "recipe",
         "steps",
         "seed",
+        "size",
         "patches",
         "images",
     )

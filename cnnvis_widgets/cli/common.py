@@ -161,6 +161,14 @@ def name_list(text: str) -> list[str]:
     return [name.strip() for name in text.split(",") if name.strip()]
 
 
+def size(text: str) -> tuple[int, int]:
+    """ "96x160" -> (96, 160), height first; "128" -> (128, 128)."""
+    height, times, width = text.lower().partition("x")
+    if not height.isdecimal() or (times and not width.isdecimal()):
+        raise argparse.ArgumentTypeError(f"{text!r} is no height and width such as 96x160")
+    return int(height), int(width or height)
+
+
 def unit_list(text: str) -> list[int]:
     """ "0-35,40" -> [0, 1, ..., 35, 40]."""
     units: list[int] = []

@@ -20,6 +20,7 @@ from cnnvis_widgets.cli.common import (
     network_options,
     positive,
     save,
+    size,
     some,
     target,
     unit_list,
@@ -44,6 +45,10 @@ def add(commands: argparse._SubParsersAction) -> None:
     filters.add_argument("--columns", type=positive)
     filters.add_argument("--recipe", help="how the pictures are made")
     filters.add_argument("--seed", type=int, help="of the noise")
+    filters.add_argument("--size", type=size, metavar="HxW", help="of the pictures; default the network's")
+    filters.add_argument(
+        "--patches", type=positive, metavar="N", help="of the sample photographs beside each picture"
+    )
 
     patches = figure(
         commands,
@@ -108,9 +113,15 @@ def _filters(given: argparse.Namespace) -> int:
         print(f"cnnvis: filters starts from noise; {given.image} is not used", file=sys.stderr)
     count = Counter("step")
     pictures = cnnvis.maximize_filters(
-        network_of(given), progress=count, **some(given, "layer", "units", "recipe", "seed")
+        network := network_of(given),
+        progress=count,
+        **some(given, "layer", "units", "recipe", "seed", "size"),
     )
-    save(cnnvis.plot_filters(pictures, **some(given, "columns")), given)
+    beside: dict[str, Any] = {}
+    if "patches" in given:
+        units = sorted(pictures.units.tolist())
+        beside = {"patches": cnnvis.top_patches(network, pictures.layer, units=units, count=given.patches)}
+    save(cnnvis.plot_filters(pictures, **some(given, "columns"), **beside), given)
     return count.stopped(f"{given.output} shows what there was")  # maximize_filters hands back what it has
 
 

@@ -89,7 +89,7 @@ def some(state: State, rows: np.ndarray) -> State:
 
 
 def put_back(state: State, rows: np.ndarray, part: State) -> State:
-    """The state with these rows from ``part``."""
+    """The state with these rows from ``part``, as many steps done."""
     places = tf.constant(rows[:, None])
     return _each(lambda whole, new: tf.tensor_scatter_nd_update(whole, places, new), state, part)
 
@@ -183,7 +183,7 @@ def quickest_dtype(probe: Probe) -> str:
 def _each(function: Callable, *states: State) -> State:
     whole = [(state.values, state.slots) for state in states]
     values, slots = tf.nest.map_structure(function, *whole)
-    return State(values, slots, states[0].count)
+    return State(values, slots, states[-1].count)
 
 
 def _compiled(probe: Probe, climb: Climb, given: tuple, view: tuple[int, int]) -> Callable:

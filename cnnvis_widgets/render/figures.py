@@ -14,6 +14,7 @@ import numpy as np
 from matplotlib.patches import Rectangle
 
 from cnnvis_widgets.errors import CnnvisError
+from cnnvis_widgets.images import resize
 from cnnvis_widgets.render import colormaps, tiles
 from cnnvis_widgets.render.concepts import colour_of
 from cnnvis_widgets.render.paper import (
@@ -107,21 +108,28 @@ def plot_feature_maps(
     return figure
 
 
-def plot_filters(pictures: FilterPictures, columns: int | None = None) -> Figure:
+def plot_filters(
+    pictures: FilterPictures, columns: int | None = None, patches: TopPatches | None = None
+) -> Figure:
     """The pictures that excite a layer's units, strongest first, each with the activation it reached.
 
     A unit whose activation stayed 0 carries a stroke, one whose activation is not a number a cross. ``columns``: None
-    fits the width. Returns a matplotlib `Figure`.
-    Raises CnnvisError for no pictures, columns that cannot be drawn, another kind of result.
+    fits the width. ``patches``: what `top_patches` found for these units; then each picture begins a row, and beside it
+    stand its patches, with the activation at each. Returns a matplotlib `Figure`.
+    Raises CnnvisError for no pictures, columns that cannot be drawn, patches of other units, another kind of result.
     """
     _check_kind(pictures, FilterPictures, "plot_filters", "maximize_filters")
     numbers = pictures.activations
-    sheet = _Sheet(
-        pictures.images,
-        columns,
-        names=[str(unit) for unit in pictures.units],
-        notes=[short(number) for number in numbers],
-    )
+    images, names = pictures.images, [str(unit) for unit in pictures.units]
+    notes, every = [short(number) for number in numbers], 1
+    if patches is not None:
+        beside, values = _patches_of(patches, pictures)
+        every = columns = 1 + values.shape[1]  # tiles of a unit
+        images = np.concatenate([images[:, None], beside], axis=1).reshape(-1, *images.shape[1:])
+        names = [name for unit in names for name in (unit, *" " * values.shape[1])]
+        rows = zip(notes, values, strict=True)
+        notes = [note for own, row in rows for note in (own, *(short(v) if v == v else "" for v in row))]
+    sheet = _Sheet(images, columns, names, notes)
     broken, dead = ~np.isfinite(numbers), numbers == 0
     steps = pictures.history.shape[1] if pictures.history.ndim == 2 else 0
     facts = [
@@ -130,10 +138,34 @@ def plot_filters(pictures: FilterPictures, columns: int | None = None) -> Figure
         _FINISH.get(pictures.recipe, ""),
         f"{dead.sum()} dead from this noise (/ : activation stayed 0)" if dead.any() else "",
         f"{broken.sum()} not a number (x)" if broken.any() else "",
+        f"beside each: where it is highest on {counted(patches.searched, 'photograph')}" if patches else "",
     ]
     figure = sheet.draw(f"{pictures.network}  ·  {pictures.layer.path}", " · ".join(filter(None, facts)))
-    sheet.mark(dead, broken)
+    first = np.arange(len(images)) % every == 0
+    sheet.mark(np.repeat(dead, every) & first, np.repeat(broken, every) & first)
     return figure
+
+
+def _patches_of(patches: TopPatches, pictures: FilterPictures) -> tuple[np.ndarray, np.ndarray]:
+    """((n, k, H, W, 3) uint8, (n, k)): the patches of the pictures' units, each whole within the size of a picture."""
+    _check_kind(patches, TopPatches, "plot_filters(patches=...)", "top_patches")
+    row = {int(unit): number for number, unit in enumerate(patches.units)}
+    lacking = [int(unit) for unit in pictures.units if int(unit) not in row]
+    if lacking or patches.layer.path != pictures.layer.path:
+        raise CnnvisError(
+            f"The patches are of units {patches.units.tolist()[:9]} of {patches.layer.path!r}, the pictures of "
+            f"units {pictures.units.tolist()[:9]} of {pictures.layer.path!r}; find those of the same units."
+        )
+    rows = [row[int(unit)] for unit in pictures.units]
+    height, width = pictures.images.shape[1:3]
+    share = min(height / patches.images.shape[2], width / patches.images.shape[3])
+    tall, wide = (max(1, round(side * share)) for side in patches.images.shape[2:4])
+    top, left = (height - tall) // 2, (width - wide) // 2
+    found = np.full((len(rows), patches.images.shape[1], height, width, 3), 255, np.uint8)
+    for place in np.ndindex(found.shape[:2]):
+        patch = patches.images[rows[place[0]], place[1]]
+        found[place][top : top + tall, left : left + wide] = resize(patch, (tall, wide))
+    return found, patches.values[rows]
 
 
 def plot_patches(patches: TopPatches) -> Figure:

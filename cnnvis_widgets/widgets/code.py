@@ -46,7 +46,8 @@ def code_for(
         lines += [
             "",
             f"filters = cnnvis.maximize_filters(network, {layer}, units=[{state.unit}], recipe={recipe!r})",
-            "cnnvis.plot_filters(filters)",
+            f"patches = cnnvis.top_patches(network, {layer}, units=[{state.unit}])",
+            "cnnvis.plot_filters(filters, patches=patches)",
         ]
     return "\n".join(lines) + "\n"
 

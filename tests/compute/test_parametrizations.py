@@ -6,6 +6,7 @@ import pytest
 
 from cnnvis_widgets.compute.maximize import Fourier, Laplacian, Maco, Pixels, Shared, Tile, natural
 from cnnvis_widgets.compute.maximize.parametrizations import coloured, inverse_fourier
+from cnnvis_widgets.compute.maximize.resizing import resized
 from cnnvis_widgets.images import resize, sample_images
 
 SIZES = [(8, 8), (7, 9), (8, 5), (5, 12), (13, 6), (1, 4)]
@@ -99,6 +100,14 @@ def test_uncoloured_undoes_coloured():
     rgb = np.random.default_rng(0).uniform(0.05, 0.95, (4, 5, 3)).astype(np.float32)
     back = coloured(uncoloured(rgb).astype(np.float32), True)
     np.testing.assert_allclose(back, rgb, atol=1e-5)
+
+
+@pytest.mark.parametrize("shown", [(7, 10), (3, 5), (4, 13), (14, 20), (9, 2), (1, 1)])
+def test_resizing_is_that_of_keras_whether_the_size_is_open_or_not(shown):
+    given = np.random.default_rng(0).random((2, 7, 10, 3)).astype(np.float32)
+    expected = keras.ops.image.resize(given, shown, antialias=True)
+    np.testing.assert_allclose(resized(given, shown), expected, atol=1e-5)
+    np.testing.assert_allclose(resized(given, keras.ops.convert_to_tensor(shown)), expected, atol=1e-5)
 
 
 def test_a_pyramid_is_the_sum_of_its_levels():

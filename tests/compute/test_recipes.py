@@ -7,21 +7,30 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from models import CLASSES, SIZE, functional, nested, sequential, subclassed
+from models import CLASSES, SIZE, functional, nested, picture, sequential, subclassed
 
+import cnnvis_widgets as cnnvis
 from cnnvis_widgets import maximize
 from cnnvis_widgets.compute.maximize import (
     Adam,
+    Laplacian,
+    Maco,
     Penalties,
     Pixels,
     Recipe,
+    Shared,
+    Tile,
     Transforms,
+    alignment,
     ascend,
+    caricature,
     deep_dream,
+    direction,
     diversity,
     find_recipe,
     logit,
     maximize_filters,
+    neuron,
     recipes,
     unit,
 )
@@ -119,6 +128,33 @@ def test_live_pictures_are_the_same_and_one_compiled_step_serves_every_layer(net
         for one, other in zip(frames, own, strict=True):
             np.testing.assert_allclose(one.activations, other.activations, rtol=1e-3, atol=1e-4)
         np.testing.assert_allclose(frames[-1].inputs, own[-1].inputs, atol=1e-2)
+
+
+# What is computed of a map's or a picture's sides, which differ from resolution to resolution.
+OF_SIDES = {
+    "neuron": (Pixels(), lambda network: neuron("conv2", [1, 4], at=(0.2, 0.9))),
+    "direction": (Laplacian(), lambda network: direction("conv2", np.eye(8)[:2])),
+    "caricature": (Shared(), lambda network: caricature("conv2", seen(network, "conv2"))),
+    "diversity": (Maco(), lambda network: unit("conv2", [1, 1]) + diversity("conv2")),
+    "alignment": (Tile(), lambda network: unit("conv2", [1, 4]) + alignment("conv2")),
+}
+
+
+def seen(network, layer):
+    return cnnvis.feature_maps(network, picture(), layer).values
+
+
+@pytest.mark.parametrize("kind", OF_SIDES)
+def test_whatever_climbs_is_traced_once_for_all_resolutions(halves, kind):
+    network = Network(halves.model, preprocess=lambda x: x / 127.5 - 1)
+    parametrization, objective = OF_SIDES[kind][0], OF_SIDES[kind][1](network)
+    recipe = replace(
+        find_recipe("fourier"), parametrization=parametrization, stages=((0.6, 0.5), (1.0, 0.5)), steps=8
+    )
+    traces = network.probe.traces
+    made = maximize(network, objective, recipe, size=(96, 60))
+    assert network.probe.traces == traces + 2  # the step, and what is reached
+    assert made.images.shape[1:] == (96, 60, 3) and (made.values > made.history[:, 0]).all()
 
 
 def test_other_weights_and_units_of_an_objective_never_trace_again(network):
@@ -271,14 +307,38 @@ def test_networks_that_see_grey():
     assert made.images.shape == (2, 16, 16, 3) and (np.ptp(made.images, axis=-1) == 0).all()
 
 
-def test_a_recipe_may_stop_when_all_pictures_have_settled(network):
-    recipe = replace(find_recipe("fourier"), settled=0.05)
-    rising = [np.array([n, 1.0]) for n in range(1, 41)]
-    assert not recipe.has_settled(rising[:15]) and not recipe.has_settled(rising[:20]), "8 steps to 15, say"
-    flat = [np.array([5.0, 1.0])] * 16
-    assert recipe.has_settled(flat) and not find_recipe("fourier").has_settled(flat)
-    early = maximize_filters(network, "relu", [1], replace(recipe, settled=1e9))
-    assert np.isfinite(early.history[0, :16]).all() and np.isnan(early.history[0, 16:]).all()
+def test_a_picture_rests_once_it_gains_no_more_at_the_resolution_that_it_ends_with():
+    recipe = replace(find_recipe("fourier"), settled=0.05, stages=((0.5, 0.5), (1.0, 0.5)))
+    # One rises, one has settled, one is off and may still wake.
+    steps = [np.array([n, 5.0, 0.0]) for n in range(1, 41)]
+    for done, resting in [(20, 0), (30, 0), (35, 0), (36, 1), (40, 1)]:
+        assert recipe.at_rest(steps[:done], 40).tolist() == [False, bool(resting), False], done
+    assert not find_recipe("fourier").at_rest(steps, 40).any(), "recipes with a name take all their steps"
+
+
+def test_a_picture_that_rests_is_left_as_it_is_and_the_others_go_on(network):
+    recipe = replace(find_recipe("fourier"), settled=0.3, stages=((1.0, 1.0),), fading=False)
+    together = maximize_filters(network, "relu", range(8), recipe, steps=30)
+    taken = np.isfinite(together.history).sum(axis=1)
+    assert taken.min() >= 16 and len(set(taken.tolist())) > 2, "they rest after different steps"
+    for row in (taken.argmin(), taken.argmax()):
+        alone = maximize_filters(network, "relu", together.units[row], recipe, steps=30)
+        assert np.isfinite(alone.history).sum() == taken[row]
+        np.testing.assert_allclose(alone.history[0], together.history[row], rtol=1e-3, atol=1e-4)
+        assert np.abs(alone.images[0].astype(int) - together.images[row]).max() <= 1
+
+
+def test_pictures_that_are_compared_rest_together_and_wake_together():
+    network = by_hand([[1, 1], [-1, 0], [-1, 0]], [-0.9, 0])  # the first is off around grey
+    recipe = replace(find_recipe("fourier"), settled=1e9, stages=((1.0, 1.0),))
+    for objective, parametrization in [
+        (unit("conv", [0, 1]) + 0 * diversity("conv"), recipe.parametrization),
+        (unit("conv", [0, 1]), Shared()),
+    ]:
+        made = maximize(network, objective, replace(recipe, parametrization=parametrization), steps=40)
+        assert made.history[0, 0] == 0 and (made.values > 0).all()
+        taken = np.isfinite(made.history).sum(axis=1)
+        assert taken[0] == taken[1] > 16, "the one that had settled first goes on with the other"
 
 
 def test_stages_cover_all_steps_and_the_last_is_at_full_size():

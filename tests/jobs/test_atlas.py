@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import http.server
+import io
 import json
 import os
 import signal
@@ -16,6 +17,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import fsspec
 import models
@@ -24,15 +26,18 @@ import psutil
 import pytest
 from atlas_stub import LARGER, TERMS, Stub, StubPatches, expected
 from dask.utils import key_split
-from distributed import Client
+from distributed import Client, get_worker
+from distributed.protocol.pickle import dumps
 
 import cnnvis_widgets as cnnvis
 from cnnvis_widgets.cli import main
 from cnnvis_widgets.errors import CnnvisError, UnknownLayerError
 from cnnvis_widgets.jobs.atlas import fill as filling
 from cnnvis_widgets.jobs.atlas import open_atlas
+from cnnvis_widgets.jobs.atlas import store as store_of
 from cnnvis_widgets.jobs.atlas.pictures import fill_batch
 from cnnvis_widgets.jobs.atlas.store import BATCH, Batch, Place, begin, place_of, write
+from cnnvis_widgets.networks import parcel
 from cnnvis_widgets.networks.network import Network
 from cnnvis_widgets.networks.parcel import pack, unpack, weights_hash
 
@@ -204,6 +209,68 @@ def test_patches_of_a_layer_are_there_all_at_once_or_not_at_all(client, stub, tm
         images, values = atlas.patches(layer, unit)
         assert images.shape == (2, 4, 6, 3) and (images == unit).all()
         assert values.tolist() == [unit, unit / 2]
+
+
+def test_the_network_travels_to_each_worker_once_and_tasks_only_name_it(
+    network, client, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(filling, "dask_client", lambda *_: contextlib.nullcontext(client))
+    for module in (filling, store_of):
+        monkeypatch.setattr(module, "BATCH", 2)
+    unpacked, sizes = [], []
+
+    def noted(given):
+        unpacked.append(get_worker().address)
+        return unpack(given)
+
+    def mapped(function, *columns, **options):
+        sizes.extend(len(dumps((function, *row))) for row in zip(*columns, strict=True))
+        return Client.map(client, function, *columns, **options)
+
+    monkeypatch.setattr(parcel, "unpack", noted)
+    monkeypatch.setattr(client, "map", mapped)
+    atlas = cnnvis.atlas(network, "conv1", tmp_path / "a.zarr", steps=1, patches=0, progress=silent)
+    assert atlas.progress() == (6, 6) and len(sizes) == 3
+    assert 1 <= len(unpacked) == len(set(unpacked)) <= 2, (
+        "a worker unpacks the network once, for all its tasks"
+    )
+    assert max(sizes) < 2000 < len(dumps(pack(network))) / 5
+
+
+def test_progress_says_how_long_the_rest_will_take(monkeypatch):
+    clock, told = [100.0], []
+    monkeypatch.setattr(filling, "time", SimpleNamespace(monotonic=lambda: clock[0]))
+    count = filling._Count(10, 60, lambda *progress: told.append(progress))
+    clock[0] += 8
+    count.add(16)  # 26 are there; the other 34 at half a second each
+    assert told == [(10, 60, None), (26, 60, pytest.approx(17.0))]
+
+
+@pytest.mark.parametrize("where", ["terminal", "notebook", "file"])
+def test_one_line_counts_up_with_the_time_left_and_a_file_gets_a_line_now_and_then(where, monkeypatch):
+    class Stream(io.StringIO):
+        __module__ = "ipykernel.iostream" if where == "notebook" else "io"
+
+        def isatty(self):
+            return where == "terminal"
+
+    clock, stream = [1000.0], Stream()
+    monkeypatch.setattr(filling, "time", SimpleNamespace(monotonic=lambda: clock[0]))
+    monkeypatch.setattr(sys, "stderr", stream)
+    line = filling.ProgressLine()
+    for there, left in [(0, None), (16, 7265.0), (32, 75.0), (48, 5.4), (61, 0.0)]:
+        line(there, 61, left)
+        clock[0] += 1
+    words = ["0 of 61 units", "16 of 61 units, 2 h 1 min left", "32 of 61 units, 1 min 15 s left"]
+    words += ["48 of 61 units, 5 s left", "61 of 61 units"]
+    if where == "file":
+        words = [words[0], words[-1]]
+    said = stream.getvalue()
+    assert said.count("\r") == (0 if where == "file" else 5) and said.count("\n") == (
+        2 if where == "file" else 1
+    )
+    shown = [part.strip() for part in said.replace("\n", "\r").split("\r") if part.strip()]
+    assert shown == [f"atlas: {part}" for part in words]
 
 
 def test_patches_are_those_of_top_patches(network, client, tmp_path, monkeypatch):
@@ -385,9 +452,11 @@ def test_the_command_fills_a_store_and_a_second_one_goes_on(tmp_path, capsys, mo
     monkeypatch.setattr(filling, "dask_client", lambda *_: contextlib.nullcontext(client))
     store = str(tmp_path / "a.zarr")
     line = f"atlas bundled --layers block1_conv1 --store {store} --recipe fast --steps 1 --patches 0".split()
+    line += ["--size", "48x64"]
     assert main([*line, "--units", "0-2"]) == 0
     assert capsys.readouterr().out.strip() == store
     assert np.flatnonzero(open_atlas(store).done("block1_conv1")).tolist() == [0, 1, 2]
+    assert open_atlas(store).picture("block1_conv1", 2).shape == (48, 64, 3)
     assert main([*line, "--units", "0-3"]) == 0
     assert open_atlas(store).done("block1_conv1").sum() == 4
     assert main([*line, "--units", "0-3", "--seed", "3"]) == 1
@@ -425,5 +494,8 @@ def test_a_scheduler_elsewhere_is_used_and_may_be_killed(client, stub, tmp_path,
     finally:
         scheduler.kill()
         worker.kill()
+    there, made = all_right(place), len(stub.made())
     filling.fill(client, place, WANTED, stub, silent)
+    assert len(stub.made()) - made == 61 - there  # only what was missing
     assert all_right(place) == 61
+    assert content(place) == content(filled_plainly(tmp_path))

@@ -20,7 +20,7 @@ from cnnvis_widgets.errors import CnnvisError
 from cnnvis_widgets.render import colormaps
 from cnnvis_widgets.render.figures import plot_feature_maps, plot_filters, plot_heatmap
 from cnnvis_widgets.render.pictures import NAN_COLOUR
-from cnnvis_widgets.results import FeatureMaps, FilterPictures, Heatmap, LayerInfo, Target
+from cnnvis_widgets.results import FeatureMaps, FilterPictures, Heatmap, LayerInfo, Target, TopPatches
 
 PHOTOGRAPH = np.random.default_rng(9).integers(0, 256, (48, 72, 3), np.uint8)
 
@@ -223,6 +223,46 @@ def test_filters_that_did_not_wake_or_broke_are_marked():
     assert "1 dead" in words(figure)
     assert "1 not a number" in words(figure)
     assert (strokes(figure, "dead"), strokes(figure, "not numbers")) == (1, 2)
+
+
+def top_patches(units, h: int = 10, w: int = 20) -> TopPatches:
+    """Three patches of each unit, all of one colour: (unit, place, 200)."""
+    colours = [[(unit, 80 * place, 200) for place in range(3)] for unit in units]
+    images = np.broadcast_to(np.uint8(colours)[:, :, None, None], (len(units), 3, h, w, 3))
+    values = np.float32([[unit, unit / 2, np.nan] for unit in units])
+    nowhere = (
+        np.zeros((len(units), 3, 2), int),
+        ((("cat",) * 3),) * len(units),
+        np.zeros((len(units), 3, 4), int),
+    )
+    return TopPatches(images, values, *nowhere, np.asarray(units), layer(8, 8, 64), "vgg16", 4)
+
+
+def test_beside_each_filter_stand_the_patches_of_that_very_unit():
+    pictures = dataclasses.replace(filter_pictures(3), images=np.zeros((3, 32, 32, 3), np.uint8))
+    pictures.activations[2] = 0
+    figure = plot_filters(pictures, patches=top_patches([40, 41, 42, 43]))  # in another order, and one more
+    said = words(figure)
+    assert (
+        "42 | 9 |" in said and " 21 |" in said and "beside each: where it is highest on 4 photographs" in said
+    )
+    assert strokes(figure, "dead") == 1, "the picture's, not its patches'"
+    sheet = np.asarray(figure.axes[0].images[0].get_array())[..., :3]
+    left_of = {}
+    for unit in (40, 41, 42):
+        for place in range(3):
+            rows, columns = np.nonzero((sheet == (unit, 80 * place, 200)).all(axis=-1))
+            assert (np.ptp(rows) + 1, np.ptp(columns) + 1) == (16, 32), "whole, as wide as the picture"
+            left_of[unit, place] = rows.min(), columns.min()
+    tops = [left_of[unit, 0][0] for unit in (42, 41, 40)]
+    assert tops == sorted(tops), "rows in the order of the pictures"
+    for unit in (40, 41, 42):
+        assert len({left_of[unit, place][0] for place in range(3)}) == 1
+        assert 32 < left_of[unit, 0][1] < left_of[unit, 1][1] < left_of[unit, 2][1]
+    with pytest.raises(
+        CnnvisError, match=r"The patches are of units \[1\] of .*, the pictures of units \[42, 41, 40\]"
+    ):
+        plot_filters(pictures, patches=top_patches([1]))
 
 
 def test_heatmap_names_class_score_method_layer_network_and_scale():

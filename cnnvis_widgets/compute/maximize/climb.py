@@ -14,6 +14,7 @@ import numpy as np
 from cnnvis_widgets.compute.maximize import objectives
 from cnnvis_widgets.compute.maximize.colours import as_seen, find_colours
 from cnnvis_widgets.compute.maximize.objectives import Objective, Plan
+from cnnvis_widgets.compute.maximize.parametrizations import Shared
 from cnnvis_widgets.compute.maximize.recipes import Recipe
 from cnnvis_widgets.errors import MethodError, NetworkLoadError
 from cnnvis_widgets.images import resize
@@ -34,7 +35,9 @@ class Progress:
     step: int
     steps: int
     units: np.ndarray  # (n,)
-    activations: np.ndarray  # (n,) mean activations, or objectives, before this step
+    activations: (
+        np.ndarray
+    )  # (n,) mean activations, or objectives, before this step; NaN where it was not taken
     draw: Callable[[], np.ndarray]  # what makes `inputs`: most frames are never shown
 
     @functools.cached_property
@@ -68,24 +71,29 @@ def climb(
     seer = _Seer(network, objectives.several(objective, number), recipe, size)
     names = np.arange(number) if units is None else units
     history: list[np.ndarray] = []
+    resting = np.zeros(number, bool)
     for step in range(1, count + 1):
         rate = recipe.optimizer.rate * recipe.rate(step - 1, count)
-        state, values = seer.step(state, random, recipe.view(step - 1, count, size), rate)
+        rows, values = np.flatnonzero(~resting), np.full(number, np.nan, np.float32)
+        state, values[rows] = seer.step(state, rows, random, recipe.view(step - 1, count, size), rate)
         yield Progress(step, count, names, values, functools.partial(seer.draw, state))
         history.append(values)
-        if recipe.has_settled(history):
+        resting |= recipe.at_rest(history, count)
+        if resting.all():
             return
+        if seer.together:
+            resting[:] = False
 
 
 def _starts(recipe: Recipe, size, random: np.random.Generator, number: int, plan: Plan) -> list[np.ndarray]:
-    if _kinds(plan) & _COMPARING:
+    if _compares(plan):
         each = [recipe.parametrization.start(size, random) for _ in range(number)]
         return [np.stack(parts) for parts in zip(*each, strict=True)]
     return [np.repeat(part[None], number, axis=0) for part in recipe.parametrization.start(size, random)]
 
 
-def _kinds(plan: Plan) -> set[str]:
-    return {plan.kind}.union(*(_kinds(part) for part in plan.parts))
+def _compares(plan: Plan) -> bool:
+    return plan.kind in _COMPARING or any(_compares(part) for part in plan.parts)
 
 
 class _Seer:
@@ -106,17 +114,18 @@ class _Seer:
         )
         self.open_size = True
         self.waking = np.zeros(objective.pictures or 1, int)
-        self.comparing = bool(_kinds(objective.plan) & _COMPARING)
+        # Then what a picture becomes depends on the others, and none of them is left out of a step.
+        self.together = _compares(objective.plan) or isinstance(recipe.parametrization, Shared)
         # A class's score needs the whole network, whose end may insist on the size.
         self.own_size = network.fixed_size and ascent.SCORES in objective.plan.layers
 
-    def step(self, state: ascent.State, random: np.random.Generator, view, rate: float):
-        """(the state after a step, the objective before it); with what the network turns out to take."""
+    def step(self, state: ascent.State, rows: np.ndarray, random: np.random.Generator, view, rate: float):
+        """(the state after a step of these pictures, their objective before it); with what the network takes."""
         warp = self.plan.transforms.draw(random)
         while True:
             shown = self.network.input_size if self.own_size else view
             try:
-                return self._step(state, warp, shown, rate)
+                return self._step(state, rows, warp, shown, rate)
             except NetworkLoadError:
                 if self.plan.dtype != "float32":  # a layer of one's own, written for float32
                     self.plan = replace(self.plan, dtype="float32")
@@ -127,25 +136,30 @@ class _Seer:
                 else:
                     raise
 
-    def _step(self, state: ascent.State, warp, view, rate: float):
+    def _step(self, whole: ascent.State, rows: np.ndarray, warp, view, rate: float):
         if not self.open_size:
             self.plan = replace(self.plan, view=view)
-        numbers, probe = self.objective.numbers, self.network.probe
+        every, probe = len(rows) == len(self.waking), self.network.probe
+        state = whole if every else ascent.some(whole, rows)
+        numbers = _of(self.objective.numbers, rows)
         after, values, arrived = ascent.step(probe, self.plan, state, numbers, warp, self.colours, view, rate)
-        off = np.flatnonzero(~arrived & (self.waking < WAKING))
-        if off.size and not self.comparing:
-            self.waking[off] += 1
-            theirs = tuple(number[off] if number.ndim else number for number in numbers)
-            them = ascent.some(state, off)
-            woken, _, _ = ascent.step(
-                probe, self.plan, them, theirs, warp, self.colours, view, rate, waking=True
-            )
-            after = ascent.put_back(after, off, woken)
-        return after, values
+        off = np.flatnonzero(~arrived & (self.waking[rows] < WAKING))
+        if off.size:
+            self.waking[rows[off]] += 1
+            them = np.arange(len(rows)) if self.together else off
+            given = ascent.some(state, them), _of(numbers, them), warp, self.colours, view, rate
+            woken, _, _ = ascent.step(probe, self.plan, *given, waking=True)
+            after = ascent.put_back(after, off, ascent.some(woken, np.searchsorted(them, off)))
+        return (after if every else ascent.put_back(whole, rows, after)), values
 
     def draw(self, state: ascent.State) -> np.ndarray:
         rgb = ascent.draw(self.plan, state, self.size)
         return (rgb @ self.colours.matrix + self.colours.offset).astype(np.float32)
+
+
+def _of(numbers: tuple[np.ndarray, ...], rows: np.ndarray) -> tuple[np.ndarray, ...]:
+    """Those of some pictures; a number without an axis is everybody's."""
+    return tuple(number[rows] if number.ndim else number for number in numbers)
 
 
 def reached(network: Network, objective: Objective, inputs: np.ndarray) -> np.ndarray:

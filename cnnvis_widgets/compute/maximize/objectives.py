@@ -14,6 +14,7 @@ import numpy as np
 from keras import ops
 
 from cnnvis_widgets.compute.maximize.colours import find_colours
+from cnnvis_widgets.compute.maximize.resizing import resized
 from cnnvis_widgets.errors import MethodError, short
 from cnnvis_widgets.networks.ascent import SCORES, Other
 from cnnvis_widgets.networks.network import Network, check_network
@@ -241,7 +242,7 @@ def _joined(kind: str, one: Objective, other: Objective) -> Objective:
     return Objective(Plan(kind, parts=(one.plan, other.plan)), (*one.numbers, *other.numbers), pictures)
 
 
-# How each kind is computed -------------------------------------------------------------------------------------
+# How each kind is computed, on maps whose sides may be open: then `ops.shape` gives tensors ---------------------
 
 
 def _unit(maps, units):
@@ -249,9 +250,10 @@ def _unit(maps, units):
 
 
 def _neuron(maps, units, at):
-    _, height, width, _ = maps.shape
-    places = ops.cast(ops.floor(at * np.array([height, width], np.float32)), "int32")
-    places = ops.minimum(places, np.array([height - 1, width - 1], np.int32))
+    _, height, width, _ = ops.shape(maps)
+    sides = ops.cast(ops.stack([height, width]), "int32")
+    places = ops.cast(ops.floor(at * ops.cast(sides, "float32")), "int32")
+    places = ops.minimum(places, sides - 1)
     flat = ops.reshape(maps, (-1, height * width, maps.shape[-1]))
     there = ops.take_along_axis(flat, (places[:, 0] * width + places[:, 1])[:, None, None], axis=1)
     return _taken(there[:, 0], units)
@@ -267,7 +269,7 @@ def _direction(maps, vectors, power):
 
 
 def _caricature(maps, wanted, power):
-    wanted = ops.image.resize(wanted, maps.shape[1:3], antialias=True)
+    wanted = resized(wanted, ops.shape(maps)[1:3])
     return _dot_cosine(maps, wanted, power, axes=(1, 2, 3))
 
 
@@ -278,7 +280,7 @@ def _dot_cosine(one, other, power, axes):
 
 
 def _diversity(maps):
-    _, height, width, channels = maps.shape
+    _, height, width, channels = ops.shape(maps)
     flat = ops.reshape(maps, (-1, height * width, channels))
     gram = ops.reshape(ops.einsum("npc,npd->ncd", flat, flat), (-1, channels * channels))
     gram = gram / ops.sqrt(ops.sum(gram**2, axis=1, keepdims=True) + 1e-12)

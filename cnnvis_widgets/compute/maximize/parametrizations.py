@@ -13,6 +13,7 @@ import numpy as np
 from keras import ops
 
 from cnnvis_widgets.compute.maximize import natural
+from cnnvis_widgets.compute.maximize.resizing import resized
 
 Size = tuple[int, int]
 
@@ -43,7 +44,7 @@ class Pixels:
         return [(random.standard_normal((*size, 3)) * self.deviation).astype(np.float32)]
 
     def picture(self, values, size, shown):
-        return coloured(resized(values[0], size, shown), self.decorrelated)
+        return coloured(resized(values[0], shown), self.decorrelated)
 
 
 @dataclass(frozen=True)
@@ -83,9 +84,7 @@ class Laplacian:
         return [(random.standard_normal((*s, 3)) * self.deviation).astype(np.float32) for s in sizes]
 
     def picture(self, values, size, shown):
-        return coloured(
-            sum(resized(value, tuple(value.shape[1:3]), shown) for value in values), self.decorrelated
-        )
+        return coloured(sum(resized(value, shown) for value in values), self.decorrelated)
 
 
 @dataclass(frozen=True)
@@ -107,7 +106,7 @@ class Shared:
     def picture(self, values, size, shown):
         own, *coarse = values
         means = [ops.mean(value, axis=0, keepdims=True) for value in coarse]
-        parts = [resized(value, tuple(value.shape[1:3]), shown) for value in (own, *means)]
+        parts = [resized(value, shown) for value in (own, *means)]
         return coloured(sum(parts), self.decorrelated)
 
 
@@ -205,11 +204,6 @@ def _waves(side: int, shown, cycles: np.ndarray):
     most = ops.where(pixels < side, pixels / 2, float(side))
     carried = ops.cast(np.float32(np.abs(cycles) * side) < most, "float32")
     return ops.cos(angle) * carried, ops.sin(angle) * carried
-
-
-def resized(pictures, size: Size, shown):
-    same = all(isinstance(side, int) for side in shown) and tuple(size) == tuple(shown)
-    return pictures if same else ops.image.resize(pictures, shown, antialias=True)
 
 
 def coloured(values, decorrelated: bool):

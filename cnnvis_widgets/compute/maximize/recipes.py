@@ -22,8 +22,8 @@ class Recipe:
 
     stages: (share of the picture's size, share of the steps) each, the low resolutions first. Values are the same at
     all of them, so a stage takes up where the last one ended. fading: whether steps become small towards the end.
-    settled: stop early once no picture of a batch gained more than this share over the last steps (see `has_settled`);
-    0 takes all steps.
+    settled: a picture takes no more steps once it gained less than this share over its last ones (see `at_rest`); 0
+    takes all of them, as recipes that have a name do: nothing settles within so few.
     picture: (network, inputs (n, H, W, C)) -> (n, H, W, 3) uint8, for people to see.
     """
 
@@ -49,13 +49,18 @@ class Recipe:
         least = min(_LEAST_VIEW, *size) / min(size)
         return round(size[0] * max(share, least)), round(size[1] * max(share, least))
 
-    def has_settled(self, history: list[np.ndarray]) -> bool:
-        """Whether the mean of the last 8 steps' objectives is hardly above that of the 8 before, for every picture."""
-        if not self.settled or len(history) < 2 * _WINDOW:
-            return False
+    def at_rest(self, history: list[np.ndarray], steps: int) -> np.ndarray:
+        """(n,) bool: whether the mean of a picture's last 8 objectives is hardly above that of the 8 before.
+
+        history: (n,) of each step so far. Only steps of the last stage are compared: another resolution is another
+        objective. Nor does a unit rest that is off: it may still wake.
+        """
+        begun = round(sum(share for _size, share in self.stages[:-1]) * steps)
+        if not self.settled or len(history) - begun < 2 * _WINDOW:
+            return np.zeros(len(history[-1]), bool)
         before = np.mean(history[-2 * _WINDOW : -_WINDOW], axis=0)
         now = np.mean(history[-_WINDOW:], axis=0)
-        return bool((now - before <= self.settled * np.abs(before)).all())
+        return (now - before <= self.settled * np.abs(before)) & (now != 0)
 
     def rate(self, step: int, steps: int) -> float:
         """What the optimizer's own rate is multiplied by at a step, counted from 0: full for a half, then less."""
