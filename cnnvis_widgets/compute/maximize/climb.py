@@ -35,9 +35,7 @@ class Progress:
     step: int
     steps: int
     units: np.ndarray  # (n,)
-    activations: (
-        np.ndarray
-    )  # (n,) mean activations, or objectives, before this step; NaN where it was not taken
+    activations: np.ndarray  # (n,) means, or objectives, before this step; NaN of a picture at rest
     draw: Callable[[], np.ndarray]  # what makes `inputs`: most frames are never shown
 
     @functools.cached_property
