@@ -17,7 +17,7 @@ import trust_table
 
 import cnnvis_widgets as cnnvis
 from cnnvis_widgets.compute.faithfulness.controls import CONTROLS
-from cnnvis_widgets.compute.faithfulness.evaluation import bootstrap
+from cnnvis_widgets.compute.faithfulness.evaluation import FEWEST, bootstrap
 from cnnvis_widgets.results import Evaluation
 
 PAGE = Path(__file__).parents[1] / "docs" / "trust.md"
@@ -28,7 +28,12 @@ TABLES = (
     ("cascading-ssim", "cascading-spearman", "independent-ssim", "independent-spearman"),
 )
 DECISIVE = ("insertion", "insertion-strong", "pointing-2x2")
-FEW = 8  # photographs below which a sentence about beating or not says nothing
+GROUPS = {
+    "ahead": "**ahead of all three controls**",
+    "between": "not to be told from the hardest control",
+    "behind": "behind a control",
+    "few": "on too few photographs to tell",
+}
 
 HEAD = """# Can heatmaps be trusted? Measured
 
@@ -41,9 +46,11 @@ own network and photographs, and the Explorer's *Can I trust it?* tests the one 
 - A cell is the mean, its 95 % interval (bootstrap over photographs) and, small, the number n of photographs. Dear
   methods and tests have fewer of them: the first n of an order that takes one of each kind of photograph in turn.
 - A star: better than all three controls by more than the 95 % interval of the *paired* difference, photograph by
-  photograph. Intervals of two means may overlap where the paired difference is sure.
-- "Not ahead" on few photographs means that they cannot tell, not that the method is worse. Sentences are about methods
-  with at least 8; the pointing game takes only photographs classified with a probability of at least 0.8.
+  photograph. Intervals of two means may overlap where the paired difference is sure. The figures show that difference
+  from the control hardest to beat: right of the line is ahead of it.
+- "Not to be told" from a control: that difference may be either way; on few photographs this says more about them than
+  about the method. "Behind": worse than that control, surely. Fewer than 6 photographs show nothing of the kind.
+- The pointing game takes only photographs that are classified with a probability of at least 0.8.
 - ↓ lower is better, ↑ higher is better. Curves have 14 steps, half of what `evaluate` takes; on the photographs that
   came first Grad-CAM's and the controls' have 28. That moves the area of one photograph by up to 0.02, the mean hardly.
   "insertion" begins with the blur of RISE's code, "insertion-strong" with one four times as wide (see below).
@@ -95,13 +102,15 @@ def sentences(found: Evaluation) -> list[str]:
     said = []
     for metric in DECISIVE:
         rows = [found.row(method, metric) for method in found.methods if method not in CONTROLS]
-        rows = [row for row in rows if row.n >= FEW]
+        rows = [row for row in rows if row.n]
         groups: dict[str, list[str]] = {}
         for row in rows:
-            missing = [control for control in found.controls if control not in row.beats]
-            groups.setdefault(" and ".join(missing), []).append(row.method)
-        said.append(f"- *{metric}*: ahead of all three controls: {', '.join(groups.pop('', ['no method']))}.")
-        said += [f"  Not ahead of {missing}: {', '.join(methods)}." for missing, methods in groups.items()]
+            high = row.ahead[2]
+            ahead = set(row.beats) == set(found.controls)
+            place = "few" if row.n < FEWEST else "ahead" if ahead else "behind" if high < 0 else "between"
+            groups.setdefault(place, []).append(row.method)
+        words = [f"{GROUPS[place]}: {', '.join(groups[place])}" for place in GROUPS if place in groups]
+        said.append(f"- *{metric}*: {'; '.join(words)}.")
     for control in found.controls:
         own, other = (found.methods.index(name) for name in ("grad-cam", control))
         values = found.values[:, found.metrics.index("insertion")]
