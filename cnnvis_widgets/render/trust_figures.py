@@ -55,6 +55,8 @@ def plot_evaluation(evaluation: Evaluation, columns: int = 3, ahead: bool = Fals
         if ahead
         else "mean and 95 % interval; filled: better than every control (grey) by more than the paired interval"
     )
+    if any(0 < row.n < len(evaluation.images) for row in evaluation.rows):
+        facts += "; at the right how many photographs, where fewer"
     heading = Heading(title, facts, WIDTH)
     figure = Figure(WIDTH, heading.height + rows * (height + 0.75) + MARGIN)
     heading.write(figure)
@@ -66,6 +68,18 @@ def plot_evaluation(evaluation: Evaluation, columns: int = 3, ahead: bool = Fals
         axes = axes_at(figure, left, top - height, width, height)
         rows_here = [evaluation.row(method, metric) for method in methods]
         _dots(axes, rows_here, evaluation.controls, better, across == 0, ahead)
+        for up, row in enumerate(reversed(rows_here)):
+            if 0 < row.n < len(evaluation.images):
+                write(
+                    axes,
+                    1.01,
+                    up,
+                    str(row.n),
+                    7,
+                    color=FAINT,
+                    va="center",
+                    transform=axes.get_yaxis_transform(),
+                )
         way = "right is better" if ahead else f"{better} is better"
         write(axes, 0, 1.02, f"{metric}  ({way})", 10, color=INK, va="bottom", transform=axes.transAxes)
     return figure

@@ -586,6 +586,12 @@ def test_figures_show_what_was_found(network):
     figure = cnnvis.plot_evaluation(found)
     words = [text.get_text() for axes in figure.axes for text in axes.texts]
     assert words == ["deletion  (lower is better)", "insertion  (higher is better)"]
+    fewer = summary(
+        np.array([[[1, np.nan, 2, 3]], [[0, 0, 0, 1]]]), np.ones((2, 4)), ["grad-cam", "random"],
+        [table.find_metric("insertion")], list("abcd"), "toy",
+    )  # fmt: skip
+    (axes,) = cnnvis.plot_evaluation(fewer).axes
+    assert [text.get_text() for text in axes.texts] == ["3", "insertion  (higher is better)"]
     beside = cnnvis.plot_evaluation(found, ahead=True)
     for axes, metric in zip(beside.axes, found.metrics, strict=True):
         zero, interval, dot = axes.lines  # of the one method: controls are what it is measured against
