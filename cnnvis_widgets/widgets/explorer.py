@@ -32,7 +32,7 @@ from cnnvis_widgets.widgets import address as addresses
 from cnnvis_widgets.widgets import payloads, stills, views
 from cnnvis_widgets.widgets.code import code_for
 from cnnvis_widgets.widgets.controls import TOP, Controls, offer
-from cnnvis_widgets.widgets.kernels import keep_apart_from_cells
+from cnnvis_widgets.widgets.kernels import keep_alive
 from cnnvis_widgets.widgets.parts import PARTS
 from cnnvis_widgets.widgets.parts.ablation import Ablating
 from cnnvis_widgets.widgets.shelf import Shelf
@@ -102,8 +102,7 @@ class Explorer(widgets.VBox):
         self._target_heard = self.controls.target.value
         self._observe()
         self._parts = [part(self) for part in PARTS]
-        for widget in (*self.controls.every(), *self.children):
-            keep_apart_from_cells(widget)
+        keep_alive((*self.controls.every(), *self.children))
         self._wish()
 
     # What code reads and writes ---------------------------------------------------------------------------

@@ -18,7 +18,7 @@ from cnnvis_widgets.errors import CnnvisError, short
 from cnnvis_widgets.locale import say
 from cnnvis_widgets.render.training_figures import in_words, plot_training
 from cnnvis_widgets.results import Epoch
-from cnnvis_widgets.widgets.kernels import keep_apart_from_cells
+from cnnvis_widgets.widgets.kernels import keep_alive
 from cnnvis_widgets.widgets.stills import LIVE, somebody_there
 
 _WIDTH = "900px"
@@ -50,8 +50,7 @@ class TrainingViewer(widgets.VBox):
             widgets.jslink((self._slider, "value"), (self._frames, "selected_index")),
         ]
         super().__init__([widgets.HBox([self._play, self._slider]), self._frames])
-        for widget in (self, self._slider, self._play, self._frames):
-            keep_apart_from_cells(widget)
+        keep_alive((self, self._slider, self._play, self._frames))
         for epoch in recorder.epochs:
             self._add(epoch)
         recorder.listeners.append(self._add)
