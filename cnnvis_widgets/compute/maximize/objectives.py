@@ -75,7 +75,8 @@ class AnyUnit:
     def slopes(self, numbers: Iterable) -> dict:
         """(n, 1, 1, c) for each layer."""
         chosen = ops.one_hot(next(iter(numbers)), sum(self.units))[:, None, None, :]
-        parts = ops.split(chosen, np.cumsum(self.units)[:-1].tolist(), axis=3)
+        ends = np.cumsum(self.units)[:-1].tolist()
+        parts = ops.split(chosen, ends, axis=3) if ends else [chosen]  # Keras knows no split at no place
         return dict(zip(self.layers, parts, strict=True))
 
 
