@@ -13,7 +13,10 @@ import pytest
 from jupyter_client.blocking.client import BlockingKernelClient
 from jupyter_client.manager import KernelManager
 
-ROUNDS, REQUESTS = 60, 6  # ipykernel 7.3 by itself leaves one unread within some 16 rounds (16 kernels: 1 to 65)
+ROUNDS, REQUESTS = (
+    60,
+    6,
+)  # ipykernel 7.3 by itself leaves one unread within some 16 rounds (16 kernels: 1 to 65)
 PATIENCE = 20  # seconds for an answer that takes milliseconds, or the imports of a busy machine
 COMM = "slider"
 SLIDER = f"""
