@@ -115,7 +115,7 @@ def plot_filters(
 
     A unit whose activation stayed 0 carries a stroke, one whose activation is not a number a cross. ``columns``: None
     fits the width. ``patches``: what `top_patches` found for these units; then each picture begins a row, and beside it
-    stand its patches, with the activation at each. Returns a matplotlib `Figure`.
+    stand those patches that excite the unit, with the activation at each. Returns a matplotlib `Figure`.
     Raises CnnvisError for no pictures, columns that cannot be drawn, patches of other units, another kind of result.
     """
     _check_kind(pictures, FilterPictures, "plot_filters", "maximize_filters")
@@ -128,7 +128,7 @@ def plot_filters(
         images = np.concatenate([images[:, None], beside], axis=1).reshape(-1, *images.shape[1:])
         names = [name for unit in names for name in (unit, *" " * values.shape[1])]
         rows = zip(notes, values, strict=True)
-        notes = [note for own, row in rows for note in (own, *(short(v) if v == v else "" for v in row))]
+        notes = [note for own, row in rows for note in (own, *(short(v) if v > 0 else "" for v in row))]
     sheet = _Sheet(images, columns, names, notes)
     broken, dead = ~np.isfinite(numbers), numbers == 0
     steps = pictures.history.shape[1] if pictures.history.ndim == 2 else 0
@@ -138,7 +138,7 @@ def plot_filters(
         _FINISH.get(pictures.recipe, ""),
         f"{dead.sum()} dead from this noise (/ : activation stayed 0)" if dead.any() else "",
         f"{broken.sum()} not a number (x)" if broken.any() else "",
-        f"beside each: where it is highest on {counted(patches.searched, 'photograph')}" if patches else "",
+        f"beside each: what excites it on {counted(patches.searched, 'photograph')}" if patches else "",
     ]
     figure = sheet.draw(f"{pictures.network}  ·  {pictures.layer.path}", " · ".join(filter(None, facts)))
     first = np.arange(len(images)) % every == 0
@@ -147,7 +147,7 @@ def plot_filters(
 
 
 def _patches_of(patches: TopPatches, pictures: FilterPictures) -> tuple[np.ndarray, np.ndarray]:
-    """((n, k, H, W, 3) uint8, (n, k)): the patches of the pictures' units, each whole within the size of a picture."""
+    """((n, k, H, W, 3) uint8, (n, k)): the patches that excite these units, each whole within a picture's size."""
     _check_kind(patches, TopPatches, "plot_filters(patches=...)", "top_patches")
     row = {int(unit): number for number, unit in enumerate(patches.units)}
     lacking = [int(unit) for unit in pictures.units if int(unit) not in row]
@@ -162,10 +162,11 @@ def _patches_of(patches: TopPatches, pictures: FilterPictures) -> tuple[np.ndarr
     tall, wide = (max(1, round(side * share)) for side in patches.images.shape[2:4])
     top, left = (height - tall) // 2, (width - wide) // 2
     found = np.full((len(rows), patches.images.shape[1], height, width, 3), 255, np.uint8)
-    for place in np.ndindex(found.shape[:2]):
-        patch = patches.images[rows[place[0]], place[1]]
-        found[place][top : top + tall, left : left + wide] = resize(patch, (tall, wide))
-    return found, patches.values[rows]
+    values = patches.values[rows]
+    for unit, place in np.argwhere(values > 0):
+        patch = resize(patches.images[rows[unit], place], (tall, wide))
+        found[unit, place, top : top + tall, left : left + wide] = patch
+    return found, values
 
 
 def plot_patches(patches: TopPatches) -> Figure:

@@ -30,6 +30,8 @@ import numpy as np
 from playwright.sync_api import Browser, ConsoleMessage, Locator, Page, Route
 
 THEMES = {"light": "JupyterLab Light", "dark": "JupyterLab Dark"}
+# What an Explorer does for its kernel; here the very first cell, and one without an Explorer, must end too.
+READ_EVERY_REQUEST = '__import__("cnnvis_widgets.widgets.kernels", fromlist=[""]).read_every_request()'
 START = 60  # seconds that a server, a page or a kernel may take to start on a busy machine
 
 
@@ -85,6 +87,10 @@ def prepare_folders(root: Path) -> dict[str, str]:
     settings.write_text(
         json.dumps({"fetchNews": "false", "checkForUpdates": False})
     )  # no pop-up over a widget
+
+    startup = root / ".ipython" / "profile_default" / "startup" / "requests.py"
+    startup.parent.mkdir(parents=True)
+    startup.write_text(READ_EVERY_REQUEST)
 
     return {
         "IPYTHONDIR": str(root / ".ipython"),
@@ -215,8 +221,8 @@ class Notebook:
     def run_all(self) -> None:
         """Run all cells; an exception in one fails the test with its traceback.
 
-        Now and then the browser never hears that the kernel has run a cell (JupyterLab 4.6, a fresh kernel, cells that
-        know nothing of this package too); a person would reload the page, and so does this, and says so.
+        Where the browser never hears that the kernel has run a cell, as with ipykernel 7.3 by itself, a person would
+        reload the page, and so does this, and says so.
         """
         for _ in range(3):
             if self._ran_all():
