@@ -254,11 +254,19 @@ def test_what_filters_want_and_your_own_model_show_what_they_claim(kernel, tmp_p
 
 def test_can_i_trust_it_shows_what_it_claims(kernel, tmp_path):
     notebook = executed(FOLDER / "04_can_i_trust_it.ipynb", kernel, tmp_path)
-    assert len(shown(notebook, "image/png")) == 6
+    assert len(shown(notebook, "image/png")) == 7
+    alike = {
+        line.split()[0]: float(line.split()[1])
+        for line in said(notebook).splitlines()
+        if "correlation with" in line
+    }
+    assert alike["score"] < 0.6 < 0.95 < alike["difference"], (
+        "the probability's map is of dog rather than cat"
+    )
     score = [
         float(line.split()[-1])
         for line in said(notebook).splitlines()
-        if "score" in line or "constant" in line
+        if "score:" in line or "constant" in line
     ]
     assert len(score) == 2 and abs(score[0] - score[1]) < 0.01, "the votes are the score"
     difference = next(line for line in said(notebook).splitlines() if "largest difference" in line)

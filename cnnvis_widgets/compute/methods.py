@@ -74,7 +74,7 @@ _TABLE = (
         "cam",
         "ReLU(A v_1), A = U S V^T",
         "Muhammad and Yeasin 2020, arXiv:2008.00299",
-        "one forward pass, for all layers together",
+        _ONE_PASS,
         cam.eigen_cam,
         depends_on=(),
     ),

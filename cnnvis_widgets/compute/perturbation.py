@@ -81,7 +81,8 @@ def lime(case: Case, samples: int = 500, segments: int = 50, width: float = 0.25
     z_i says which superpixels (SLIC, about ``segments`` of them) are shown, d_i is its cosine distance from all of
     them. A pixel gets the weight of its superpixel. Distance, width and ridge regression are those of the authors'
     code for pictures (the paper has the L2 distance and K-Lasso); that code takes the root of the nearness, which
-    makes its neighbourhood wider, and fills what is hidden with each superpixel's mean colour.
+    makes its neighbourhood wider, and fills what is hidden with each superpixel's mean colour. Paper and code explain
+    a probability; here that is the target ``network.target(...).probability``, as for every method.
     """
     parts = superpixels(case, segments)
     count = int(parts.max()) + 1

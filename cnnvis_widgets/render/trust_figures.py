@@ -191,6 +191,9 @@ def _draw_strip(figure: Figure, trust: Trust, tile: float, shape: float) -> None
         axes = axes_at(figure, MARGIN + place * (tile + 0.15), 0.6, tile, tile * shape)
         show_picture(axes, overlay(heatmap.image, values, 0.7, colormap, heatmap.signed))
         write(axes, 0, -0.05, words[place], 8, color=INK, va="top", transform=axes.transAxes)
+        if place == 0:
+            scales = "the heatmap with random weights; each map on its own scale"
+            write(axes, 0, 1.03, scales, 8, color=FAINT, va="bottom", transform=axes.transAxes)
 
 
 def _counted(evaluation: Evaluation) -> str:

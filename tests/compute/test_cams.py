@@ -325,6 +325,16 @@ def test_a_method_that_follows_the_class_gives_two_classes_two_maps(method):
         assert not differ
 
 
+def test_pictures_run_together_only_as_many_as_memory_is_meant_for():
+    inputs = keras.Input((512, 512, 3))
+    x = keras.layers.Conv2D(64, 3, padding="same")(inputs)  # 64 MB a picture
+    x = keras.layers.MaxPooling2D(4)(x)  # 4 MB
+    large = Network(keras.Model(inputs, keras.layers.Dense(2)(keras.layers.GlobalAveragePooling2D()(x))))
+    assert cases.batch_size(large) == 2, "128 MB for the largest layer"
+    assert cases.batch_size(large, backward=True) == 3, "512 MB for all of them and their gradients"
+    assert cases.batch_size(network_of(functional())) == 32
+
+
 def test_work_comes_in_steps_that_can_be_shown_and_left(monkeypatch):
     monkeypatch.setattr(cases, "_MOST", 3)
     network, image = network_of(functional()), picture(3)

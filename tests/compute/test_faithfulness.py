@@ -602,6 +602,7 @@ def test_figures_show_what_was_found(network):
     figure = cnnvis.plot_trust(trust)
     lines = [line for axes in figure.axes for line in axes.lines]
     assert len(lines) == 8
+    assert any("each map on its own scale" in text.get_text() for axes in figure.axes for text in axes.texts)
     np.testing.assert_allclose(lines[0].get_ydata(), trust.deletion["grad-cam"])
     for picture_ in (figure, cnnvis.plot_trust(replace(trust, deletion={}, insertion={}, randomization=()))):
         assert picture_._repr_png_().startswith(b"\x89PNG")
