@@ -239,7 +239,7 @@ def top_patches(units, h: int = 10, w: int = 20) -> TopPatches:
 
 
 def test_beside_each_filter_stand_the_patches_of_that_very_unit():
-    pictures = dataclasses.replace(filter_pictures(3), images=np.zeros((3, 32, 32, 3), np.uint8))
+    pictures = dataclasses.replace(filter_pictures(3), images=np.zeros((3, 48, 48, 3), np.uint8))
     pictures.activations[2] = 0
     figure = plot_filters(pictures, patches=top_patches([40, 41, 42, 43]))  # in another order, and one more
     said = words(figure)
@@ -250,13 +250,13 @@ def test_beside_each_filter_stand_the_patches_of_that_very_unit():
     for unit in (40, 41, 42):
         for place in range(2):
             rows, columns = np.nonzero((sheet == (unit, 80 * place, 200)).all(axis=-1))
-            assert (np.ptp(rows) + 1, np.ptp(columns) + 1) == (16, 32), "whole, as wide as the picture"
+            assert (np.ptp(rows) + 1, np.ptp(columns) + 1) == (24, 48), "whole, as wide as the picture"
             left_of[unit, place] = rows.min(), columns.min()
     tops = [left_of[unit, 0][0] for unit in (42, 41, 40)]
     assert tops == sorted(tops), "rows in the order of the pictures"
     for unit in (40, 41, 42):
         assert len({left_of[unit, place][0] for place in range(2)}) == 1
-        assert 32 < left_of[unit, 0][1] < left_of[unit, 1][1]
+        assert 48 < left_of[unit, 0][1] < left_of[unit, 1][1]
         assert not (sheet == (unit, 160, 200)).all(axis=-1).any(), "what does not excite it is left out"
     with pytest.raises(
         CnnvisError, match=r"The patches are of units \[1\] of .*, the pictures of units \[42, 41, 40\]"
