@@ -330,6 +330,8 @@ class Probe:
                 f"{self.model.name} has no ReLU, and {rule} differs from the gradient in nothing else; "
                 "choose the gradient itself."
             )
+        if INPUT in paths:
+            self._check_slope_at(inputs)
         scores = scores_of(outputs, calls, of)
         values = select([(INPUT, "InputLayer", inputs), *calls], paths)
         return (
@@ -337,6 +339,16 @@ class Probe:
             [as_float(value) for value in values],
             self._gradients(goal_of(scores, weights), values),
         )
+
+    def _check_slope_at(self, inputs) -> None:
+        """Refuse what would be zero everywhere and look like an answer: the slope at pixels that become integers."""
+        ways = inputs.consumers()
+        if ways and all(way.type == "Cast" and way.outputs[0].dtype.is_integer for way in ways):
+            raise MethodError(
+                f"{self.model.name} takes whole numbers ({ways[0].outputs[0].dtype.name}), and through those no "
+                "gradient leads back to the pixels; explain a layer (grad-cam), hide parts of the picture (occlusion), "
+                "or give the model an input of float32."
+            )
 
     @property
     def _folded(self) -> dict[str, Callable]:
@@ -359,6 +371,7 @@ class Probe:
 
     def _bias_terms(self, _paths, of, inputs, weights):
         outputs, calls = self.run(inputs)
+        self._check_slope_at(inputs)
         scores = scores_of(outputs, calls, of)
         sums = biases.added_constants(inputs)
         slopes = self._gradients(goal_of(scores, weights), [inputs, *(total for total, _ in sums)])

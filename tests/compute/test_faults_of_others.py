@@ -9,6 +9,7 @@ from models import functional, picture
 from cnnvis_widgets.compute import cam
 from cnnvis_widgets.compute.case import MEAN_COLOUR, Case, enlarged
 from cnnvis_widgets.compute.explain import explain, share_of_maximum
+from cnnvis_widgets.errors import MethodError
 from cnnvis_widgets.networks.network import Network
 
 
@@ -76,6 +77,27 @@ def test_an_even_picture_that_a_preprocessing_makes_no_numbers_of_is_hidden_by_z
 
     network = Network(functional().model, preprocess=own_deviation)
     assert not case_of(network, picture(1)).baseline.any()
+
+
+def test_a_model_of_whole_numbers_is_explained_by_its_layers_and_never_by_a_gradient_that_is_not_there():
+    """Cast to integers, nothing comes back; a map of zeros would say that there is no evidence."""
+    networks = []
+    for dtype in ("uint8", "float32"):
+        keras.utils.set_random_seed(3)
+        inputs = keras.Input((12, 12, 3), dtype=dtype)
+        x = keras.layers.Conv2D(4, 3, activation="relu", name="conv")(keras.layers.Rescaling(1 / 64)(inputs))
+        dense = keras.layers.Dense(3, kernel_initializer="ones")
+        model = keras.Model(inputs, dense(keras.layers.GlobalAveragePooling2D()(x)))
+        networks.append(Network(model, preprocess=lambda x: x))
+    for method in ("layer-cam", "occlusion"):
+        ours, same = (explain(one, picture(0, 12, 12), method, "conv", 1).raw for one in networks)
+        assert np.abs(same).max() > 0
+        np.testing.assert_allclose(ours, same, rtol=1e-3, atol=1e-3 * np.abs(same).max())
+    for method in ("gradient", "integrated-gradients", "fullgrad"):
+        with pytest.raises(
+            MethodError, match=r"whole numbers \(uint8\), and through those no gradient leads back"
+        ):
+            explain(networks[0], picture(0, 12, 12), method, "conv", 1)
 
 
 class NoisyUnlessTold(keras.layers.Layer):
