@@ -258,7 +258,7 @@ def test_can_i_trust_it_shows_what_it_claims(kernel, tmp_path):
     alike = {
         line.split()[0]: float(line.split()[1])
         for line in said(notebook).splitlines()
-        if "correlation with" in line
+        if "its correlation with" in line
     }
     assert alike["score"] < 0.6 < 0.95 < alike["difference"], (
         "the probability's map is of dog rather than cat"
