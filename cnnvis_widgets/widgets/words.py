@@ -20,12 +20,16 @@ def heat_caption(heatmap: Heatmap | None, language: str) -> str:
     if heatmap is None:
         return ""
     said = [say("stage.heat.caption", language, **heat_values(heatmap))]
-    return ". ".join([*said, *(say(key, language) for key in heat_remarks(heatmap))])
+    return ". ".join([*said, *_remarks(heatmap, language)])
 
 
 def blindness(heatmap: Heatmap, language: str) -> str:
     """What a method does not see though it seems to explain it, to be said wherever its map is shown; mostly empty."""
-    return " ".join(say(key, language) for key in heat_remarks(heatmap))
+    return " ".join(_remarks(heatmap, language))
+
+
+def _remarks(heatmap: Heatmap, language: str) -> list[str]:
+    return [say(key, language, **heat_values(heatmap)) for key in heat_remarks(heatmap)]
 
 
 def progress_words(shown: Shown, language: str) -> str:
@@ -67,11 +71,18 @@ def heat_values(heatmap: Heatmap) -> dict[str, str]:
 
 
 def heat_remarks(heatmap: Heatmap) -> list[str]:
-    """The keys of what must be said wherever a map is shown: what its method is blind to, and what its sum lacks."""
+    """The keys of what must be said wherever a map is shown: what its method is blind to, what it does not tell, ..."""
     missing = [what for what in ("class", "weights") if what not in find_method(heatmap.method).depends_on]
     remarks = ["explorer.not_of_" + "_and_".join(missing)] if missing else []
     remarks += ["explorer.augmented"] * heatmap.augmented
-    return [*remarks, "explorer.complete"] if "completeness gap" in heatmap.details else remarks
+    remarks += ["explorer.same_everywhere"] * _same_everywhere(heatmap.raw)
+    remarks += ["explorer.complete"] * ("completeness gap" in heatmap.details)
+    return remarks
+
+
+def _same_everywhere(raw: np.ndarray) -> bool:
+    """Whether a map has values, but none that differ: divided by its largest it would look like evidence all over."""
+    return bool(np.isfinite(raw).all() and raw.any() and np.ptp(raw) <= 1e-5 * np.abs(raw).max())
 
 
 def message_key(heatmap: Heatmap) -> str:

@@ -16,12 +16,13 @@ from waiting import wait_until
 
 import cnnvis_widgets as cnnvis
 from cnnvis_widgets.compute.maximize import find_recipe
+from cnnvis_widgets.locale import LANGUAGES
 from cnnvis_widgets.networks import ascent
 from cnnvis_widgets.networks.network import Network
 from cnnvis_widgets.widgets.controls import TOP
 from cnnvis_widgets.widgets.parts.filter_picture import grow
 from cnnvis_widgets.widgets.stage import Stage
-from cnnvis_widgets.widgets.words import heat_message
+from cnnvis_widgets.widgets.words import heat_caption, heat_message
 
 
 def settled(explorer):
@@ -59,6 +60,33 @@ def test_what_is_sent_is_what_code_computes(explorer, network):
     for word in ("bundled", "block2_conv1", "dog", "grad-cam"):
         assert word in explorer.stage.heat_caption
     np.testing.assert_array_equal(explorer.feature_map, maps[..., explorer.stage.unit])
+
+
+def test_every_method_is_shown_with_its_words_in_every_language():
+    keras.utils.set_random_seed(3)
+    layers = [
+        keras.layers.Conv2D(4, 3, activation="relu", name="conv"),
+        keras.layers.GlobalAveragePooling2D(),
+        keras.layers.Dense(3, activation="softmax"),
+    ]
+    explorer = cnnvis.Explorer(keras.Sequential([keras.layers.Input((24, 24, 3)), *layers]), "cat")
+    for row in cnnvis.methods():
+        explorer.update(method=row.name)
+        wait_until(lambda name=row.name: explorer.heatmap.method == name and not explorer.stage.busy)
+        assert not explorer.stage.error and row.name in explorer.stage.heat_caption
+        captions = {heat_caption(explorer.heatmap, language) for language in LANGUAGES}
+        assert len(captions) == len(LANGUAGES) and not any("{" in caption for caption in captions)
+        assert ("but for 0." in explorer.stage.heat_caption) == (
+            row.name in ("integrated-gradients", "fullgrad")
+        )
+    explorer.close()
+
+
+def test_a_map_that_is_the_same_everywhere_says_that_it_does_not_tell_where(explorer):
+    heatmap, words = settled(explorer).heatmap, "does not tell where"
+    assert words not in heat_caption(heatmap, "en")
+    for raw, said in ((np.full((4, 4), 0.2, np.float32), True), (np.zeros((4, 4), np.float32), False)):
+        assert (words in heat_caption(dataclasses.replace(heatmap, raw=raw), "en")) == said
 
 
 def test_a_new_layer_shows_its_strongest_unit(explorer):

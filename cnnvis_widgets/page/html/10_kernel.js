@@ -178,7 +178,7 @@ function createPageKernel(page, arrays) {
   /** @param {PageHeat} heat */
   function wordsOf(heat) {
     return {
-      caption: [t("stage.heat.caption", heat.values), ...heat.remarks.map((key) => t(key))].join(". "),
+      caption: [t("stage.heat.caption", heat.values), ...heat.remarks.map((key) => t(key, heat.values))].join(". "),
       message: heat.message && t(heat.message, heat.values),
     };
   }
