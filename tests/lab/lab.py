@@ -30,8 +30,16 @@ import numpy as np
 from playwright.sync_api import Browser, ConsoleMessage, Locator, Page, Route
 
 THEMES = {"light": "JupyterLab Light", "dark": "JupyterLab Dark"}
-# What an Explorer does for its kernel; here the very first cell, and one without an Explorer, must end too.
-READ_EVERY_REQUEST = '__import__("cnnvis_widgets.widgets.kernels", fromlist=[""]).read_every_request()'
+# What an Explorer does for its kernel; here the very first cell, and one without an Explorer, must end too. Not before
+# that cell: a page that opens where ipywidgets is there already ends a subshell that still has a message to read, and
+# ipykernel then writes "Task was destroyed but it is pending!" into some cell.
+READ_EVERY_REQUEST = """
+def read_every_request():
+    from cnnvis_widgets.widgets.kernels import read_every_request
+    read_every_request()
+
+get_ipython().events.register("pre_run_cell", lambda _info: read_every_request())
+"""
 START = 60  # seconds that a server, a page or a kernel may take to start on a busy machine
 
 
