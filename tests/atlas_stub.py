@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import functools
+import http.server
 import os
+import threading
 import time
 import zlib
 from collections.abc import Iterator
@@ -68,3 +72,18 @@ class StubPatches:
             yield Patches(
                 some, np.tile(some[:, None, None, None, None], (1, 2, 4, 6, 3)).astype(np.uint8), values
             )
+
+
+class _Quiet(http.server.SimpleHTTPRequestHandler):
+    def log_message(self, *_args):
+        pass
+
+
+@contextlib.contextmanager
+def on_the_web(folder: Path) -> Iterator[str]:
+    """The http address of a folder, as long as it is served."""
+    handler = functools.partial(_Quiet, directory=str(folder))
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import functools
-import http.server
 import io
 import json
 import os
@@ -12,7 +10,6 @@ import signal
 import socket
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -24,7 +21,7 @@ import models
 import numpy as np
 import psutil
 import pytest
-from atlas_stub import LARGER, TERMS, Stub, StubPatches, expected
+from atlas_stub import LARGER, TERMS, Stub, StubPatches, expected, on_the_web
 from dask.utils import key_split
 from distributed import Client, get_worker
 from distributed.protocol.pickle import dumps
@@ -313,23 +310,15 @@ def test_a_store_in_memory_and_one_read_over_http(client, stub, tmp_path):
     assert all_right(place) == 61
 
     folder = begun(tmp_path / "a.zarr")
-    handler = functools.partial(_Quiet, directory=str(tmp_path))
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        web = open_atlas(f"http://127.0.0.1:{server.server_port}/a.zarr")
+    with on_the_web(tmp_path) as address:
+        web = open_atlas(f"{address}/a.zarr")
         assert not web.done("second-conv").any()
         fill_batch(folder, "second-conv", tuple(range(16)), stub)
         assert web.done("second-conv").sum() == 16  # it is read while it fills
         np.testing.assert_array_equal(web.picture("second-conv", 15), expected("second-conv", 15))
         assert web.layers == LAYERS
-        server.shutdown()
     with pytest.raises(CnnvisError, match=r"The atlas at http://.* cannot be read"):
         web.picture("second-conv", 3)  # not "it is not there yet"
-
-
-class _Quiet(http.server.SimpleHTTPRequestHandler):
-    def log_message(self, *_args):
-        pass
 
 
 def test_workers_and_client_are_killed_and_another_run_completes_the_store(client, tmp_path):

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
+from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
-from atlas_stub import Stub, expected
+from atlas_stub import Stub, expected, on_the_web
 from playwright.sync_api import Page, expect
 from widgets.stage_page import open_stage, pixels, receive, settle
 
@@ -67,8 +69,19 @@ def test_the_selected_units_picture_comes_from_the_atlas_where_it_has_it(network
     explorer.close()
 
 
-def test_tiles_are_sent_as_they_are_asked_for_also_those_that_come_later(network, place):
-    explorer = cnnvis.Explorer(network, layer=LAYER, unit=3, atlas=place.address)
+@pytest.fixture(params=["folder", "web"])
+def address(request, place) -> Iterator[str]:
+    """Where the atlas can be read: its folder, or a web server that knows nothing of atlases."""
+    if request.param == "folder":
+        yield place.address
+        return
+    folder = Path(place.address)
+    with on_the_web(folder.parent) as site:
+        yield f"{site}/{folder.name}"
+
+
+def test_tiles_are_sent_as_they_are_asked_for_also_those_that_come_later(network, place, address):
+    explorer = cnnvis.Explorer(network, layer=LAYER, unit=3, atlas=address)
     stage = explorer.stage
     wait_until(lambda: stage.atlas.get("layer") == LAYER)
     assert (stage.atlas["count"], stage.atlas["done"]) == (network.layer(LAYER).units, 5)

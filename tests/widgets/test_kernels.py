@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import os
 import random
 import sys
@@ -18,13 +19,20 @@ ROUNDS, REQUESTS = (
     6,
 )  # ipykernel 7.3 by itself leaves one unread within some 16 rounds (16 kernels: 1 to 65)
 PATIENCE = 20  # seconds for an answer that takes milliseconds, or the imports of a busy machine
-COMM = "slider"
-SLIDER = f"""
-from ipywidgets import IntSlider
-from cnnvis_widgets.widgets.kernels import keep_alive
-slider = IntSlider(max={ROUNDS}, model_id={COMM!r})
-keep_alive([slider])
-"""
+SLIDERS = {  # of whatever we offer for display; the slider is all that is moved
+    "Explorer": """
+import cnnvis_widgets as cnnvis
+explorer = cnnvis.Explorer()
+explorer.state
+slider = explorer.controls.unit
+""",
+    "TrainingViewer": """
+from types import SimpleNamespace
+import cnnvis_widgets as cnnvis
+viewer = cnnvis.TrainingViewer(SimpleNamespace(epochs=[], listeners=[]))
+slider = viewer.children[0].children[1]
+""",
+}
 
 
 @pytest.fixture
@@ -43,6 +51,13 @@ def client(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Blocking
     manager.shutdown_kernel(now=True)
 
 
+def made(client: BlockingKernelClient, code: str) -> str:
+    """The comm of the slider that code makes."""
+    reply = client.execute(code, reply=True, timeout=90, user_expressions={"comm": "slider.model_id"})
+    assert reply["content"]["status"] == "ok", reply["content"]
+    return ast.literal_eval(reply["content"]["user_expressions"]["comm"]["data"]["text/plain"])
+
+
 def replies(client: BlockingKernelClient, requests: list[str]) -> dict[str, str]:
     """The status of each reply to these requests that comes."""
     statuses: dict[str, str] = {}
@@ -54,14 +69,14 @@ def replies(client: BlockingKernelClient, requests: list[str]) -> dict[str, str]
     return statuses
 
 
-def test_no_request_stays_unread_where_a_slider_moves_while_a_cell_ends(client):
-    begun = client.execute(SLIDER)
-    assert replies(client, [begun])[begun] == "ok"
+@pytest.mark.parametrize("code", SLIDERS.values(), ids=SLIDERS)
+def test_no_request_stays_unread_where_a_slider_moves_while_a_cell_ends(client, code):
+    comm = made(client, f"{code}\nslider.max = {ROUNDS}")
     chance = random.Random(0)
     for number in range(ROUNDS):
         requests = []
         for _ in range(REQUESTS):
-            moved = {"comm_id": COMM, "data": {"method": "update", "state": {"value": number}}}
+            moved = {"comm_id": comm, "data": {"method": "update", "state": {"value": number}}}
             client.shell_channel.send(client.session.msg("comm_msg", moved))
             time.sleep(0.0025 * chance.random())  # so that it comes while a reply is sent
             requests.append(client.execute(f"assert slider.value == {number}", silent=True))
