@@ -120,11 +120,58 @@ def sentences(found: Evaluation) -> list[str]:
     return said
 
 
+def overview(evaluations: Sequence[Evaluation]) -> str:
+    """What the three networks say together."""
+
+    def means(method: str, metric: str) -> str:
+        found = [found.row(method, metric) for found in evaluations]
+        return ", ".join(f"{row.mean:.2f}" if row.n else "not measured" for row in found)
+
+    def stars(method: str, metric: str) -> int:
+        return sum(set(found.row(method, metric).beats) == set(found.controls) for found in evaluations)
+
+    methods = [method for method in evaluations[0].methods if method not in CONTROLS]
+    lines = ["## What it shows", "", "Three figures are MobileNetV2's, GoogLeNet's and SqueezeNet's.", ""]
+    for metric in DECISIVE:
+        every = [method for method in methods if stars(method, metric) == len(evaluations)]
+        none = [method for method in methods if not stars(method, metric)]
+        words = f"ahead of all three controls on all three networks: {', '.join(every) or 'none'}"
+        lines.append(f"- *{metric}*: {words}; on none: {', '.join(none) or 'none'}.")
+    lines += [
+        "- Where a linear head follows global pooling, CAM, Grad-CAM, XGrad-CAM and HiResCAM are one and the same map,"
+        " and on SqueezeNet, whose last maps are the classes themselves, Grad-CAM++, LayerCAM and Eigen-Grad-CAM too:"
+        " rows that agree are no accident.",
+        "- Dear methods point best, as far as they were measured (2 x 2): "
+        + "; ".join(
+            f"{name} {means(name, 'pointing-2x2')}" for name in ("rise", "lime", "kernel-shap", "occlusion")
+        )
+        + f"; beside Grad-CAM's {means('grad-cam', 'pointing-2x2')} and chance's 0.25.",
+        "- Deletion alone proves little: gradient x input does best or nearly so"
+        f" ({means('gradient-x-input', 'deletion')}) and is behind edges at insertion ({means('gradient-x-input', 'insertion')} against"
+        f" {means('edges', 'insertion')}): it scatters what it removes over the picture, and few scattered pixels"
+        " upset a network. A Gaussian in the middle"
+        f" ({means('centre', 'deletion')}) comes close to Grad-CAM ({means('grad-cam', 'deletion')}).",
+        "- Average drop multiplies the photograph by the map; of a fine-grained map that leaves next to nothing"
+        f" (gradient: {means('gradient', 'average-drop')}), whatever it shows.",
+        "- After all layers got random weights Grad-CAM's map has little to do with the real one (Spearman"
+        f" {means('grad-cam', 'cascading-spearman')}), guided backpropagation's much"
+        f" ({means('guided-backpropagation', 'cascading-spearman')}): much of what it shows is the photograph.",
+        "- One layer's random weights change less in GoogLeNet, perhaps because its branches run side by side: look at"
+        " the cascading test there.",
+        "- No sensitivity to noise is no virtue: deconvolution's"
+        f" ({means('deconvolution', 'sensitivity')}) is none on MobileNetV2 because there, without max pooling, its"
+        " map is the same for every photograph.",
+    ]
+    return "\n".join(lines) + "\n"
+
+
 def page(results: Path) -> str:
-    text = [HEAD]
-    for name in trust_table.NETWORKS:
+    evaluations = [
+        trust_table.evaluation_of(name, results / f"{name}.lines.jsonl") for name in trust_table.NETWORKS
+    ]
+    text = [HEAD, overview(evaluations)]
+    for name, found in zip(trust_table.NETWORKS, evaluations, strict=True):
         file = results / f"{name}.lines.jsonl"
-        found = trust_table.evaluation_of(name, file)
         figure = cnnvis.plot_evaluation(trust_table.evaluation_of(name, file, DECISIVE), ahead=True)
         figure.savefig(PAGE.parent / "images" / f"trust-{name}.png")
         text.append(f"## {NAMES[name]}\n\n![How far ahead of the controls](images/trust-{name}.png)\n")
