@@ -147,7 +147,8 @@ def overview(evaluations: Sequence[Evaluation]) -> str:
         )
         + f"; beside Grad-CAM's {means('grad-cam', 'pointing-2x2')} and chance's 0.25.",
         "- Deletion alone proves little: gradient x input does best or nearly so"
-        f" ({means('gradient-x-input', 'deletion')}) and is behind edges at insertion ({means('gradient-x-input', 'insertion')} against"
+        f" ({means('gradient-x-input', 'deletion')})"
+        f" and is behind edges at insertion ({means('gradient-x-input', 'insertion')} against"
         f" {means('edges', 'insertion')}): it scatters what it removes over the picture, and few scattered pixels"
         " upset a network. A Gaussian in the middle"
         f" ({means('centre', 'deletion')}) comes close to Grad-CAM ({means('grad-cam', 'deletion')}).",
