@@ -7,10 +7,15 @@ never moved, so nothing drifts. The numbers are drawn outside of the compiled gr
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
 from keras import ops
+
+from cnnvis_widgets.errors import MethodError, did_you_mean, number, short
+
+_OUTSIDE = ("wrap", "mirror", "grey")
 
 
 @dataclass(frozen=True)
@@ -27,6 +32,22 @@ class Transforms:
     rotation: float = 0.0
     blur: float = 0.0
     outside: str = "wrap"
+
+    def __post_init__(self) -> None:
+        for name in ("jitter", "rotation", "blur"):
+            number(getattr(self, name), name, error=MethodError)
+        scale = tuple(self.scale) if isinstance(self.scale, Iterable) else ()
+        if len(scale) != 2 or not 0 < number(scale[0], "scale", error=MethodError) <= number(
+            scale[1], "scale", error=MethodError
+        ):
+            raise MethodError(
+                f"scale is (least, most), above 0, such as (0.9, 1.2); {short(self.scale)} was given."
+            )
+        object.__setattr__(self, "scale", scale)  # a list would not go into what is compared
+        if self.outside not in _OUTSIDE:
+            raise MethodError(
+                f"Nothing called {self.outside!r} lies outside of a picture; {did_you_mean(self.outside, _OUTSIDE)}"
+            )
 
     def draw(self, random: np.random.Generator) -> np.ndarray:
         """(2, 3) float32: where a pixel's (y, x), counted from the middle, comes from; the shift in shares of sides."""
