@@ -7,7 +7,6 @@ never moved, so nothing drifts. The numbers are drawn outside of the compiled gr
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -36,14 +35,15 @@ class Transforms:
     def __post_init__(self) -> None:
         for name in ("jitter", "rotation", "blur"):
             number(getattr(self, name), name, error=MethodError)
-        scale = tuple(self.scale) if isinstance(self.scale, Iterable) else ()
-        if len(scale) != 2 or not 0 < number(scale[0], "scale", error=MethodError) <= number(
-            scale[1], "scale", error=MethodError
-        ):
+        try:
+            least, most = (number(side, "scale", error=MethodError) for side in self.scale)
+        except (TypeError, ValueError):
+            least = most = 0.0
+        if not 0 < least <= most:
             raise MethodError(
                 f"scale is (least, most), above 0, such as (0.9, 1.2); {short(self.scale)} was given."
             )
-        object.__setattr__(self, "scale", scale)  # a list would not go into what is compared
+        object.__setattr__(self, "scale", (least, most))  # a list would not go into what is compared
         if self.outside not in _OUTSIDE:
             raise MethodError(
                 f"Nothing called {self.outside!r} lies outside of a picture; {did_you_mean(self.outside, _OUTSIDE)}"
