@@ -344,8 +344,19 @@ def test_a_store_of_other_terms_is_refused(tmp_path):
         begin(place, replace(TERMS, weights="1"), LAYERS)
     with pytest.raises(UnknownLayerError, match="first/conv"):
         open_atlas(place).done("frist/conv")
-    with pytest.raises(CnnvisError, match="nowhere"):
-        open_atlas(tmp_path / "nowhere")
+    (tmp_path / "photos").mkdir()
+    for name in ("nowhere", "photos"):
+        with pytest.raises(CnnvisError, match=f"^There is no atlas at .*{name}; name the store"):
+            open_atlas(tmp_path / name)
+
+
+@pytest.mark.parametrize("store", [None, "", " ", 3])
+def test_a_store_that_is_no_place_is_refused_and_nothing_is_written(store, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for use in (open_atlas, begun):
+        with pytest.raises(CnnvisError, match="An atlas lies in a folder, or at an address"):
+            use(store)
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_store_in_memory_and_one_read_over_http(client, stub, tmp_path):

@@ -48,9 +48,13 @@ class Place:
 
 
 def place_of(store: Any, options: dict[str, Any] | None = None) -> Place:
-    """A `Place` from a path, an address or a `Place`."""
+    """A `Place` from a path, an address or a `Place`. Raises `CnnvisError` for anything else."""
     if isinstance(store, Place):
         return store
+    if not isinstance(store, str | os.PathLike) or not str(store).strip():  # "" would be the current folder
+        raise CnnvisError(
+            f"An atlas lies in a folder, or at an address such as s3://bucket/name; {short(store)} was given."
+        )
     address = str(store).removeprefix("file://").rstrip("/")
     if "://" not in address:  # workers may have been started in another folder
         address = os.path.abspath(os.path.expanduser(address))
@@ -325,7 +329,14 @@ def open_atlas(store: Any, storage_options: dict[str, Any] | None = None) -> Atl
 
 def _opened(place: Place, mode: str) -> Any:
     with _errors_in_words(place, "read" if mode == "r" else "written"):
-        return place.group(mode)
+        try:
+            return place.group(mode)
+        except (FileNotFoundError, _zarr().errors.GroupNotFoundError) as error:  # Zarr 2 and 3 differ
+            if mode != "r":
+                raise
+            raise CnnvisError(
+                f"There is no atlas at {place.address}; name the store that it was written to."
+            ) from error
 
 
 @contextlib.contextmanager
