@@ -137,7 +137,7 @@ class TopPatches:
     sources: (n, k) names of photographs, "" where there is none.
     boxes: (n, k, 4) int, top, left, bottom, right in pixels of the network's input, inclusive.
     units: (n,) int.
-    searched: how many photographs there were.
+    searched: how many photographs were looked at; those that cannot be read do not count.
     """
 
     images: np.ndarray

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import types
 import urllib.parse
+import warnings
 from pathlib import Path
 
 import nbformat
@@ -131,6 +132,17 @@ def test_patches_search_a_folder(calls):
     assert options == {"images": "photos", "units": [1, 2], "count": 4, "layer": "block1_conv1"}
     assert run("patches") == 0 and calls["top_patches"][1]["images"] is None
     assert Path("patches.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_warning_is_one_line_too(calls, capsys, monkeypatch):
+    def left_out(*_given, **_options):
+        warnings.warn("b.jpg is\nleft out.", cnnvis.CnnvisWarning, stacklevel=2)
+        return PATCHES
+
+    monkeypatch.setitem(vars(cnnvis), "top_patches", left_out)
+    warnings.simplefilter("default")  # as at a terminal; pytest puts its own back
+    assert run("patches photos") == 0
+    assert capsys.readouterr().err == "cnnvis: b.jpg is left out.\n"
 
 
 def test_filters_read_an_image_that_is_named_and_say_that_it_is_not_used(calls, capsys):

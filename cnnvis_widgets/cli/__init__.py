@@ -9,14 +9,17 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import functools
 import os
 import sys
-from collections.abc import Sequence
+import warnings
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import cnnvis_widgets as cnnvis
 from cnnvis_widgets.cli import atlas, cache, check, evaluate, figures, lab, lists, page
 from cnnvis_widgets.cli.common import said
-from cnnvis_widgets.errors import CnnvisError
+from cnnvis_widgets.errors import CnnvisError, CnnvisWarning
 
 COMMANDS = (lab, figures, evaluate, atlas, page, lists, check, cache)
 
@@ -28,7 +31,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     given = _parser().parse_args(arguments)
     try:
-        code = given.command(given)
+        with warnings.catch_warnings():
+            warnings.showwarning = functools.partial(_show_warning, warnings.showwarning)
+            code = given.command(given)
         sys.stdout.flush()
         return code or 0
     except CnnvisError as error:
@@ -45,6 +50,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("cnnvis: stopped", file=sys.stderr)
         return 130
+
+
+def _show_warning(others: Callable, message: Warning | str, category: type[Warning], *where: Any) -> None:
+    """Our own in one line, as errors are: where in the code it was thought of is nothing to a person."""
+    if issubclass(category, CnnvisWarning):
+        print("cnnvis:", " ".join(str(message).split()), file=sys.stderr)
+    else:
+        others(message, category, *where)
 
 
 def _drop_output() -> None:

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import functools
 import math
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,13 +19,14 @@ import numpy as np
 
 from cnnvis_widgets.compute import runs
 from cnnvis_widgets.compute.maximize.maximize import checked_units
-from cnnvis_widgets.errors import ImageError, whole
+from cnnvis_widgets.errors import CnnvisWarning, ImageError, whole
 from cnnvis_widgets.images import load_image, resize, sample_images
 from cnnvis_widgets.networks.network import Network, check_network
 from cnnvis_widgets.results import LayerInfo, TopPatches
 
 _MOST_PATCHES = 1000  # of a unit
 SIDE = 112  # pixels: patches are kept no larger, or all units of a layer would fill the memory
+_NAMED = 5  # photographs that cannot be read
 _GREY = 128  # stands for the padding that a receptive field reaches into
 _PICTURES = {".jpg", ".jpeg", ".png", ".webp", ".gif", ".tif", ".tiff", ".bmp", ".avif"}
 
@@ -48,17 +51,26 @@ def top_patches(
 
     Returns `TopPatches`. A patch is the unit's receptive field in the photograph as the network sees it (resized to its
     input), no larger than the photograph; what lies beyond the border is padding, shown grey; enlarged or reduced to at
-    most 112 pixels. Files of a folder that cannot be read are left out and named. Raises `UnknownLayerError`,
-    `MethodError`, `ImageError`.
+    most 112 pixels. Photographs that cannot be read are left out, and a `CnnvisWarning` names them. Raises
+    `UnknownLayerError`, `MethodError`, `ImageError`.
     """
     check_network(network, "top_patches")
-    info, sources = network.layer(layer), _sources(images)
+    info, sources = network.layer(layer), find_photographs(images)
     chosen = checked_units(info, units)
     count = whole(count, "count", most=_MOST_PATCHES)
-    for done, best in enumerate(_best_after_each(network, info, sources, chosen, count), 1):  # noqa: B007
+    unread: list[str] = []
+    best_after_each = _best_after_each(network, info, sources, chosen, count, unread)
+    for done, best in enumerate(best_after_each, 1):  # noqa: B007
         if progress is not None:
             progress(done, len(sources))
-    return cut(network, info, sources, chosen, best)
+    if unread:
+        warnings.warn(
+            f"{len(unread)} of {len(sources)} photographs cannot be read and are left out: "
+            f"{', '.join(unread[:_NAMED])}{', ...' if len(unread) > _NAMED else ''}.",
+            CnnvisWarning,
+            stacklevel=2,
+        )
+    return replace(cut(network, info, sources, chosen, best), searched=len(sources) - len(unread))
 
 
 def sample_patches(network: Network, layer: LayerInfo, count: int) -> Iterator[np.ndarray | None]:
@@ -70,7 +82,8 @@ def sample_patches(network: Network, layer: LayerInfo, count: int) -> Iterator[n
     network.notice_new_weights()
     known = network.memory.get(key)
     if known is None:
-        for best in _best_after_each(network, layer, _sources(None), np.arange(layer.units), count):  # noqa: B007
+        samples, units = find_photographs(None), np.arange(layer.units)
+        for best in _best_after_each(network, layer, samples, units, count, []):  # noqa: B007
             yield None
         known = network.memory.put(key, best)
     yield known
@@ -78,10 +91,11 @@ def sample_patches(network: Network, layer: LayerInfo, count: int) -> Iterator[n
 
 def cut_samples(network: Network, layer: LayerInfo, unit: int, best: np.ndarray) -> TopPatches:
     """The patches of one unit, of what `sample_patches` found."""
-    return cut(network, layer, _sources(None), np.array([unit]), best[unit][None])
+    return cut(network, layer, find_photographs(None), np.array([unit]), best[unit][None])
 
 
-def _sources(images: Any) -> list[Source]:
+def find_photographs(images: Any) -> list[Source]:
+    """What is to be searched, not read yet: a folder's files, a list, a dictionary or, of None, the samples."""
     if images is None:
         images = sample_images()
     if isinstance(images, str | Path):
@@ -108,22 +122,29 @@ def _sources(images: Any) -> list[Source]:
 
 
 def _best_after_each(
-    network: Network, layer: LayerInfo, sources: list[Source], units: np.ndarray, count: int
+    network: Network,
+    layer: LayerInfo,
+    sources: list[Source],
+    units: np.ndarray,
+    count: int,
+    unread: list[str],
 ) -> Iterator[np.ndarray]:
-    """The running best (units, count, 4) after each photograph: activation, photograph, y, x; -inf where none."""
+    """The running best (units, count, 4) after each photograph: activation, photograph, y, x; -inf where none.
+
+    unread: takes the names of those that cannot be read.
+    """
     best = np.full((len(units), count, 4), -np.inf, np.float32)
     each = math.ceil(count / len(sources))
     apart = _apart(network, layer)
-    read = 0
-    for number, (_name, get) in enumerate(sources):
+    for number, (name, get) in enumerate(sources):
         try:
             picture = resize(get(), network.input_size)
         except ImageError:
             if len(sources) == 1:
                 raise
+            unread.append(name)
             yield best  # one broken file among many
             continue
-        read += 1
         values = runs.layer_alone(network, picture, layer.path)[..., units]
         found = _peaks(np.nan_to_num(values, nan=-np.inf), each, apart)
         number_column = np.full((*found.shape[:2], 1), number, np.float32)
@@ -133,7 +154,7 @@ def _best_after_each(
         order = np.argsort(-candidates[..., 0], axis=1, kind="stable")[:, :count]
         best = np.take_along_axis(candidates, order[..., None], axis=1)
         yield best
-    if not read:
+    if len(unread) == len(sources):
         raise ImageError(f"None of the {len(sources)} photographs could be read.")
 
 

@@ -112,7 +112,8 @@ def _looked_at_by(network: Network, layer: LayerInfo, unit: int) -> tuple[Link, 
         kernels = following.weights_of_channel(unit)
         strongest = np.argsort(-np.sqrt((kernels**2).sum(axis=(0, 1))), kind="stable")[:_LINKS]
         links += [_link(other.path, n, kernels[..., n]) for n in strongest]
-    return tuple(sorted(links, key=lambda link: -link.strength)[:_LINKS])
+    real = [link for link in links if link.strength]  # a depthwise unit looks at one channel, at no other
+    return tuple(sorted(real, key=lambda link: -link.strength)[:_LINKS])
 
 
 def _origin(network: Network, path: str) -> str:

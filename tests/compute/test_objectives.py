@@ -134,3 +134,22 @@ def test_what_does_not_fit_is_refused_in_words():
         seen_by(network, logit(5))
     with pytest.raises(MethodError, match="single units only"):
         maximize(network, unit("relu", 1), "classic")
+
+
+@pytest.mark.parametrize(
+    ("wrong", "words"),
+    [
+        (lambda: neuron("relu", 1, at=(7, 9)), "shares of the map's height and width.*\\(7, 9\\) was given"),
+        (lambda: neuron("relu", 1, at=0.5), "shares of the map"),
+        (lambda: unit("relu", 1) * None, "finite number.*None was given"),
+        (lambda: float("nan") * unit("relu", 1), "finite number"),
+        (lambda: unit("relu", [1, 2]) * [1, 2, 3], "one for each of its pictures \\(2\\)"),
+        (lambda: unit("relu", 1) * [1, 2], "one for each of its pictures \\(1\\)"),
+        (lambda: direction("relu", np.full(8, np.nan)), "finite numbers"),
+        (lambda: direction("relu", np.ones(8), [1, 2]), "power is a number"),
+        (lambda: caricature("relu", np.ones((3, 8))), "an array of 2 axes was given"),
+    ],
+)
+def test_numbers_that_mean_nothing_are_refused_where_they_are_given(wrong, words):
+    with pytest.raises(MethodError, match=words):
+        wrong()

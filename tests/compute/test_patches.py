@@ -72,9 +72,11 @@ def test_a_folder_streams_through_and_broken_files_are_left_out(network, photogr
         Image.fromarray(picture).save(tmp_path / ("more" if name > "d" else ".") / f"{name}.png")
     (tmp_path / "broken.jpg").write_bytes(b"no picture")
     done = []
-    found = cnnvis.top_patches(
-        network, "relu", tmp_path, [2, 5], count=4, progress=lambda *step: done.append(step)
-    )
+    with pytest.warns(cnnvis.CnnvisWarning, match="1 of 8 photographs cannot be read.*: broken.jpg"):
+        found = cnnvis.top_patches(
+            network, "relu", tmp_path, [2, 5], count=4, progress=lambda *step: done.append(step)
+        )
+    assert found.searched == 7, "what could not be read was not searched"
     arrays = cnnvis.top_patches(network, "relu", photographs, [2, 5], count=4)
     np.testing.assert_allclose(found.values, arrays.values, rtol=1e-5)
     np.testing.assert_array_equal(found.images, arrays.images)

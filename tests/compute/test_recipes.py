@@ -348,3 +348,36 @@ def test_stages_cover_all_steps_and_the_last_is_at_full_size():
     assert recipe.view(0, 1, (30, 20)) == (30, 20), "never below what a network can see"
     rates = [recipe.rate(step, 20) for step in range(20)]
     assert rates[:10] == [1.0] * 10 and sorted(rates, reverse=True) == rates and rates[-1] > 0
+
+
+@pytest.mark.parametrize(
+    ("wrong", "words"),
+    [
+        (lambda: replace(find_recipe("fourier"), steps=0), "steps is a whole number of at least 1; 0"),
+        (lambda: Recipe("own", Laplacian()), "steps is a whole number"),
+        (lambda: Recipe("own", 8, Laplacian), "parametrization is such as Fourier.*Laplacian"),
+        (lambda: Recipe("own", 8, transforms=Adam()), "transforms is such as Transforms"),
+        (lambda: Recipe("own", 8, stages=(0.5, 0.5)), "stages are pairs"),
+        (lambda: Recipe("own", 8, stages=((0, 1),)), "stages are pairs"),
+        (lambda: Transforms(outside="wraps"), "did you mean 'wrap'"),
+        (lambda: Transforms(scale=1.2), "scale is \\(least, most\\)"),
+        (lambda: Transforms(scale=(0, 1)), "scale is \\(least, most\\)"),
+        (lambda: Transforms(scale=(1.2, 0.9)), "scale is \\(least, most\\)"),
+        (lambda: Transforms(blur=-1), "blur is a number of at least 0"),
+        (lambda: Laplacian(levels=0), "levels is a whole number"),
+        (lambda: Shared((0,)), "shared is a whole number of at least 1; 0"),
+    ],
+)
+def test_parts_that_fit_no_recipe_are_refused_where_they_are_made(wrong, words):
+    with pytest.raises(cnnvis.CnnvisError, match=words):
+        wrong()
+
+
+def test_lists_do_in_a_recipe_as_well(network):
+    own = Recipe("own", 2, Shared([4]), Transforms(scale=[0.9, 1.2]), stages=[[0.5, 0.5], [1.0, 0.5]])
+    assert np.isfinite(maximize_filters(network, "relu", [1], own).activations).all()
+
+
+def test_a_plain_recipe_without_steps_is_refused(network):
+    with pytest.raises(cnnvis.CnnvisError, match="steps is a whole number"):
+        maximize_filters(network, "relu", [1], replace(find_recipe("classic"), steps=0))

@@ -63,3 +63,12 @@ def test_what_becomes_of_one_channel_whatever_the_convolution(kind):
             channels, kernel, _bias = convolution.unit(unit)
             own = kernel[..., list(channels).index(channel)] if channel in channels else np.zeros((3, 3))
             np.testing.assert_allclose(found[..., unit], own, atol=1e-6)
+
+
+def test_units_that_do_not_look_at_a_unit_are_no_links_of_it():
+    start = keras.Input((8, 8, 3))
+    widened = keras.layers.Conv2D(4, 1, name="wide")(start)
+    looked_at = keras.layers.DepthwiseConv2D(3, depth_multiplier=2, name="depthwise")(widened)
+    network = Network(keras.Model(start, keras.layers.GlobalAveragePooling2D()(looked_at)))
+    after = cnnvis.unit_card(network, "wide", 1, recipe="fast").after
+    assert sorted((link.layer, link.unit) for link in after) == [("depthwise", 2), ("depthwise", 3)]

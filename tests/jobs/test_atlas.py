@@ -28,6 +28,7 @@ from distributed.protocol.pickle import dumps
 
 import cnnvis_widgets as cnnvis
 from cnnvis_widgets.cli import main
+from cnnvis_widgets.compute.maximize import Pixels, Recipe, find_recipe
 from cnnvis_widgets.errors import CnnvisError, UnknownLayerError
 from cnnvis_widgets.jobs.atlas import fill as filling
 from cnnvis_widgets.jobs.atlas import open_atlas
@@ -232,6 +233,39 @@ def test_the_network_travels_to_each_worker_once_and_tasks_only_name_it(
         "a worker unpacks the network once, for all its tasks"
     )
     assert max(sizes) < 2000 < len(dumps(pack(network))) / 5
+    dropped: list[str] = []
+    monkeypatch.setattr(client, "unregister_worker_plugin", dropped.append)
+    cnnvis.atlas(network, "conv1", tmp_path / "a.zarr", steps=1, patches=0, progress=silent)
+    assert not dropped, "where nothing is missing nothing travels, and no scheduler is told to forget it"
+
+
+def test_one_store_holds_one_recipe_of_ones_own_whatever_its_name(network, client, tmp_path, monkeypatch):
+    monkeypatch.setattr(filling, "dask_client", lambda *_: contextlib.nullcontext(client))
+
+    def run(recipe):
+        how = {"patches": 0, "progress": silent, "units": [0]}
+        return cnnvis.atlas(network, "conv1", tmp_path / "a.zarr", recipe=recipe, **how)
+
+    own = Recipe("fourier", 1, Pixels(), stages=((0.5, 1.0),))
+    atlas = run(own)
+    assert run(Recipe("fourier", 1, Pixels(), stages=((0.5, 1.0),))).terms == atlas.terms
+    for other in (replace(own, stages=((1.0, 1.0),)), replace(find_recipe("fourier"), steps=1)):
+        with pytest.raises(CnnvisError, match="holds an atlas with another recipe that is called fourier"):
+            run(other)
+    assert filling._parts(replace(find_recipe("fast"), steps=7)) == "", "steps are told apart by themselves"
+
+
+def test_units_that_are_no_list_of_whole_numbers_are_refused(stub, tmp_path):
+    place = begun(tmp_path / "a.zarr")
+    fill_batch(place, "first/conv", (0, 1, 2, 3), stub)
+    atlas = open_atlas(place)
+    for units in (3, "3", [1.5], [[1, 2]], [True]):
+        for ask in (atlas.pictures, atlas.activations, atlas.done):
+            with pytest.raises(CnnvisError, match="units is a list of whole numbers"):
+                ask("first/conv", units)
+    with pytest.raises(CnnvisError, match="units 0 to 39; 40 was asked for"):
+        atlas.done("first/conv", [40])
+    assert atlas.done("first/conv", [0, 3, 4]).tolist() == [True, True, False]
 
 
 def test_progress_says_how_long_the_rest_will_take(monkeypatch):
@@ -282,6 +316,15 @@ def test_patches_are_those_of_top_patches(network, client, tmp_path, monkeypatch
     np.testing.assert_array_equal(values, plain.values[0])
 
 
+def test_a_folder_of_photographs_that_is_not_there_is_told_before_anything_is_made(network, tmp_path):
+    store = tmp_path / "a.zarr"
+    with pytest.raises(CnnvisError, match="There is no folder"):
+        cnnvis.atlas(network, "conv2", store, images=tmp_path / "photos", progress=silent)
+    with pytest.raises(CnnvisError, match="images is a folder that every worker can read; \\["):
+        cnnvis.atlas(network, "conv2", store, images=[np.zeros((9, 9, 3), np.uint8)], progress=silent)
+    assert not store.exists()
+
+
 def test_tasks_go_by_network_and_layer_on_the_dashboard():
     keys = filling._keys("ResNet-50", [("conv-1", tuple(range(16, 32))), ("conv-1", ()), ("conv-2", (7,))])
     assert [key_split(key) for key in keys] == [
@@ -289,6 +332,7 @@ def test_tasks_go_by_network_and_layer_on_the_dashboard():
         "ResNet_50 conv_1 patches",
         "ResNet_50 conv_2",
     ]
+    assert len(set(filling._keys("n", [("conv-1", (7,)), ("conv_1", (7,))]))) == 2, "one task would be lost"
     assert keys[0].startswith("ResNet_50 conv_1-16-31") and keys[2].startswith("ResNet_50 conv_2-7-7")
 
 
@@ -300,8 +344,19 @@ def test_a_store_of_other_terms_is_refused(tmp_path):
         begin(place, replace(TERMS, weights="1"), LAYERS)
     with pytest.raises(UnknownLayerError, match="first/conv"):
         open_atlas(place).done("frist/conv")
-    with pytest.raises(CnnvisError, match="nowhere"):
-        open_atlas(tmp_path / "nowhere")
+    (tmp_path / "photos").mkdir()
+    for name in ("nowhere", "photos"):
+        with pytest.raises(CnnvisError, match=f"^There is no atlas at .*{name}; name the store"):
+            open_atlas(tmp_path / name)
+
+
+@pytest.mark.parametrize("store", [None, "", " ", 3])
+def test_a_store_that_is_no_place_is_refused_and_nothing_is_written(store, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for use in (open_atlas, begun):
+        with pytest.raises(CnnvisError, match="An atlas lies in a folder, or at an address"):
+            use(store)
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_store_in_memory_and_one_read_over_http(client, stub, tmp_path):

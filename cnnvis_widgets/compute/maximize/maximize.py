@@ -201,7 +201,7 @@ def checked_units(layer: LayerInfo, units: Iterable[int] | int | None) -> np.nda
 
 
 def _counted(recipe: AnyRecipe, steps: int | None) -> int:
-    return recipe.steps if steps is None else whole(steps, "steps", error=MethodError)
+    return whole(recipe.steps if steps is None else steps, "steps", error=MethodError)
 
 
 def _finished(network, layer, recipe, frame: Progress, history: list[np.ndarray], steps: int) -> tuple:

@@ -6,6 +6,7 @@ An objective is plain data: what it reads and which numbers. ``unit("conv", 3) -
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -15,7 +16,7 @@ from keras import ops
 
 from cnnvis_widgets.compute.maximize.colours import find_colours
 from cnnvis_widgets.compute.maximize.resizing import resized
-from cnnvis_widgets.errors import MethodError, short
+from cnnvis_widgets.errors import MethodError, number, short
 from cnnvis_widgets.networks.ascent import SCORES, Other
 from cnnvis_widgets.networks.network import Network, check_network
 from cnnvis_widgets.results import LayerInfo
@@ -104,6 +105,11 @@ class Objective:
             weight = np.array(other, np.float32)
         except (TypeError, ValueError):
             return NotImplemented
+        if not np.isfinite(weight).all() or weight.shape not in ((), (self.pictures,)):
+            raise MethodError(
+                "An objective is weighed by a finite number, or by one for each of its pictures "
+                f"({self.pictures or 1}); {short(other)} was given."
+            )
         return Objective(Plan("times", parts=(self.plan,)), (*self.numbers, weight), self.pictures)
 
     __rmul__ = __mul__
@@ -130,7 +136,12 @@ def neuron(
     layer: str | LayerInfo, units: int | Iterable[int], at: tuple[float, float] = (0.5, 0.5)
 ) -> Objective:
     """The activation of a unit at one place: ``at`` = (y, x) as shares of the map's height and width."""
-    return _leaf("neuron", layer, _whole(units), np.array([at], np.float32))
+    place = _numbers(at)
+    if place.shape != (2,) or not ((place >= 0) & (place <= 1)).all():
+        raise MethodError(
+            f"at is (y, x) as shares of the map's height and width, from 0 to 1; {short(at)} was given."
+        )
+    return _leaf("neuron", layer, _whole(units), place[None])
 
 
 def direction(layer: str | LayerInfo, vector: np.ndarray, power: float = 1.0) -> Objective:
@@ -138,7 +149,7 @@ def direction(layer: str | LayerInfo, vector: np.ndarray, power: float = 1.0) ->
 
     vector: (c,), or (n, c) for a picture each. The mean over all places. With power 0 it is a weighted sum of units.
     """
-    return _leaf("direction", layer, np.atleast_2d(_numbers(vector)), _numbers(power))
+    return _leaf("direction", layer, np.atleast_2d(_numbers(vector)), _power(power))
 
 
 def logit(targets: int | Iterable[int]) -> Objective:
@@ -169,7 +180,10 @@ def caricature(layer: str | LayerInfo, activations: np.ndarray, power: float = 1
 
     activations: (h, w, c), such as ``feature_maps(network, photograph, layer).values``.
     """
-    return _leaf("caricature", layer, _numbers(activations)[None], _numbers(power))
+    maps = _numbers(activations)
+    if maps.ndim != 3:
+        raise MethodError(f"caricature takes activations (h, w, c); an array of {maps.ndim} axes was given.")
+    return _leaf("caricature", layer, maps[None], _power(power))
 
 
 def seen_by(network: Network, objective: Objective) -> Objective:
@@ -204,9 +218,16 @@ def several(objective: Objective, pictures: int) -> Objective:
 
 def _numbers(values: object) -> np.ndarray:
     try:
-        return np.asarray(values, np.float32)
+        numbers = np.asarray(values, np.float32)
     except (TypeError, ValueError):
         raise MethodError(f"An objective is made of numbers; {short(values)} was given.") from None
+    if not np.isfinite(numbers).all():
+        raise MethodError(f"An objective is made of finite numbers; {short(values)} was given.")
+    return numbers
+
+
+def _power(power: object) -> np.ndarray:
+    return np.asarray(number(power, "power", -math.inf, error=MethodError), np.float32)
 
 
 def _leaf(kind: str, layer: object, *numbers: np.ndarray) -> Objective:

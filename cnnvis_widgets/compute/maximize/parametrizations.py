@@ -14,6 +14,7 @@ from keras import ops
 
 from cnnvis_widgets.compute.maximize import natural
 from cnnvis_widgets.compute.maximize.resizing import resized
+from cnnvis_widgets.errors import MethodError, listed, whole
 
 Size = tuple[int, int]
 
@@ -79,6 +80,9 @@ class Laplacian:
     deviation: float = 0.1
     decorrelated: bool = True
 
+    def __post_init__(self) -> None:
+        whole(self.levels, "levels", error=MethodError)
+
     def start(self, size, random):
         sizes = [tuple(max(1, -(-side // 2**level)) for side in size) for level in range(self.levels)]
         return [(random.standard_normal((*s, 3)) * self.deviation).astype(np.float32) for s in sizes]
@@ -98,6 +102,12 @@ class Shared:
     shared: tuple[int, ...] = (4, 16)
     deviation: float = 0.1
     decorrelated: bool = True
+
+    def __post_init__(self) -> None:
+        each = listed(self.shared, "shared", "whole numbers", MethodError)
+        object.__setattr__(
+            self, "shared", tuple(whole(one, "Each of shared", error=MethodError) for one in each)
+        )
 
     def start(self, size, random):
         sizes = [tuple(max(1, -(-side // share)) for side in size) for share in (1, *self.shared)]

@@ -12,8 +12,11 @@ from cnnvis_widgets.compute.maximize.optimizers import Adam, Normalized, Optimiz
 from cnnvis_widgets.compute.maximize.parametrizations import Fourier, Maco, Parametrization, Tile
 from cnnvis_widgets.compute.maximize.penalties import Penalties
 from cnnvis_widgets.compute.maximize.transforms import Transforms
-from cnnvis_widgets.errors import MethodError, did_you_mean
+from cnnvis_widgets.errors import MethodError, did_you_mean, number, short, whole
 from cnnvis_widgets.networks.network import Network
+
+# What each part of a recipe must be able to do.
+_PARTS = {"parametrization": "picture", "transforms": "apply", "optimizer": "step", "penalties": "value"}
 
 
 @dataclass(frozen=True)
@@ -37,6 +40,24 @@ class Recipe:
     fading: bool = True
     picture: Callable[[Network, np.ndarray], np.ndarray] = as_seen
     settled: float = 0.0
+
+    def __post_init__(self) -> None:
+        whole(self.steps, "steps", error=MethodError)
+        number(self.settled, "settled", error=MethodError)
+        for name, does in _PARTS.items():
+            part = getattr(self, name)
+            if isinstance(part, type) or not hasattr(part, does):
+                example = Recipe.__dataclass_fields__[name].default
+                raise MethodError(f"A recipe's {name} is such as {example}; {short(part)} was given.")
+        try:
+            fits = all(share > 0 and steps > 0 for share, steps in self.stages)
+        except (TypeError, ValueError):
+            fits = False
+        if not fits:
+            raise MethodError(
+                "stages are pairs, (share of the size, share of the steps), such as ((0.5, 0.6), (1.0, 0.4)); "
+                f"{short(self.stages)} was given."
+            )
 
     def view(self, step: int, steps: int, size: tuple[int, int]) -> tuple[int, int]:
         """(h, w) that the network is shown at a step, counted from 0."""

@@ -12,6 +12,10 @@ from dataclasses import dataclass
 import numpy as np
 from keras import ops
 
+from cnnvis_widgets.errors import MethodError, did_you_mean, number, short
+
+_OUTSIDE = ("wrap", "mirror", "grey")
+
 
 @dataclass(frozen=True)
 class Transforms:
@@ -27,6 +31,23 @@ class Transforms:
     rotation: float = 0.0
     blur: float = 0.0
     outside: str = "wrap"
+
+    def __post_init__(self) -> None:
+        for name in ("jitter", "rotation", "blur"):
+            number(getattr(self, name), name, error=MethodError)
+        try:
+            least, most = (number(side, "scale", error=MethodError) for side in self.scale)
+        except (TypeError, ValueError):
+            least = most = 0.0
+        if not 0 < least <= most:
+            raise MethodError(
+                f"scale is (least, most), above 0, such as (0.9, 1.2); {short(self.scale)} was given."
+            )
+        object.__setattr__(self, "scale", (least, most))  # a list would not go into what is compared
+        if self.outside not in _OUTSIDE:
+            raise MethodError(
+                f"Nothing called {self.outside!r} lies outside of a picture; {did_you_mean(self.outside, _OUTSIDE)}"
+            )
 
     def draw(self, random: np.random.Generator) -> np.ndarray:
         """(2, 3) float32: where a pixel's (y, x), counted from the middle, comes from; the shift in shares of sides."""

@@ -8,12 +8,16 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import hashlib
 import importlib.util
 import logging
+import os
+import re
 import sys
 import time
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -25,6 +29,7 @@ from cnnvis_widgets.errors import (
     NetworkLoadError,
     listed,
     seed_of,
+    short,
     whole,
 )
 from cnnvis_widgets.jobs.atlas.store import BATCH, Atlas, Place, Terms, begin, place_of, seal
@@ -84,6 +89,8 @@ def atlas(
     workers = None if workers is None else whole(workers, "workers")
     shown = network.input_size if size is None else checked_size(size, "size", MethodError)
     terms = _terms(network, weights_hash(network), how.name, steps or how.steps, seed, shown)
+    terms = replace(terms, parts=_parts(how))
+    folder = None if images is None else _folder(images, here=scheduler is None and patches > 0)
     place = place_of(store, storage_options)
     wanted = _wanted(terms, _layers(network, layers), units)
     begin(place, terms, wanted)
@@ -92,14 +99,16 @@ def atlas(
             sys.stderr.write(f"atlas: Dask's dashboard is at {client.dashboard_link}\n")
         plugin = f"cnnvis-{uuid.uuid4().hex[:8]}"
         make = Maximized(plugin, recipe, seed, shown, terms.steps)
-        find = Searched(plugin, None if images is None else str(images), patches) if patches else None
-        if next(_missing(Atlas(place), wanted, patches > 0), None) is not None:
+        find = Searched(plugin, folder, patches) if patches else None
+        needed = next(_missing(Atlas(place), wanted, patches > 0), None) is not None
+        if needed:
             client.register_plugin(NetworkAtWorker(plugin, _pickled(pack(network))))
         try:
             return fill(client, place, wanted, make, progress or ProgressLine(), find)
         finally:
-            with contextlib.suppress(Exception):  # the scheduler itself may be gone
-                client.unregister_worker_plugin(plugin)
+            if needed:  # else the scheduler would complain to the terminal
+                with contextlib.suppress(Exception):  # it may be gone
+                    client.unregister_worker_plugin(plugin)
 
 
 def fill(
@@ -172,6 +181,32 @@ def _terms(
     return Terms(network.name, weights, recipe, steps, seed, size, layers, __version__)
 
 
+def _folder(images: Any, here: bool) -> str:
+    """A folder of photographs as every worker finds it; where they are processes ``here``, it is looked at."""
+    from cnnvis_widgets.compute.patches import find_photographs
+
+    if not isinstance(images, str | os.PathLike):
+        raise CnnvisError(
+            f"images is a folder that every worker can read; {short(images)} was given. "
+            "Write the photographs to a folder."
+        )
+    folder = os.path.abspath(images)  # workers may have been started in another one
+    if here:
+        find_photographs(folder)
+    return folder
+
+
+def _parts(recipe: Any) -> str:
+    """A hash of a recipe of one's own, but for its steps; "" of one that has a name."""
+    from cnnvis_widgets.compute.maximize import recipes
+
+    if any(replace(recipe, steps=known.steps) == known for known in recipes()):
+        return ""
+    # Where a function lies in memory changes from run to run.
+    text = re.sub(" at 0x[0-9a-f]+", "", repr(replace(recipe, steps=1)))
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
 def _layers(network: Network, layers: Iterable[str] | str | None) -> list[str]:
     if layers is None:
         return [layer.path for layer in network.layers if layer.kind == "convolution"]
@@ -209,7 +244,8 @@ def _keys(network: str, batches: Sequence[tuple[str, tuple[int, ...]]]) -> list[
     run = uuid.uuid4().hex[:8]
     names = [f"{network} {layer}".replace("-", "_") for layer, _units in batches]
     parts = [f"-{units[0]}-{units[-1]}" if units else " patches" for _layer, units in batches]
-    return [f"{name}{part}-{run}" for name, part in zip(names, parts, strict=True)]
+    # Numbered: layers "conv-1" and "conv_1" have one name here, and of tasks of one key Dask runs one.
+    return [f"{name}{part}-{run}-{n}" for n, (name, part) in enumerate(zip(names, parts, strict=True))]
 
 
 def _seal_full(store: Atlas, layers: Iterable[str]) -> None:
@@ -251,7 +287,8 @@ def dask_client(scheduler: str | None, workers: int | None, place: Place) -> Ite
             threads_per_worker=1,  # TensorFlow has threads of its own
             processes=not place.in_memory,
             dashboard_address="127.0.0.1:0",
-            silence_logs=logging.ERROR,  # a worker that takes its time to end would be warned of every time
+            # A worker that takes its time to end would be warned of every time, and what fails is told in a sentence.
+            silence_logs=logging.CRITICAL,
             **({"memory_limit": None} if place.in_memory else share),  # type: ignore[arg-type]
         ) as cluster,
         Client(cluster) as client,

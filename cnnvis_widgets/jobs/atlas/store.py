@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from cnnvis_widgets.errors import CnnvisError, UnknownLayerError, did_you_mean
+from cnnvis_widgets.errors import CnnvisError, UnknownLayerError, did_you_mean, listed, short
 
 FORMAT = 1  # of the layout; another number cannot be read by this version
 BATCH = 16  # units made together, whose flags share a chunk
@@ -48,9 +48,13 @@ class Place:
 
 
 def place_of(store: Any, options: dict[str, Any] | None = None) -> Place:
-    """A `Place` from a path, an address or a `Place`."""
+    """A `Place` from a path, an address or a `Place`. Raises `CnnvisError` for anything else."""
     if isinstance(store, Place):
         return store
+    if not isinstance(store, str | os.PathLike) or not str(store).strip():  # "" would be the current folder
+        raise CnnvisError(
+            f"An atlas lies in a folder, or at an address such as s3://bucket/name; {short(store)} was given."
+        )
     address = str(store).removeprefix("file://").rstrip("/")
     if "://" not in address:  # workers may have been started in another folder
         address = os.path.abspath(os.path.expanduser(address))
@@ -70,6 +74,7 @@ class Terms:
     # (path, units) of every layer that may be filled, in the order of the network
     layers: tuple[tuple[str, int], ...]
     version: str = ""  # of the package that began it
+    parts: str = ""  # of a recipe of one's own: a hash of what it is made of, for its name says little
 
     def folder(self, layer: str) -> str:
         """The name of a layer's group: its place in the network, then its path. Raises `UnknownLayerError`."""
@@ -203,10 +208,10 @@ class Atlas:
             begun = list(pool.map(lambda path: self._group(path) is not None, paths))
         return tuple(path for path, is_begun in zip(paths, begun, strict=True) if is_begun)
 
-    def done(self, layer: str, units: np.ndarray | None = None) -> np.ndarray:
+    def done(self, layer: str, units: Iterable[int] | None = None) -> np.ndarray:
         """(n,) bool: which units are there; None asks about all of them. Raises `UnknownLayerError`."""
         flags = self._flags.setdefault(layer, np.zeros(self._units(layer), bool))
-        asked = np.arange(len(flags)) if units is None else units
+        asked = self._chosen(layer, units)
         unknown = np.unique(asked[~flags[asked]])
         with _errors_in_words(self.place):
             if unknown.size and (group := self._group(layer)) is not None:
@@ -251,10 +256,7 @@ class Atlas:
 
         Raises `CnnvisError` where they are not there yet.
         """
-        if not 0 <= unit < self._units(layer):
-            raise CnnvisError(
-                f"Layer {layer!r} has units 0 to {self._units(layer) - 1}; {unit} was asked for."
-            )
+        (unit,) = self._chosen(layer, [unit])
         if not self.has_patches(layer):
             raise CnnvisError(
                 f"The photograph patches of {layer!r} are not in the atlas yet; ask again later."
@@ -263,11 +265,7 @@ class Atlas:
         return np.asarray(self._patches[layer]["patches"][unit])[~np.isnan(values)], values[~np.isnan(values)]
 
     def _read(self, layer: str, name: str, units: Iterable[int] | None) -> Any:
-        count = self._units(layer)
-        chosen = np.arange(count) if units is None else np.asarray(list(units), int)
-        outside = chosen[(chosen < 0) | (chosen >= count)]
-        if outside.size:
-            raise CnnvisError(f"Layer {layer!r} has units 0 to {count - 1}; {outside[0]} was asked for.")
+        chosen = self._chosen(layer, units)
         missing = chosen[~self.done(layer, chosen)]
         if missing.size:
             raise CnnvisError(
@@ -281,6 +279,18 @@ class Atlas:
             return np.zeros((0, *self.terms.size, 3) if name == "pictures" else (0,), np.uint8)
         with _errors_in_words(self.place):
             return group[name].oindex[distinct][places]
+
+    def _chosen(self, layer: str, units: Iterable[int] | None) -> np.ndarray:
+        count = self._units(layer)
+        if units is None:
+            return np.arange(count)
+        chosen = np.asarray(listed(units, "units", "whole numbers"))
+        if chosen.size and (chosen.dtype.kind not in "iu" or chosen.ndim > 1):
+            raise CnnvisError(f"units is a list of whole numbers; {short(units)} was given.")
+        outside = chosen[(chosen < 0) | (chosen >= count)]
+        if outside.size:
+            raise CnnvisError(f"Layer {layer!r} has units 0 to {count - 1}; {outside[0]} was asked for.")
+        return chosen.astype(int)
 
     def _units(self, layer: str) -> int:
         self.terms.folder(layer)
@@ -319,7 +329,14 @@ def open_atlas(store: Any, storage_options: dict[str, Any] | None = None) -> Atl
 
 def _opened(place: Place, mode: str) -> Any:
     with _errors_in_words(place, "read" if mode == "r" else "written"):
-        return place.group(mode)
+        try:
+            return place.group(mode)
+        except (FileNotFoundError, _zarr().errors.GroupNotFoundError) as error:  # Zarr 2 and 3 differ
+            if mode != "r":
+                raise
+            raise CnnvisError(
+                f"There is no atlas at {place.address}; name the store that it was written to."
+            ) from error
 
 
 @contextlib.contextmanager
@@ -348,10 +365,11 @@ def _terms(root: Any, place: Place) -> Terms | None:
 
 
 def _check_same(there: Terms, asked: Terms, place: Place) -> None:
-    for name in ("network", "weights", "recipe", "steps", "seed", "size", "layers"):
+    others = {"layers": "other layers", "parts": f"another recipe that is called {asked.recipe}"}
+    for name in ("network", "weights", "recipe", "parts", "steps", "seed", "size", "layers"):
         have, want = getattr(there, name), getattr(asked, name)
         if have != want:
-            which = "other layers" if name == "layers" else f"{name} {have}, not {want}"
+            which = others.get(name, f"{name} {have}, not {want}")
             raise CnnvisError(
                 f"The store at {place.address} holds an atlas with {which}; name another store for this one."
             )
