@@ -13,6 +13,7 @@ import numpy as np
 
 from cnnvis_widgets.compute import cam
 from cnnvis_widgets.compute.case import Case, Partial, batch_size, enlarged
+from cnnvis_widgets.errors import MethodError
 
 COMPLETE = 0.01  # share of the score's difference that Integrated Gradients may be off
 MOST_STEPS = 400  # after which they stay off: their maps take 80 MB at 224 x 224
@@ -53,6 +54,8 @@ def var_grad(case: Case, samples: int = 50, noise: float = 0.15) -> Iterator[Par
 
     .. math:: M = \max_c \mathrm{Var}_n\, \partial S(x + \epsilon_n) / \partial x_c
     """
+    if samples < 2:
+        raise MethodError(f"A variance needs at least 2 samples; {samples} was given.")
     for done, total, square in _noisy_sums(case, samples, noise):
         variance = np.maximum(square / done - (total / done) ** 2, 0)
         yield Partial(done, samples, variance.max(axis=-1).astype(np.float32))

@@ -56,6 +56,8 @@ def rise(case: Case, masks: int = 1000, cells: int = 7, shown: float = 0.5) -> I
     shown by as many masks, up to chance, so the order stays, that chance is less seen, and a network that does not
     care gives zero. Masks: ``cells`` x ``cells`` drawn with probability ``shown``, enlarged, and shifted at random.
     """
+    if not 0 < shown < 1:
+        raise MethodError(f"shown is the chance of a cell to be seen, between 0 and 1; {shown} was given.")
     height, width = case.inputs.shape[1:3]
     random = np.random.default_rng(case.seed)
     by_score, plain, chances = np.zeros((height, width)), np.zeros((height, width)), 0.0
@@ -84,6 +86,8 @@ def lime(case: Case, samples: int = 500, segments: int = 50, width: float = 0.25
     makes its neighbourhood wider, and fills what is hidden with each superpixel's mean colour. Paper and code explain
     a probability; here that is the target ``network.target(...).probability``, as for every method.
     """
+    if not width > 0:
+        raise MethodError(f"width is a number above 0; {width} was given.")
     parts = superpixels(case, segments)
     count = int(parts.max()) + 1
     shown = np.random.default_rng(case.seed).random((samples, count)) < 0.5

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import scipy.stats
 from models import functional, picture
+from PIL import Image
 
 import cnnvis_widgets as cnnvis
 from cnnvis_widgets.compute.faithfulness import hiding, one_image, pointing, road, similarity, table
@@ -118,6 +119,12 @@ def test_drop_counts_what_is_lost_where_only_heat_shows():
     against = np.array([[1.0, 2.0, -2.0]])
     assert hiding.drop(weighted(against), ones, np.array([[1.0, 1.0, 0.0]]), nothing) == (0.0, True)
     assert hiding.drop(weighted(weights), ones, np.zeros((1, 3)), nothing) == (1.0, False)
+
+
+def test_of_a_score_that_is_not_above_zero_no_share_can_be_lost():
+    ones, nothing = np.ones((1, 3, 1), np.float32), np.zeros((1, 3, 1), np.float32)
+    lost, rises = hiding.drop(weighted(np.full((1, 3), -1.0)), ones, np.array([[1.0, 0.0, 0.0]]), nothing)
+    assert np.isnan(lost) and rises
 
 
 # ROAD ------------------------------------------------------------------------------------------------------
@@ -443,6 +450,21 @@ def test_photographs_have_names_targets_and_are_sure_or_not(network, tmp_path):
         photographs_of(network, [])
     with pytest.raises(CnnvisError, match="load_network"):
         cnnvis.evaluate("vgg16", PHOTOGRAPHS)
+
+
+def test_photographs_of_one_name_are_all_evaluated_and_rows_named_twice_come_once(network, tmp_path):
+    for folder, colour in (("a", "red"), ("b", "green")):
+        (tmp_path / folder).mkdir()
+        Image.fromarray(PHOTOGRAPHS[colour]).save(tmp_path / folder / "1.png")
+    files = [tmp_path / "a" / "1.png", tmp_path / "b" / "1.png", tmp_path / "b" / "1.png"]
+    found = cnnvis.evaluate(network, files, ["Grad_CAM", "grad-cam"], ["deletion"] * 2, targets=[0, 1, 0])
+    assert found.images == ("1", "1 (1)", "1 (2)") and found.methods == ("grad-cam", *CONTROLS)
+    assert found.metrics == ("deletion",) and np.isfinite(found.values).all()
+
+
+def test_targets_as_a_mapping_are_refused_for_its_keys_would_be_taken_for_classes(network):
+    with pytest.raises(CnnvisError, match="targets is a list of classes, one for each"):
+        photographs_of(network, {"0": PHOTOGRAPHS["red"]}, {"0": 1})
 
 
 def test_bootstrap_gives_the_interval_that_theory_gives():

@@ -199,3 +199,19 @@ def test_superpixels_are_drawn_together_as_often_as_the_weights_of_shapley_say()
     expected = ways * kernel / (ways * kernel).sum()
     np.testing.assert_allclose(np.bincount(shown.sum(axis=1))[1:] / 8000, expected, atol=0.012)
     np.testing.assert_allclose(shown.mean(axis=0), 0.5, atol=0.001)  # each with its opposite
+
+
+@pytest.mark.parametrize(
+    ("method", "options", "words"),
+    [
+        ("rise", {"shown": 0}, "shown is the chance of a cell to be seen, between 0 and 1; 0 was given"),
+        ("rise", {"shown": 1.5}, "between 0 and 1; 1.5 was given"),
+        ("lime", {"width": 0}, "width is a number above 0; 0 was given"),
+        ("vargrad", {"samples": 1}, "A variance needs at least 2 samples; 1 was given"),
+    ],
+)
+def test_an_option_that_leaves_nothing_to_measure_is_refused_and_not_blamed_on_the_network(
+    method, options, words
+):
+    with pytest.raises(MethodError, match=words):
+        explain(curved_network(12, 12), photograph(12, 12), method, **options)

@@ -76,12 +76,13 @@ class _Run:
 
     def __init__(self, network, images, methods, metrics, targets, layer: LayerInfo, seed: int):
         methods = listed(methods, "methods", "names of methods", MethodError)
-        self.names = [find_method(method).name for method in methods if method not in CONTROLS] + list(
-            CONTROLS
+        asked = (find_method(method).name for method in methods if method not in CONTROLS)
+        self.names = list(dict.fromkeys([*asked, *CONTROLS]))  # each once, however often it is named
+        self.metrics = list(
+            dict.fromkeys(
+                find_metric(one) for one in listed(metrics, "metrics", "names of metrics", MethodError)
+            )
         )
-        self.metrics = [
-            find_metric(one) for one in listed(metrics, "metrics", "names of metrics", MethodError)
-        ]
         if not self.metrics:
             raise MethodError("There is nothing to measure: name at least one metric.")
         self.network, self.layer, self.seed = network.aside(), layer, seed
@@ -141,13 +142,13 @@ def photographs_of(network: Network, images, targets: Sequence[Any] | None = Non
     """The photographs to try methods on, with what is explained of each."""
     if isinstance(images, np.ndarray) and images.ndim == 3:
         images = [images]
-    named = (
-        dict(images)
-        if isinstance(images, Mapping)
-        else {_name(i, one): one for i, one in enumerate(listed(images, "images", "photographs"))}
-    )
+    named = dict(images) if isinstance(images, Mapping) else _named(listed(images, "images", "photographs"))
     if not named:
         raise CnnvisError("There is nothing to evaluate on: no photographs were given.")
+    if isinstance(targets, Mapping):  # its keys would be taken for classes
+        raise CnnvisError(
+            "targets is a list of classes, one for each photograph in order; a mapping was given."
+        )
     wanted = [None] * len(named) if targets is None else listed(targets, "targets", "classes")
     if len(wanted) != len(named):
         raise CnnvisError(f"{len(named)} photographs need as many targets; {len(wanted)} were given.")
@@ -212,5 +213,12 @@ def bootstrap(values: np.ndarray, seed: int = 0) -> tuple[float, float, float, i
     return float(known.mean()), float(low), float(high), count
 
 
-def _name(place: int, image: object) -> str:
-    return Path(image).stem if isinstance(image, str | Path) else str(place)
+def _named(images: Sequence[Any]) -> dict[str, Any]:
+    """By the file's name, else by place; by both where a name is taken already, so that no photograph is lost."""
+    named: dict[str, Any] = {}
+    for place, image in enumerate(images):
+        name = Path(image).stem if isinstance(image, str | Path) else str(place)
+        while name in named:
+            name = f"{name} ({place})"
+        named[name] = image
+    return named

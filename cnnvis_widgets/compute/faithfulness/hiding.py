@@ -6,6 +6,7 @@ a heatmap (H, W). At most ``batch`` pictures are held at a time.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 
 import cv2
@@ -93,9 +94,10 @@ def drop(score: Score, image: np.ndarray, heat: np.ndarray, background: np.ndarr
     .. math:: \max(0, y - o) / y, \quad o < y, \quad o = f(b + L (x - b)), \; L = \mathrm{ReLU}(M) / \max M
 
     (Chattopadhyay et al. 2018; there what is not hot is black, here it is the background.)
+    Of a score that is not above 0 ("not cat") there is no share to lose: NaN.
     """
     shown = np.nan_to_num(np.maximum(heat, 0))
     shown = shown / shown.max() if shown.max() > 0 else shown
     seen = background + shown[..., None].astype(np.float32) * (image - background)
     whole, part = (float(one) for one in score(np.stack([image, seen])))
-    return (max(0.0, whole - part) / whole if whole > 0 else 0.0), part > whole
+    return (max(0.0, whole - part) / whole if whole > 0 else math.nan), part > whole
