@@ -405,7 +405,8 @@ class Evaluation:
         lines = [("method", "s/image", *heads)]
         for method in self.methods:
             cells = [self._cell(self.row(method, metric)) for metric in self.metrics]
-            lines.append((method, f"{self.seconds_per_image(method):.2g}", *cells))
+            spent = self.seconds_per_image(method)
+            lines.append((method, "-" if np.isnan(spent) else f"{spent:.2g}", *cells))
         if style == "markdown":
             rule = ("---",) * len(lines[0])
             return "\n".join(f"| {' | '.join(line)} |" for line in (lines[0], rule, *lines[1:]))

@@ -374,6 +374,20 @@ def test_every_metric_says_what_it_is():
         table.find_metric("insertoin")
 
 
+def test_where_the_network_gives_no_numbers_nothing_is_measured_and_the_verdict_says_so(network):
+    broken = keras.models.clone_model(network.model)
+    kernel, bias, head, offsets = network.model.get_weights()
+    broken.set_weights([kernel, bias, np.full_like(head, np.nan), offsets])
+    spoilt = Network(broken, name="spoilt", class_names=tuple(COLOURS), preprocess=lambda x: x / 255)
+    found = cnnvis.evaluate(
+        spoilt, [PHOTOGRAPHS["red"]], ["grad-cam"], ["deletion", "cascading-ssim"], targets=["red"]
+    )
+    assert np.isnan(found.values[0]).all()
+    assert "nan" not in found.table()
+    verdict = cnnvis.trust(spoilt, PHOTOGRAPHS["red"], target="red")
+    assert (verdict.verdict, "no numbers" in verdict.sentence) == ("no_numbers", True)
+
+
 def test_a_right_method_beats_the_controls_where_the_answer_is_known(network):
     said = []
     found = cnnvis.evaluate(
@@ -425,7 +439,8 @@ def test_an_evaluation_that_is_cancelled_hands_back_what_there_is(network):
     assert len(done) == 8
     assert np.isfinite(found.values[:, 0, 0]).all() and np.isnan(found.values[:, 0, 1:]).all()
     assert found.row("grad-cam", "deletion").n == 1
-    assert "nan" not in found.table()
+    earlier = cnnvis.evaluate(network, PHOTOGRAPHS, ["grad-cam"], ["deletion"], cancel=lambda: True)
+    assert "nan" not in found.table() + earlier.table()
 
 
 def test_an_evaluation_leaves_the_memory_of_what_a_person_looks_at_alone(network):

@@ -136,6 +136,8 @@ def judged(found: Trust) -> Trust:
     """With the verdict that curves and similarities lead to."""
     heatmap, method = found.heatmap, found.heatmap.method
     words = {"method": method, "name": heatmap.target.name}
+    if not np.isfinite(heatmap.raw).all():
+        return _said(found, "no_numbers", words)
     if heatmap.message:
         return _said(found, "nothing", words)
     similar = [stage.spearman for stage in found.randomization]

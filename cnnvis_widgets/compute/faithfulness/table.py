@@ -215,9 +215,16 @@ def find_metric(name: str) -> Metric:
 
 
 def judged(trial: Trial, wanted: Collection[Metric]) -> Iterator[Values]:
-    """The values of a trial, as they come: {} while work goes on, one dictionary for each function of the table."""
+    """The values of a trial, as they come: {} while work goes on, one dictionary for each function of the table.
+
+    NaN where the heatmap itself is made of values that are no numbers.
+    """
     names = {metric.name for metric in wanted}
+    numbers = np.isfinite(trial.raw).all()
     for function in dict.fromkeys(metric.function for metric in wanted):
+        if not numbers:
+            yield {metric.name: float("nan") for metric in wanted if metric.function is function}
+            continue
         nothing_yet: Values = {}
         found = yield from saying(nothing_yet, function(trial))
         yield {name: value for name, value in found.items() if name in names}
