@@ -131,7 +131,13 @@ def overview(evaluations: Sequence[Evaluation]) -> str:
         return sum(set(found.row(method, metric).beats) == set(found.controls) for found in evaluations)
 
     methods = [method for method in evaluations[0].methods if method not in CONTROLS]
-    lines = ["## What it shows", "", "Three figures are MobileNetV2's, GoogLeNet's and SqueezeNet's.", ""]
+    lines = [
+        "## What it shows",
+        "",
+        "Three figures are MobileNetV2's, GoogLeNet's and SqueezeNet's. Dear methods had fewer photographs to show"
+        " themselves ahead.",
+        "",
+    ]
     for metric in DECISIVE:
         every = [method for method in methods if stars(method, metric) == len(evaluations)]
         none = [method for method in methods if not stars(method, metric)]
@@ -154,8 +160,8 @@ def overview(evaluations: Sequence[Evaluation]) -> str:
         f" ({means('centre', 'deletion')}) comes close to Grad-CAM ({means('grad-cam', 'deletion')}).",
         "- Average drop multiplies the photograph by the map; of a fine-grained map that leaves next to nothing"
         f" (gradient: {means('gradient', 'average-drop')}), whatever it shows.",
-        "- After all layers got random weights Grad-CAM's map has little to do with the real one (Spearman"
-        f" {means('grad-cam', 'cascading-spearman')}), guided backpropagation's much"
+        "- While layers get random weights, from the top down, Grad-CAM's map has little to do with the real one"
+        f" (Spearman {means('grad-cam', 'cascading-spearman')}), guided backpropagation's much"
         f" ({means('guided-backpropagation', 'cascading-spearman')}): much of what it shows is the photograph.",
         "- One layer's random weights change less in GoogLeNet, perhaps because its branches run side by side: look at"
         " the cascading test there.",
