@@ -131,6 +131,10 @@ def overview(evaluations: Sequence[Evaluation]) -> str:
         return sum(set(found.row(method, metric).beats) == set(found.controls) for found in evaluations)
 
     methods = [method for method in evaluations[0].methods if method not in CONTROLS]
+    pointing = {
+        name: np.mean([one.row(name, "pointing-2x2").mean for one in evaluations]) for name in methods
+    }
+    best = sorted(methods, key=lambda name: -np.nan_to_num(pointing[name]))[:5]
     lines = [
         "## What it shows",
         "",
@@ -147,11 +151,9 @@ def overview(evaluations: Sequence[Evaluation]) -> str:
         "- Where a linear head follows global pooling, CAM, Grad-CAM, XGrad-CAM and HiResCAM are one and the same map,"
         " and on SqueezeNet, whose last maps are the classes themselves, Grad-CAM++, LayerCAM and Eigen-Grad-CAM too:"
         " rows that agree are no accident.",
-        "- Dear methods point best, as far as they were measured (2 x 2): "
-        + "; ".join(
-            f"{name} {means(name, 'pointing-2x2')}" for name in ("rise", "lime", "kernel-shap", "occlusion")
-        )
-        + f"; beside Grad-CAM's {means('grad-cam', 'pointing-2x2')} and chance's 0.25.",
+        "- Best at pointing (2 x 2), in the mean of the three: "
+        + "; ".join(f"{name} {means(name, 'pointing-2x2')}" for name in best)
+        + f". Grad-CAM has {means('grad-cam', 'pointing-2x2')}, chance 0.25.",
         "- Deletion alone proves little: gradient x input does best or nearly so"
         f" ({means('gradient-x-input', 'deletion')})"
         f" and is behind edges at insertion ({means('gradient-x-input', 'insertion')} against"
