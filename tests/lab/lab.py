@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import inspect
 import json
 import os
 import secrets
@@ -29,17 +30,13 @@ import nbformat
 import numpy as np
 from playwright.sync_api import Browser, ConsoleMessage, Locator, Page, Route
 
-THEMES = {"light": "JupyterLab Light", "dark": "JupyterLab Dark"}
-# What an Explorer does for its kernel; here the very first cell, and one without an Explorer, must end too. Not before
-# that cell: a page that opens where ipywidgets is there already ends a subshell that still has a message to read, and
-# ipykernel then writes "Task was destroyed but it is pending!" into some cell.
-READ_EVERY_REQUEST = """
-def read_every_request():
-    from cnnvis_widgets.widgets.kernels import read_every_request
-    read_every_request()
+from cnnvis_widgets.widgets.kernels import read_every_request
 
-get_ipython().events.register("pre_run_cell", lambda _info: read_every_request())
-"""
+THEMES = {"light": "JupyterLab Light", "dark": "JupyterLab Dark"}
+# What an Explorer does for its kernel; here the very first cell, and one without an Explorer, must end too. The source
+# and not an import, which loads ipywidgets: a page that opens where that is loaded already ends a subshell that still
+# has a message to read, and ipykernel then writes "Task was destroyed but it is pending!" into some cell.
+READ_EVERY_REQUEST = f"{inspect.getsource(read_every_request)}\nread_every_request()\n"
 START = 60  # seconds that a server, a page or a kernel may take to start on a busy machine
 
 
