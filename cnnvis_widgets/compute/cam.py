@@ -13,7 +13,7 @@ import numpy as np
 
 from cnnvis_widgets.errors import MethodError
 
-_PATIENCE = 64  # steps, after which all eigenvectors are computed
+_PATIENCE = 64  # steps, after which all singular vectors are computed
 
 
 def relu(x: np.ndarray) -> np.ndarray:
@@ -144,29 +144,26 @@ def fused(maps: Sequence[np.ndarray], shallow: int) -> np.ndarray:
 def _first_component(maps: np.ndarray) -> np.ndarray:
     """(h, w): the maps (h, w, c) projected on their first right singular vector."""
     matrix = maps.reshape(-1, maps.shape[-1])
-    wide = len(matrix) < matrix.shape[1]
-    # In the maps' own precision: else all of them would be converted for one product.
-    vector = _first_eigenvector(matrix @ matrix.T if wide else matrix.T @ matrix).astype(matrix.dtype)
-    projection = matrix @ (matrix.T @ vector) if wide else matrix @ vector
-    if wide:  # the vector was the left one: A A^T u = sigma^2 u, and A v = sigma u
-        length = np.linalg.norm(matrix.T @ vector)
-        projection = projection / length if length > 0 else projection
+    projection = matrix @ _first_singular_vector(matrix)
     sign = -1 if projection @ matrix.sum(axis=1) < 0 else 1
     return (sign * projection).reshape(maps.shape[:2]).astype(np.float32)
 
 
-def _first_eigenvector(gram: np.ndarray) -> np.ndarray:
-    """Of a symmetric matrix >= 0, by Lanczos steps: many times faster than all of them, for maps of a network.
+def _first_singular_vector(matrix: np.ndarray) -> np.ndarray:
+    """(c,): the right one of (n, c), by Lanczos steps on A^T A, which itself is never computed: that would take longer.
 
     Three steps or four are enough where one pattern is much the strongest, thirty where the next one nearly is so too.
     """
-    gram = gram.astype(np.float64)
-    size = len(gram)
-    if not np.isfinite(gram).all():
-        return np.full(size, np.nan)
-    most = min(_PATIENCE, size)
-    basis, band = np.empty((most, size)), np.zeros((most, most))
-    coming = gram @ np.random.default_rng(0).standard_normal(size)
+
+    def product(vector: np.ndarray) -> np.ndarray:
+        # In the maps' own precision: else all of them would be converted.
+        return (matrix.T @ (matrix @ vector.astype(matrix.dtype))).astype(np.float64)
+
+    most = min(_PATIENCE, *matrix.shape)
+    basis, band = np.empty((most, matrix.shape[1])), np.zeros((most, most))
+    coming = product(np.random.default_rng(0).standard_normal(matrix.shape[1:]))
+    if not np.isfinite(coming).all():
+        return np.full(matrix.shape[1], np.nan)
     for step in range(most):
         length = np.linalg.norm(coming)
         if length == 0:
@@ -174,7 +171,7 @@ def _first_eigenvector(gram: np.ndarray) -> np.ndarray:
         basis[step] = coming / length
         if step:
             band[step, step - 1] = band[step - 1, step] = length
-        coming = gram @ basis[step]
+        coming = product(basis[step])
         band[step, step] = coming @ basis[step]
         known = basis[: step + 1]
         for _ in range(2):  # rounding leaves some of it the first time
@@ -182,5 +179,5 @@ def _first_eigenvector(gram: np.ndarray) -> np.ndarray:
         if step % 4 == 3 or step + 1 == most:
             values, mixtures = np.linalg.eigh(band[: step + 1, : step + 1])
             if np.linalg.norm(coming) * abs(mixtures[-1, -1]) <= 1e-6 * values[-1]:
-                return mixtures[:, -1] @ known
-    return np.linalg.eigh(gram)[1][:, -1]
+                return (mixtures[:, -1] @ known).astype(matrix.dtype)
+    return np.linalg.svd(matrix, full_matrices=False)[2][0]

@@ -108,6 +108,17 @@ def test_eigen_cam_is_the_first_singular_vector_and_never_blank_by_its_sign(shap
         close(cam.eigen_cam(values, None), expected)
 
 
+@pytest.mark.parametrize("shape", [(20, 20, 60), (6, 6, 100)])
+@pytest.mark.parametrize("patience", [64, 3], ids=["found", "given up"])
+def test_eigen_cam_of_noise_whose_singular_values_lie_close_together(shape, patience, monkeypatch):
+    monkeypatch.setattr(cam, "_PATIENCE", patience)
+    values = np.random.default_rng(0).standard_normal(shape).astype(np.float32)
+    matrix = values.reshape(-1, shape[-1])
+    projection = matrix @ np.linalg.svd(matrix.astype(np.float64), full_matrices=False)[2][0]
+    sign = np.sign(projection @ matrix.sum(axis=1))
+    close(cam.eigen_cam(values, None), np.maximum(sign * projection, 0).reshape(shape[:2]))
+
+
 def test_eigen_grad_cam_is_signed_as_the_sum_over_channels():
     u = np.array([3.0, 1.0, -4.0], np.float32)  # the strongest position speaks against the class
     X = (u[:, None] * np.array([2.0, 1.0], np.float32)).reshape(1, 3, 2)
