@@ -43,8 +43,9 @@ Every method on photographs that three trained networks classify rightly, beside
 network: random numbers, an edge detector (Sobel) and a Gaussian in the middle. `evaluate` makes such a table of your
 own network and photographs, and the Explorer's *Can I trust it?* tests the one heatmap that you look at.
 
-- A cell is the mean, its 95 % interval (bootstrap over photographs) and, small, the number n of photographs. Dear
-  methods and tests have fewer of them: the first n of an order that takes one of each kind of photograph in turn.
+- A cell is the mean, its 95 % interval (bootstrap over photographs) and, small, the number n of photographs. One alone
+  has no interval, and that of two or three says little. Dear methods and tests have fewer photographs: the first n of
+  an order that takes one of each kind in turn.
 - A star: better than all three controls by more than the 95 % interval of the *paired* difference, photograph by
   photograph. Intervals of two means may overlap where the paired difference is sure. The figures show that difference
   from the control hardest to beat: right of the line is ahead of it.
@@ -79,8 +80,8 @@ def cell(found: Evaluation, method: str, metric: str) -> str:
     if not row.n:
         return ""
     star = "\\*" if set(row.beats) == set(found.controls) else ""
-    interval = f"[{row.low:.2f},\u00a0{row.high:.2f}]\u00a0{row.n}"
-    return f"{row.mean:.3f}{star}<br><small>{interval}</small>"
+    interval = f"[{row.low:.2f},\u00a0{row.high:.2f}]\u00a0" if row.n > 1 else ""
+    return f"{row.mean:.3f}{star}<br><small>{interval}{row.n}</small>"
 
 
 def table(found: Evaluation, metrics: Sequence[str], seconds: bool) -> str:
