@@ -10,6 +10,12 @@ import numpy as np
 import tensorflow as tf
 
 
+def assert_close(ours: np.ndarray, theirs: np.ndarray, tolerance: float = 1e-4) -> None:
+    """That two heatmaps are equal within a share of the oracle's largest value, and that there is something in it."""
+    assert np.abs(theirs).max() > 0, "the oracle must have something to compare"
+    np.testing.assert_allclose(ours, theirs, rtol=tolerance, atol=tolerance * np.abs(theirs).max())
+
+
 def activations_and_gradients(up_to_layer, after_layer, inputs: np.ndarray, target: int):
     """(activations, gradients, score) of a network given as its two halves, both callables on tensors."""
     with tf.GradientTape() as tape:

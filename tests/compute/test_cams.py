@@ -6,6 +6,7 @@ import oracles
 import pytest
 import tensorflow as tf
 from models import BUILDS, CLASSES, SIZE, functional, nested, picture, sequential
+from oracles import assert_close
 
 from cnnvis_widgets.compute import cam
 from cnnvis_widgets.compute import case as cases
@@ -24,11 +25,6 @@ def network_of(halves, **options):
 def calm(x):
     """A preprocessing after which the small networks' probabilities are neither 0 nor 1."""
     return x / 32
-
-
-def close(ours, theirs, tolerance=1e-4):
-    assert np.abs(theirs).max() > 0, "the oracle must have something to compare"
-    np.testing.assert_allclose(ours, theirs, rtol=tolerance, atol=tolerance * np.abs(theirs).max())
 
 
 def test_cam_and_its_descendants_agree_before_pooling_and_a_linear_layer():
@@ -63,7 +59,7 @@ def test_grad_cam_plus_plus_is_that_of_exp_s_by_automatic_differentiation():
         score = halves.after(values)[0, 2]
     gradients = tape.gradient(score, values).numpy()
     ours = cam.grad_cam_plus_plus(activations[0], gradients[0]) * np.exp(float(score))
-    close(ours, oracles.grad_cam_plus_plus(halves.after, activations, 2), 1e-3)
+    assert_close(ours, oracles.grad_cam_plus_plus(halves.after, activations, 2), 1e-3)
 
 
 def test_grad_cam_plus_plus_of_a_score_whose_exponential_overflows():
@@ -73,7 +69,7 @@ def test_grad_cam_plus_plus_of_a_score_whose_exponential_overflows():
     dense.set_weights([dense.kernel.numpy(), np.full(CLASSES, 500.0)])
     heat = explain(network_of(halves), picture(3), "grad-cam++", target=0)
     assert heat.score > 400
-    close(heat.raw, usual.raw)
+    assert_close(heat.raw, usual.raw)
 
 
 def test_grad_cam_plus_plus_where_its_formula_would_divide_by_zero():
@@ -105,7 +101,7 @@ def test_eigen_cam_is_the_first_singular_vector_and_never_blank_by_its_sign(shap
         expected = np.abs(values.reshape(-1, shape[-1]) @ right[0]).reshape(
             shape[:2]
         )  # of values >= 0 it has one sign
-        close(cam.eigen_cam(values, None), expected)
+        assert_close(cam.eigen_cam(values, None), expected)
 
 
 @pytest.mark.parametrize("shape", [(20, 20, 60), (6, 6, 100)])
@@ -116,7 +112,7 @@ def test_eigen_cam_of_noise_whose_singular_values_lie_close_together(shape, pati
     matrix = values.reshape(-1, shape[-1])
     projection = matrix @ np.linalg.svd(matrix.astype(np.float64), full_matrices=False)[2][0]
     sign = np.sign(projection @ matrix.sum(axis=1))
-    close(cam.eigen_cam(values, None), np.maximum(sign * projection, 0).reshape(shape[:2]))
+    assert_close(cam.eigen_cam(values, None), np.maximum(sign * projection, 0).reshape(shape[:2]))
 
 
 def test_eigen_grad_cam_is_signed_as_the_sum_over_channels():
@@ -152,9 +148,9 @@ def test_smooth_grad_cam_plus_plus_averages_powers_over_noisy_copies():
     values = halves.up_to(inputs).numpy()[0]
     alpha = powers[2] / (2 * powers[2] + powers[3] * values.sum(axis=(0, 1)) + 1e-30)
     expected = np.maximum(values @ (alpha * np.maximum(powers[1], 0)).sum(axis=(0, 1)), 0)
-    close(heat.raw, expected, 1e-3)
+    assert_close(heat.raw, expected, 1e-3)
     quiet = explain(network_of(halves), image, "smooth-grad-cam++", halves.path, 1, samples=3, noise=0)
-    close(quiet.raw, explain(network_of(halves), image, "grad-cam++", halves.path, 1).raw)
+    assert_close(quiet.raw, explain(network_of(halves), image, "grad-cam++", halves.path, 1).raw)
 
 
 @pytest.mark.parametrize("build", BUILDS)
@@ -230,7 +226,7 @@ def test_ablation_cam_equals_a_plain_reimplementation(build, monkeypatch):
         without[..., k] = 0
         weight = float(halves.after(activations)[0, 2] - halves.after(without)[0, 2])
         expected += weight * activations[0, ..., k]
-    close(heat.raw, np.maximum(expected, 0), 1e-3)
+    assert_close(heat.raw, np.maximum(expected, 0), 1e-3)
 
 
 def test_ablation_cam_of_a_negative_score_is_not_turned_round():
@@ -240,7 +236,7 @@ def test_ablation_cam_of_a_negative_score_is_not_turned_round():
     dense.set_weights([dense.kernel.numpy(), np.full(CLASSES, -1000.0)])
     low = explain(network_of(halves), image, "ablation-cam", target=2)
     assert low.score < 0
-    close(low.raw, usual.raw, 1e-2)
+    assert_close(low.raw, usual.raw, 1e-2)
 
 
 def test_ablation_cam_where_paths_go_past_the_layer():
@@ -261,7 +257,7 @@ def test_ablation_cam_where_paths_go_past_the_layer():
             model.layers[-1](model.layers[-2](tf.concat([before, x], -1)))[0, 1] for x in (values, without)
         ]
         expected += float(after[0] - after[1]) * values.numpy()[0, ..., k]
-    close(heat.raw, np.maximum(expected, 0), 1e-3)
+    assert_close(heat.raw, np.maximum(expected, 0), 1e-3)
 
 
 def test_layers_are_fused_as_the_authors_of_layer_cam_do():
@@ -405,4 +401,4 @@ def test_layer_cam_equals_tf_keras_vis():
         expand_cam=False,
         normalize_cam=False,
     )
-    close(explain(network_of(halves), image, "layer-cam", "conv2", 2).raw, np.asarray(theirs)[0])
+    assert_close(explain(network_of(halves), image, "layer-cam", "conv2", 2).raw, np.asarray(theirs)[0])

@@ -6,6 +6,7 @@ import oracles
 import pytest
 import tensorflow as tf
 from models import BUILDS, SIZE, functional, picture
+from oracles import assert_close
 
 from cnnvis_widgets.compute import case as cases
 from cnnvis_widgets.compute import gradients
@@ -21,19 +22,14 @@ def network_of(halves, **options):
     return Network(halves.model, input_size=(SIZE, SIZE), **options)
 
 
-def close(ours, theirs, tolerance=1e-4):
-    assert np.abs(theirs).max() > 0, "the oracle must have something to compare"
-    np.testing.assert_allclose(ours, theirs, rtol=tolerance, atol=tolerance * np.abs(theirs).max())
-
-
 @pytest.mark.parametrize("activation", ["softmax", None])
 @pytest.mark.parametrize("build", BUILDS)
 def test_gradients_equal_an_eager_tape(build, activation):
     halves, image = BUILDS[build](activation), picture(1)
     inputs = image[None].astype(np.float32)
     slope = oracles.input_gradient(halves.up_to, halves.after, inputs, 3)
-    close(explain(network_of(halves), image, "gradient", target=3).raw, np.abs(slope).max(axis=-1))
-    close(
+    assert_close(explain(network_of(halves), image, "gradient", target=3).raw, np.abs(slope).max(axis=-1))
+    assert_close(
         explain(network_of(halves), image, "gradient-x-input", target=3).raw, (slope * inputs[0]).sum(axis=-1)
     )
 
@@ -46,7 +42,7 @@ def test_the_gradient_equals_tf_keras_vis():
     theirs = saliency.Saliency(halves.model)(
         CategoricalScore(2), image[None].astype(np.float32), normalize_map=False
     )
-    close(explain(network_of(halves), image, "gradient", target=2).raw, np.asarray(theirs)[0])
+    assert_close(explain(network_of(halves), image, "gradient", target=2).raw, np.asarray(theirs)[0])
 
 
 def test_smoothgrad_and_vargrad_are_mean_and_variance_over_noisy_copies(monkeypatch):
@@ -61,9 +57,9 @@ def test_smoothgrad_and_vargrad_are_mean_and_variance_over_noisy_copies(monkeypa
         slopes.append(oracles.input_gradient(halves.up_to, halves.after, noisy, 1))
     options = {"target": 1, "seed": 4, "samples": 7, "noise": 0.2}
     smooth = explain(network_of(halves), image, "smoothgrad", **options)
-    close(smooth.raw, np.abs(np.mean(slopes, axis=0)).max(axis=-1), 1e-3)
+    assert_close(smooth.raw, np.abs(np.mean(slopes, axis=0)).max(axis=-1), 1e-3)
     variance = explain(network_of(halves), image, "vargrad", **options)
-    close(variance.raw, np.var(slopes, axis=0).max(axis=-1), 1e-3)
+    assert_close(variance.raw, np.var(slopes, axis=0).max(axis=-1), 1e-3)
 
 
 @pytest.mark.parametrize("build", BUILDS)
@@ -227,7 +223,7 @@ def test_every_relu_is_guided_however_it_is_written(kind):
     names = {"": "gradient", "guided": "guided-backpropagation", "deconvolution": "deconvolution"}
     for rule, name in names.items():
         maps[rule] = explain(network, image, name, target=1).raw
-        close(maps[rule], _backwards(rule, x, convs, dense, 1, KINDS[kind]))
+        assert_close(maps[rule], _backwards(rule, x, convs, dense, 1, KINDS[kind]))
     assert not np.allclose(maps["guided"], maps[""]) and not np.allclose(
         maps["guided"], maps["deconvolution"]
     )
@@ -268,7 +264,7 @@ def test_guided_grad_cam_is_the_product():
     where = tf.image.resize(explain(network, image, "grad-cam", "relu", 1).raw[..., None], (SIZE, SIZE))[
         ..., 0
     ]
-    close(explain(network, image, "guided-grad-cam", "relu", 1).raw, guided * where.numpy())
+    assert_close(explain(network, image, "guided-grad-cam", "relu", 1).raw, guided * where.numpy())
 
 
 @pytest.mark.parametrize("activation", ["softmax", None])
@@ -318,4 +314,4 @@ def test_fullgrad_equals_a_plain_reimplementation():
         size = np.abs((slope * factor).numpy()[0])
         share = (size - size.min()) / (size.max() - size.min())
         expected += tf.image.resize(share, (SIZE, SIZE)).numpy().sum(axis=-1)
-    close(explain(network_of(halves), image, "fullgrad", target=1).raw, expected, 1e-3)
+    assert_close(explain(network_of(halves), image, "fullgrad", target=1).raw, expected, 1e-3)

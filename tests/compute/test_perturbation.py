@@ -7,6 +7,7 @@ import keras
 import numpy as np
 import oracles
 import pytest
+from oracles import assert_close
 
 from cnnvis_widgets.compute import perturbation
 from cnnvis_widgets.compute.case import Case
@@ -14,11 +15,6 @@ from cnnvis_widgets.compute.explain import explain
 from cnnvis_widgets.errors import MethodError
 from cnnvis_widgets.images import sample_images
 from cnnvis_widgets.networks.network import Network
-
-
-def close(ours, theirs, tolerance=1e-3):
-    assert np.abs(theirs).max() > 0, "the oracle must have something to compare"
-    np.testing.assert_allclose(ours, theirs, rtol=tolerance, atol=tolerance * np.abs(theirs).max())
 
 
 def linear_network(height, width, weights):
@@ -58,7 +54,7 @@ def test_occlusion_equals_a_plain_reimplementation(size):
     expected = oracles.occlusion(
         lambda x: float(network.model(x)[0, 0]), case.inputs, case.baseline, window=4, stride=2
     )
-    close(explain(network, image, "occlusion", target=0, window=4, stride=2).raw, expected)
+    assert_close(explain(network, image, "occlusion", target=0, window=4, stride=2).raw, expected, 1e-3)
 
 
 @pytest.mark.parametrize("size", [(11, 26), (26, 11), (17, 17)])
@@ -99,7 +95,7 @@ def test_rise_equals_its_formula():
         scores = np.exp(network.model(seen)[0].numpy())
         said.append(scores[1] / scores.sum())
     expected = sum((f - np.mean(said)) * m for f, m in zip(said, masks, strict=True)) / (50 * 0.5)
-    close(explain(network, image, "rise", target=1, seed=3, masks=50).raw, expected)
+    assert_close(explain(network, image, "rise", target=1, seed=3, masks=50).raw, expected, 1e-3)
 
 
 def test_masks_of_rise_show_each_pixel_as_often():
@@ -135,7 +131,7 @@ def test_lime_equals_weighted_ridge_regression():
     rows = np.vstack([np.hstack([shown, np.ones((60, 1))]) * root, np.eye(count, count + 1)])
     values = np.concatenate([np.array(scores) * root[:, 0], np.zeros(count)])
     weights = np.linalg.lstsq(rows, values, rcond=None)[0][:count]
-    close(heat.raw, weights[parts])
+    assert_close(heat.raw, weights[parts], 1e-3)
 
 
 def test_kernel_shap_of_few_superpixels_is_exact():
@@ -157,7 +153,7 @@ def test_kernel_shap_of_few_superpixels_is_exact():
         return known(*present.tolist())
 
     heat = explain(network, image, "kernel-shap", target=1, samples=200, segments=6)
-    close(heat.raw, oracles.shapley(worth, players)[parts], 1e-2)
+    assert_close(heat.raw, oracles.shapley(worth, players)[parts], 1e-2)
 
 
 def test_sampled_shapley_values_sum_to_the_score_and_are_exact_for_a_sum():
@@ -169,7 +165,7 @@ def test_sampled_shapley_values_sum_to_the_score_and_are_exact_for_a_sum():
     shares = weights * (case.inputs - case.baseline)[0, ..., 0]
     expected = np.array([shares[parts == part].sum() for part in range(parts.max() + 1)])
     assert 2 ** len(expected) > 200
-    close(heat.raw, expected[parts], 1e-2)
+    assert_close(heat.raw, expected[parts], 1e-2)
 
 
 def test_a_mask_of_rise_is_bilinear_between_its_cells_and_shifted_by_less_than_one():

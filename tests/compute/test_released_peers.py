@@ -22,7 +22,7 @@ def network(model):
     return Network(model, input_size=(SIZE, SIZE))
 
 
-def close(ours, theirs, tolerance):
+def assert_close(ours, theirs, tolerance):
     assert np.abs(theirs).max() > 0, "the peer must have something to compare"
     np.testing.assert_allclose(ours, theirs, rtol=0, atol=tolerance * np.abs(theirs).max())
 
@@ -53,7 +53,7 @@ def test_grad_cam_equals_pair_saliency(model, network):
     theirs = saliency.GradCam().GetMask(
         x, gradients_for_saliency(model), should_resize=False, three_dims=False
     )
-    close(explain(network, picture(14), "grad-cam", LAYER, TARGET).raw, theirs, 1e-5)
+    assert_close(explain(network, picture(14), "grad-cam", LAYER, TARGET).raw, theirs, 1e-5)
 
 
 def test_integrated_gradients_approach_those_of_pair_saliency(model, network):
@@ -74,4 +74,4 @@ def test_grad_cam_equals_eli5(model, network):
     eli5 = pytest.importorskip("eli5")
     x = picture(14)[None].astype(np.float32)
     theirs = eli5.explain_prediction(model, x, layer=model.get_layer(LAYER), targets=[TARGET]).targets[0]
-    close(explain(network, picture(14), "grad-cam", LAYER, TARGET).values, theirs.heatmap, 1e-3)
+    assert_close(explain(network, picture(14), "grad-cam", LAYER, TARGET).values, theirs.heatmap, 1e-3)

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from models import SIZE, functional, picture, sequential
+from oracles import assert_close
 
 from cnnvis_widgets.compute.explain import explain
 from cnnvis_widgets.errors import CnnvisError, UnknownLayerError
@@ -18,11 +19,6 @@ def network_of(halves, **options):
     return Network(halves.model, input_size=(SIZE, SIZE), **options)
 
 
-def close(ours, theirs, tolerance=1e-4):
-    assert np.abs(theirs).max() > 0, "the oracle must have something to compare"
-    np.testing.assert_allclose(ours, theirs, rtol=tolerance, atol=tolerance * np.abs(theirs).max())
-
-
 def share(network, target, method="gradient-x-input"):
     """A map that is linear in the score."""
     return explain(network, picture(1) // 8, method, target=target)
@@ -32,13 +28,13 @@ def test_several_classes_and_one_rather_than_another():
     network = network_of(functional())
     first, second = share(network, 0), share(network, 1)
     both, rather = share(network, [0, 1]), share(network, {"class 0": 1, "class 1": -1})
-    close(both.raw, first.raw + second.raw)
-    close(rather.raw, first.raw - second.raw, 1e-3)
+    assert_close(both.raw, first.raw + second.raw)
+    assert_close(rather.raw, first.raw - second.raw, 1e-3)
     assert both.score == pytest.approx(first.score + second.score, rel=1e-4)
     assert rather.score == pytest.approx(first.score - second.score, rel=1e-4)
     assert (both.target.name, rather.target.name) == ("class 0 + class 1", "class 0 - class 1")
     against = share(network, {1: -1})
-    close(against.raw, -second.raw)
+    assert_close(against.raw, -second.raw)
     assert against.target.name == "not class 1" and against.score == pytest.approx(-second.score)
     assert share(network, {2: 2.5, 0: -1}).target.name == "2.5 class 2 - class 0"
     assert network.target([3]) == network.target({3: 1}) == network.target("class 3") == Target(3, "class 3")
@@ -66,7 +62,7 @@ def test_a_probability_is_differentiated_through_the_head(activation):
         probability = (tf.nn.softmax(outputs) if activation is None else outputs)[0, 2]
     expected = (tape.gradient(probability, x) * x).numpy()[0].sum(axis=-1)
     heat = share(network, network.target(2).probability)
-    close(heat.raw, expected, 1e-3)
+    assert_close(heat.raw, expected, 1e-3)
     assert heat.score == pytest.approx(float(probability), rel=1e-4)
     assert heat.target.name == "probability of class 2"
 
@@ -76,7 +72,7 @@ def test_one_sigmoid_unit_and_its_negation():
     out = keras.layers.Dense(1, activation="sigmoid")(halves.model.layers[-2].output)
     network = Network(keras.Model(halves.model.input, out), class_names=["a dog"])
     dog, other = share(network, "a dog"), share(network, {"a dog": -1})
-    close(other.raw, -dog.raw)
+    assert_close(other.raw, -dog.raw)
     assert other.target.name == "not a dog"
 
 
@@ -89,7 +85,7 @@ def test_a_unit_of_an_inner_layer():
         tape.watch(x)
         mean = tf.reduce_mean(up_to(x)[0, :, :, 5])
     heat = share(network, network.unit("conv2", 5))
-    close(heat.raw, (tape.gradient(mean, x) * x).numpy()[0].sum(axis=-1))
+    assert_close(heat.raw, (tape.gradient(mean, x) * x).numpy()[0].sum(axis=-1))
     assert heat.score == pytest.approx(float(mean), rel=1e-4)
     assert heat.target.name == "unit 5 of conv2"
     cam = explain(network, picture(1), "grad-cam", "conv1", network.unit("conv2", 5))
